@@ -1,0 +1,1 @@
+"""Models: their contracts, the factories that build them, and their parts."""

@@ -1,0 +1,1 @@
+"""Backbones: a file per family, with its table of variants."""

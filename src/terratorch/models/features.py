@@ -1,0 +1,57 @@
+"""The typed joint between backbone, necks and decoder: what each feature of a list is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class FeatureKind(StrEnum):
+    """The layout of a feature tensor."""
+
+    MAPS = "maps"  # (B, C, H, W)
+    MAPS_CHANNELS_LAST = "maps_channels_last"  # (B, H, W, C)
+    TOKENS = "tokens"  # (B, N, C), class token first where there is one
+    VECTORS = "vectors"  # (B, C)
+    UNKNOWN = "unknown"  # of a user's own backbone that declares nothing but its channels
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What a backbone, or a chain of necks behind it, gives: one entry a feature.
+
+    Attributes:
+        channels: Channels of each feature.
+        kind: The layout of all of them.
+        strides: Input pixels per cell along a side, a feature each; None where it is not known.
+        prefix_tokens: Tokens before those of the patches (class token, registers), of token features.
+        frames: Time steps that the tokens hold, time-major; their image form has `frames` times the
+            channels.
+    """
+
+    channels: tuple[int, ...]
+    kind: FeatureKind = FeatureKind.UNKNOWN
+    strides: tuple[int, ...] | None = None
+    prefix_tokens: int = 0
+    frames: int = 1
+
+    def __len__(self) -> int:
+        return len(self.channels)
+
+    def with_channels(self, channels: Sequence[int], **changes: Any) -> FeatureSpec:
+        """Return a copy with other channels, and other fields where given."""
+        return replace(self, channels=tuple(channels), **changes)
+
+
+def feature_spec_of(backbone: Any) -> FeatureSpec:
+    """Return what a backbone declares: its `feature_spec`, else its `out_channels` of unknown kind.
+
+    Raises:
+        AttributeError: If it declares neither.
+    """
+    declared = getattr(backbone, "feature_spec", None)
+    if isinstance(declared, FeatureSpec):
+        return declared
+    return FeatureSpec(tuple(backbone.out_channels))

@@ -1,0 +1,86 @@
+"""The contracts of models: what a task needs of a model, and a model of its factory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@dataclass
+class ModelOutput:
+    """What the forward of a model returns.
+
+    Attributes:
+        output: The prediction: logits `(B, classes, H, W)` of a segmentation, values `(B, H, W)` of a
+            regression, logits `(B, classes)` of a classification.
+        auxiliary_heads: The predictions of auxiliary heads by name, where the model has any.
+    """
+
+    output: Tensor
+    auxiliary_heads: dict[str, Tensor] | None = None
+
+
+@dataclass
+class ReconstructionOutput:
+    """What the forward of a masked autoencoder returns.
+
+    Attributes:
+        loss: The reconstruction loss over the masked patches.
+        pred: The reconstruction, of the shape of the input.
+        mask: 1 where a pixel was masked, 0 elsewhere.
+    """
+
+    loss: Tensor
+    pred: Tensor
+    mask: Tensor
+
+
+@dataclass
+class AuxiliaryHead:
+    """A further decoder and head on the same features, trained with a loss of its own.
+
+    Attributes:
+        name: Its name: the key in `ModelOutput.auxiliary_heads` and in `aux_loss`.
+        decoder: The name of its decoder in the registry.
+        decoder_args: Arguments of its decoder (`decoder_` prefix) and of its head (`head_` prefix).
+    """
+
+    name: str
+    decoder: str
+    decoder_args: dict[str, Any] | None
+
+
+class Model(ABC, nn.Module):
+    """The base of every model that a task can train.
+
+    Arguments of the constructor go to `nn.Module`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
+    @abstractmethod
+    def freeze_encoder(self) -> None:
+        """Exclude the parameters of the encoder from training."""
+
+    @abstractmethod
+    def freeze_decoder(self) -> None:
+        """Exclude the parameters of the decoder from training."""
+
+    def freeze_head(self) -> None:  # noqa: B027 - people's models do not define it
+        """Exclude the parameters of the head from training; by default there is none."""
+
+    @abstractmethod
+    def forward(self, *args: Any, **kwargs: Any) -> ModelOutput:
+        """Predict from a batch of images `(B, C, H, W)` or `(B, C, T, H, W)`."""
+
+
+class ModelFactory(ABC):
+    """The base of what builds models; a class with a `build_model` will do as well."""
+
+    @abstractmethod
+    def build_model(self, *args: Any, **kwargs: Any) -> Model:
+        """Build a model from the arguments of a configuration."""

@@ -1,0 +1,1 @@
+"""Pure functions on tensors and state dicts: padding, freezing, key mapping, statistics."""
