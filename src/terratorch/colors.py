@@ -1,0 +1,133 @@
+"""Colours of classes on maps and plots: what people expect of land cover, else distinct ones."""
+
+from __future__ import annotations
+
+import colorsys
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+Color = tuple[int, int, int]
+
+NODATA_COLOR: Color = (255, 255, 255)
+
+# Words of a class name -> colour; rows further up win. A word matches the start of a word of the name.
+LAND_COVER: tuple[tuple[tuple[str, ...], Color], ...] = (
+    (
+        ("background", "other", "nodata", "no data", "no_data", "unclassified", "void"),
+        (190, 190, 190),
+    ),
+    (("unburn", "not burn", "not_burn", "no burn", "no_burn"), (222, 222, 210)),
+    (
+        ("no change", "no_change", "unchanged", "no water", "no_water", "not water", "dry land"),
+        (214, 208, 196),
+    ),
+    (("burn", "fire"), (204, 51, 17)),
+    (("flood", "inundat"), (0, 119, 187)),
+    (("mangrove",), (0, 150, 120)),
+    (("wetland", "marsh", "swamp", "bog", "peat"), (68, 170, 153)),
+    (("water", "sea", "ocean", "lake", "river", "pond", "pool"), (31, 95, 191)),
+    (("snow", "ice", "glacier"), (220, 240, 250)),
+    (("cloud shadow", "shadow"), (70, 70, 90)),
+    (("cloud", "haze"), (236, 236, 240)),
+    (("tree", "forest", "wood", "conifer", "broadlea", "deciduous", "evergreen"), (17, 102, 51)),
+    (("shrub", "scrub", "bush", "heath"), (153, 153, 51)),
+    (("grass", "meadow", "pasture", "rangeland", "herb"), (143, 196, 92)),
+    (("rice", "paddy"), (122, 196, 182)),
+    (("maize", "corn"), (240, 200, 60)),
+    (("wheat", "cereal", "barley", "rye"), (222, 170, 80)),
+    (("vineyard", "grape"), (136, 34, 85)),
+    (("orchard", "plantation", "olive"), (126, 150, 40)),
+    (("agri", "crop", "farm", "cultivat", "arable", "field", "annual"), (238, 204, 102)),
+    (("vegetation", "moss", "lichen"), (110, 170, 80)),
+    (("road", "highway", "rail", "paved"), (110, 110, 115)),
+    (("building", "house", "roof"), (170, 30, 45)),
+    (
+        ("built", "urban", "impervious", "settlement", "residential", "industrial", "city"),
+        (200, 50, 47),
+    ),
+    (("bare", "barren", "soil", "sand", "rock", "desert", "beach"), (196, 170, 140)),
+    (("landslide",), (153, 79, 0)),
+    (("ship", "vessel", "boat"), (170, 51, 119)),
+)
+
+# Paul Tol's "bright" and "muted" qualitative schemes (https://personal.sron.nl/~pault/), made for
+# colour-blind readers.
+QUALITATIVE: tuple[Color, ...] = (
+    (68, 119, 170),
+    (238, 102, 119),
+    (34, 136, 51),
+    (204, 187, 68),
+    (102, 204, 238),
+    (170, 51, 119),
+    (221, 204, 119),
+    (51, 34, 136),
+    (136, 204, 238),
+    (17, 119, 51),
+    (204, 102, 119),
+    (136, 34, 85),
+    (68, 170, 153),
+    (153, 153, 51),
+    (170, 68, 153),
+    (187, 187, 187),
+)
+
+_GOLDEN_ANGLE = 0.61803398875  # turns; successive hues are never near each other
+
+
+def palette(class_names: Sequence[str]) -> list[Color]:
+    """Return a colour for each class, all distinct.
+
+    Names of land cover get the colour that people expect (water blue, forest green); the others get
+    the next colour of a scheme made for colour-blind readers.
+
+    Args:
+        class_names: Names of the classes, in the order of their ids.
+    """
+    colors: dict[int, Color] = {}
+    for index, name in enumerate(class_names):
+        known = land_cover_color(name)
+        if known is not None:
+            colors[index] = _distinct_shade(known, colors.values())
+    fallback = _qualitative()
+    for index in range(len(class_names)):
+        if index not in colors:
+            colors[index] = next(color for color in fallback if color not in colors.values())
+    return [colors[index] for index in range(len(class_names))]
+
+
+def land_cover_color(name: str) -> Color | None:
+    """Return the colour that people expect of a land-cover class, None for an unknown name."""
+    text = " " + re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+    for words, color in LAND_COVER:
+        if any(f" {word.replace('_', ' ')}" in text for word in words):
+            return color
+    return None
+
+
+def _distinct_shade(color: Color, taken: Iterable[Color]) -> Color:
+    """Return the colour, or the first lighter or darker shade of it that is not taken."""
+    used = set(taken)
+    return next(shade for shade in _shades(color) if shade not in used)
+
+
+def _shades(color: Color) -> Iterator[Color]:
+    yield color
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(part / 255 for part in color))
+    step = 1
+    while True:
+        sign = 1 if step % 2 else -1
+        shift = sign * 0.11 * ((step + 1) // 2)
+        level = 0.15 + (lightness + shift - 0.15) % 0.75
+        red, green, blue = colorsys.hls_to_rgb((hue + 0.013 * (step // 12)) % 1, level, saturation)
+        yield round(red * 255), round(green * 255), round(blue * 255)
+        step += 1
+
+
+def _qualitative() -> Iterator[Color]:
+    yield from QUALITATIVE
+    index = 0
+    while True:
+        level, saturation = (0.45, 0.65, 0.55)[index % 3], (0.7, 0.5, 0.9)[(index // 3) % 3]
+        rgb = colorsys.hls_to_rgb((index * _GOLDEN_ANGLE) % 1, level, saturation)
+        yield round(rgb[0] * 255), round(rgb[1] * 255), round(rgb[2] * 255)
+        index += 1
