@@ -38,13 +38,7 @@ class TerraTorchError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process borders (data loader workers): rebuild from the finished message.
-        return _rebuild, (type(self), self.message)
-
-
-def _rebuild(kind: type[TerraTorchError], message: str) -> TerraTorchError:
-    error = kind.__new__(kind)
-    TerraTorchError.__init__(error, message)
-    return error
+        return type(self), (self.message,)
 
 
 class ConfigurationError(TerraTorchError, ValueError):
@@ -83,7 +77,7 @@ class UnknownNameError(InvalidModelError, KeyError):
     """A name that a registry does not know.
 
     Args:
-        thing: The kind of thing and the name, such as `backbone 'prithvi_v2'`; or a finished message.
+        thing: The kind of thing and the name, such as `backbone 'prithvi_v2'`.
         seen: Which registry was asked, and what it said.
         cure: The closest names, and how to list them all.
     """
@@ -99,6 +93,4 @@ def closest(name: str, candidates: Iterable[str], count: int = 3) -> list[str]:
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """Return `Did you mean 'a' or 'b'?`, or an empty string where nothing is close."""
     names = [repr(match) for match in closest(name, candidates)]
-    if not names:
-        return ""
-    return f"Did you mean {names[0] if len(names) == 1 else ', '.join(names[:-1]) + ' or ' + names[-1]}?"
+    return f"Did you mean {' or '.join(names)}?" if names else ""

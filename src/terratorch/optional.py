@@ -17,7 +17,7 @@ def import_optional(module: str, extra: str, purpose: str) -> ModuleType:
         purpose: What it is needed for, as it ends the sentence "... is needed to".
 
     Raises:
-        MissingDependencyError: If it is not installed. An import error inside it surfaces unchanged.
+        MissingDependencyError: If it is not installed. An error inside it surfaces unchanged.
     """
     try:
         return importlib.import_module(module)

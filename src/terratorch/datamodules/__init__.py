@@ -9,7 +9,7 @@ from typing import Any
 
 from terratorch.registry import DATAMODULE_REGISTRY, builtin
 
-__all__ = sorted(builtin.DATAMODULES)  # noqa: PLE0605 - the table of rows is the list of names
+__all__ = sorted(builtin.DATAMODULES)
 
 
 def __getattr__(name: str) -> Any:

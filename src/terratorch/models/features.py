@@ -26,7 +26,7 @@ class FeatureSpec:
         channels: Channels of each feature.
         kind: The layout of all of them.
         strides: Input pixels per cell along a side, a feature each; None where it is not known.
-        prefix_tokens: Tokens before those of the patches (class token, registers), of token features.
+        prefix_tokens: Tokens before those of the patches: class token, registers.
         frames: Time steps that the tokens hold, time-major; their image form has `frames` times the
             channels.
     """

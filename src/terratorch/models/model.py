@@ -14,8 +14,8 @@ class ModelOutput:
     """What the forward of a model returns.
 
     Attributes:
-        output: The prediction: logits `(B, classes, H, W)` of a segmentation, values `(B, H, W)` of a
-            regression, logits `(B, classes)` of a classification.
+        output: The prediction: logits `(B, classes, H, W)` of a segmentation, values `(B, H, W)` of
+            a regression, logits `(B, classes)` of a classification.
         auxiliary_heads: The predictions of auxiliary heads by name, where the model has any.
     """
 
@@ -70,7 +70,7 @@ class Model(ABC, nn.Module):
     def freeze_decoder(self) -> None:
         """Exclude the parameters of the decoder from training."""
 
-    def freeze_head(self) -> None:  # noqa: B027 - people's models do not define it
+    def freeze_head(self) -> None:
         """Exclude the parameters of the head from training; by default there is none."""
 
     @abstractmethod

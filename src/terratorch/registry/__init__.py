@@ -1,4 +1,4 @@
-"""The registries: names of backbones, necks, decoders, heads, models, factories, tasks, data modules.
+"""The registries: names of backbones, necks, decoders, heads, models, factories, tasks, data.
 
 Importing this loads neither torch nor numpy: built-in names are rows of `builtin.py`.
 """

@@ -31,9 +31,7 @@ TASKS: dict[str, str] = {
 }
 
 DATAMODULES: dict[str, str] = {
-    **_rows(
-        "datamodules.generic_pixel_wise_data_module", "GenericNonGeoSegmentationDataModule"
-    ),
+    **_rows("datamodules.generic_pixel_wise_data_module", "GenericNonGeoSegmentationDataModule"),
     **_rows(
         "datamodules.generic_scalar_label_data_module", "GenericNonGeoClassificationDataModule"
     ),

@@ -12,7 +12,7 @@ from terratorch.registry.registry import Place, Source, place_of
 
 
 class LazySource:
-    """A source of another package: imported when it is first asked, empty where it is not installed.
+    """A source of another package: imported when first asked, empty where it is not installed.
 
     Args:
         target: The class of the source as `module:attribute`.

@@ -36,8 +36,8 @@ def load_plugins() -> None:
 def load_custom_modules(path: str | os.PathLike[str]) -> None:
     """Import the user's own modules, so that what they register can be used by name.
 
-    A folder that is a package is imported as such; every module of any other folder is imported under
-    its own name, sub-packages included; a single file is imported as a module.
+    A folder that is a package is imported as such; every module of any other folder is imported
+    under its own name, sub-packages included; a single file is imported as a module.
 
     Args:
         path: A folder with Python modules, or one file.

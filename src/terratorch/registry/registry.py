@@ -1,7 +1,7 @@
 """Names -> constructors: one registry, and several of them under one roof.
 
-Nothing here knows of models. Built-in names are rows `name -> "module:attribute"` that are imported at
-first use, so that a registry of hundreds of names costs milliseconds.
+Nothing here knows of models. Built-in names are rows `name -> "module:attribute"` that are imported
+at first use, so that a registry of hundreds of names costs milliseconds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Place:
 class Source(Protocol):
     """What a `MultiSourceRegistry` asks of its sources."""
 
-    def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any: ...
+    def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Build the thing of that name."""
 
     def __contains__(self, name: object, /) -> bool: ...
 
@@ -83,15 +84,17 @@ class Registry:
     def register(self, constructor: C) -> C: ...
 
     @overload
-    def register(self, constructor: None = None, *, overwrite: bool = False) -> Callable[[C], C]: ...
+    def register(
+        self, constructor: None = None, *, overwrite: bool = False
+    ) -> Callable[[C], C]: ...
 
     def register(
         self, constructor: C | None = None, *, overwrite: bool = False
     ) -> C | Callable[[C], C]:
         """Register a function or a class under its `__name__`; use it as a decorator.
 
-        Registering the same definition again (same module and qualified name: a notebook cell that is
-        run twice) replaces it.
+        Registering the same definition again (same module and qualified name: a notebook cell that
+        is run twice) replaces it.
 
         Args:
             constructor: What builds the thing.
@@ -206,8 +209,8 @@ def _identity(constructor: Constructor) -> tuple[str | None, str | None]:
 class MultiSourceRegistry:
     """Several sources of the same kind of thing, in order, each with a prefix.
 
-    `build("timm_resnet18")` asks only the source `timm`; without a prefix the sources are asked in the
-    order in which they were registered.
+    `build("timm_resnet18")` asks only the source `timm`; without a prefix the sources are asked in
+    the order in which they were registered.
 
     Args:
         kind: What the names stand for, in the singular, as error messages say it.

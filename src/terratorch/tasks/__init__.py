@@ -9,7 +9,7 @@ from typing import Any
 
 from terratorch.registry import TASK_REGISTRY, builtin
 
-__all__ = sorted(builtin.TASKS)  # noqa: PLE0605 - the table of rows is the list of names
+__all__ = sorted(builtin.TASKS)
 
 
 def __getattr__(name: str) -> Any:

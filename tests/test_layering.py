@@ -1,0 +1,106 @@
+"""The house: arrows point down only, and there is no cycle."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import terratorch
+
+ROOT = Path(terratorch.__file__).parent
+
+# Rooms from the top down; a module may import rooms of its own level's right-hand side, and itself.
+ALLOWED = {
+    "cli": {
+        "tasks",
+        "inference",
+        "datamodules",
+        "models",
+        "datasets",
+        "losses",
+        "metrics",
+        "ops",
+        "geo",
+    },
+    "tasks": {"inference", "models", "losses", "metrics", "ops"},
+    "datamodules": {"datasets", "ops", "geo"},
+    "inference": {"ops", "geo"},
+    "models": {"ops"},
+    "datasets": {"ops", "geo"},
+    "losses": {"ops"},
+    "metrics": {"ops"},
+    "ops": set(),
+    "geo": set(),
+    "registry": set(),
+}
+BASE = {"errors", "bands", "colors", "optional", "registry", "utils"}
+# Public paths of the existing toolkit that re-export, and the doors of the package.
+DOORS = {"__init__", "__main__", "cli_tools"}
+
+
+def _module_name(file: Path) -> str:
+    parts = ("terratorch", *file.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(file: Path) -> set[str]:
+    """The modules of our own that a file imports, at the top or inside a function."""
+    own = {_module_name(path) for path in ROOT.rglob("*.py")}
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in own else node.module for name in names}
+    return {name for name in found if name.split(".")[0] == "terratorch"}
+
+
+def _room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_arrows_point_down(file):
+    room = _room(_module_name(file))
+    if room in DOORS:
+        return
+    allowed = BASE | {room} | ALLOWED.get(room, set())
+    upward = {name for name in _imports(file) if _room(name) not in allowed}
+    assert not upward, f"{file.relative_to(ROOT)} imports {sorted(upward)}, which stand above it"
+
+
+def test_every_room_has_its_place():
+    rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert rooms <= set(ALLOWED)
+
+
+def _top_level_imports(file: Path) -> set[str]:
+    own = {_module_name(path) for path in ROOT.rglob("*.py")}
+    found = set()
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in own else node.module for name in names}
+    return found & own
+
+
+def test_there_is_no_cycle():
+    graph = {_module_name(file): _top_level_imports(file) for file in FILES}
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"cycle: {' -> '.join([*path[path.index(module) :], module])}"
+        if module not in done:
+            for other in sorted(graph[module]):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
