@@ -55,3 +55,26 @@ def feature_spec_of(backbone: Any) -> FeatureSpec:
     if isinstance(declared, FeatureSpec):
         return declared
     return FeatureSpec(tuple(backbone.out_channels))
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a decoder takes.
+
+    Attributes:
+        kinds: The layouts that it can read; None for any.
+        pyramid: It wants maps of several sizes, the finest first.
+    """
+
+    kinds: frozenset[FeatureKind] | None = None
+    pyramid: bool = False
+
+    def takes(self, kind: FeatureKind) -> bool:
+        """Say whether features of that layout can be read; nothing is known against UNKNOWN."""
+        return self.kinds is None or kind is FeatureKind.UNKNOWN or kind in self.kinds
+
+
+ANYTHING = Needs()
+MAPS = Needs(frozenset({FeatureKind.MAPS}))
+MAPS_OR_VECTORS = Needs(frozenset({FeatureKind.MAPS, FeatureKind.VECTORS}))
+PYRAMID = Needs(frozenset({FeatureKind.MAPS}), pyramid=True)
