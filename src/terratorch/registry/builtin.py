@@ -10,15 +10,56 @@ def _rows(module: str, *names: str) -> dict[str, str]:
     return {name: f"terratorch.{module}:{name}" for name in names}
 
 
-BACKBONES: dict[str, str] = {}
+BACKBONES: dict[str, str] = {
+    **_rows(
+        "models.backbones.prithvi_vit",
+        "prithvi_eo_tiny",
+        "prithvi_eo_v1_100",
+        "prithvi_eo_v2_tiny_tl",
+        "prithvi_eo_v2_100_tl",
+        "prithvi_eo_v2_300",
+        "prithvi_eo_v2_300_tl",
+        "prithvi_eo_v2_600",
+        "prithvi_eo_v2_600_tl",
+    ),
+}
 
-NECKS: dict[str, str] = {}
+NECKS: dict[str, str] = {
+    **_rows("models.necks.select", "SelectIndices", "PermuteDims"),
+    **_rows("models.necks.tokens", "ReshapeTokensToImage", "AggregateTokens"),
+    **_rows(
+        "models.necks.pyramid",
+        "InterpolateToPyramidal",
+        "MaxpoolToPyramidal",
+        "LearnedInterpolateToPyramidal",
+        "AddBottleneckLayer",
+        "FeaturePyramidNetworkNeck",
+    ),
+}
 
-DECODERS: dict[str, str] = {}
+DECODERS: dict[str, str] = {
+    **_rows("models.decoders.identity_decoder", "IdentityDecoder"),
+    **_rows("models.decoders.unet_decoder", "UNetDecoder"),
+}
 
-FULL_MODELS: dict[str, str] = {}
+FULL_MODELS: dict[str, str] = {
+    **_rows(
+        "models.backbones.prithvi_vit",
+        "prithvi_eo_v1_100_mae",
+        "prithvi_eo_v2_tiny_tl_mae",
+        "prithvi_eo_v2_100_tl_mae",
+        "prithvi_eo_v2_300_mae",
+        "prithvi_eo_v2_300_tl_mae",
+        "prithvi_eo_v2_600_mae",
+        "prithvi_eo_v2_600_tl_mae",
+    ),
+}
 
-HEADS: dict[str, str] = {}
+HEADS: dict[str, str] = {
+    **_rows("models.heads.segmentation_head", "SegmentationHead"),
+    **_rows("models.heads.regression_head", "RegressionHead"),
+    **_rows("models.heads.scalar_head", "ScalarHead", "ClassificationHead"),
+}
 
 FACTORIES: dict[str, str] = {
     **_rows("models.encoder_decoder_factory", "EncoderDecoderFactory"),
