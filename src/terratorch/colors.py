@@ -10,7 +10,8 @@ Color = tuple[int, int, int]
 
 NODATA_COLOR: Color = (255, 255, 255)
 
-# Words of a class name -> colour; rows further up win. A word matches the start of a word of the name.
+# Words of a class name -> colour; rows further up win. A word matches the
+# start of a word of the name.
 LAND_COVER: tuple[tuple[tuple[str, ...], Color], ...] = (
     (
         ("background", "other", "nodata", "no data", "no_data", "unclassified", "void"),

@@ -1,0 +1,157 @@
+"""The engine: reads tiles, runs the model on batches of them, and blends what it gives.
+
+Tiles come scene by scene and row by row, and a batch may span scenes. A canvas is told when rows
+are finished, so that memory depends on the rows of tiles and not on the scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from terratorch.errors import InvalidModelError
+from terratorch.inference.blend import BlendWeights, OwnerWeights, blend_into
+from terratorch.inference.parameters import TiledInferenceParameters
+from terratorch.inference.plan import Tile, TilePlan
+from terratorch.inference.sink import Canvas
+from terratorch.inference.source import Images, Source
+
+Forward = Callable[[Images, dict[str, Tensor]], Tensor]
+Weights = Callable[[Tile], Tensor]
+
+
+@dataclass
+class Scene:
+    """One scene on its way through the engine.
+
+    Attributes:
+        plan: Its tiles.
+        source: Where they are read.
+        canvas: What they are blended into.
+        weights: The weights, or the mask of owned pixels, of a tile.
+        extras: Further inputs of the model for this scene, each a batch of one.
+    """
+
+    plan: TilePlan
+    source: Source
+    canvas: Canvas
+    weights: Weights
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Job:
+    scene: Scene
+    tile: Tile
+
+
+def tile_weights(
+    plan: TilePlan, parameters: TiledInferenceParameters, device: torch.device
+) -> Weights:
+    """Return what joins the tiles of a plan: averaging weights, or masks of owned pixels."""
+    if parameters.average_patches:
+        return BlendWeights(plan, parameters.blend_overlaps, device)
+    return OwnerWeights(plan, device)
+
+
+def run_tiles(
+    scenes: Iterable[Scene],
+    forward: Forward,
+    batch_size: int,
+    device: torch.device | None = None,
+    on_tiles: Callable[[int], None] | None = None,
+) -> None:
+    """Run a model over the tiles of scenes and blend its predictions into their canvases.
+
+    Args:
+        scenes: The scenes, one after the other.
+        forward: Maps a batch of tiles and their extra inputs to `(n, C, h, w)` or `(n, h, w)`.
+        batch_size: Tiles in a forward pass, at most.
+        device: Where the model runs; None for where the tiles are.
+        on_tiles: Is told how many tiles were done, after each batch.
+    """
+    for jobs in _batches(scenes, batch_size):
+        inputs = _collate([job.scene.source.read(job.tile) for job in jobs], device)
+        extras = {
+            name: torch.cat([job.scene.extras[name] for job in jobs]).to(device)
+            for name in jobs[0].scene.extras
+        }
+        outputs = _checked(forward(inputs, extras), jobs)
+        del inputs
+        for job, output in zip(jobs, outputs, strict=True):
+            _blend(job, output)
+        if on_tiles is not None:
+            on_tiles(len(jobs))
+
+
+def _batches(scenes: Iterable[Scene], batch_size: int) -> Iterator[list[_Job]]:
+    """Yield tiles of one size, at most `batch_size` at a time, across rows and scenes."""
+    waiting: list[_Job] = []
+    for job in _jobs(scenes):
+        size = (job.tile.height, job.tile.width)
+        if waiting and (
+            len(waiting) == batch_size or size != (waiting[0].tile.height, waiting[0].tile.width)
+        ):
+            yield waiting
+            waiting = []
+        waiting.append(job)
+    if waiting:
+        yield waiting
+
+
+def _jobs(scenes: Iterable[Scene]) -> Iterator[_Job]:
+    for scene in scenes:
+        for row in range(len(scene.plan.rows)):
+            for tile in scene.plan.tile_row(row):
+                yield _Job(scene, tile)
+
+
+def _collate(images: list[Images], device: torch.device | None) -> Images:
+    """Join batches of one, which copies each tile once."""
+    first = images[0]
+    if isinstance(first, Tensor):
+        tensors = [image for image in images if isinstance(image, Tensor)]
+        return torch.cat(tensors).to(device, non_blocking=True)
+    return {
+        name: torch.cat([image[name] for image in images if not isinstance(image, Tensor)]).to(
+            device, non_blocking=True
+        )
+        for name in first
+    }
+
+
+def _checked(output: Tensor, jobs: list[_Job]) -> Tensor:
+    """Return the prediction as `(n, C, h, w)` in a dtype that can be summed."""
+    tile = jobs[0].tile
+    size = (tile.height, tile.width)
+    if output.ndim == 3:
+        output = output.unsqueeze(1)
+    if output.ndim != 4 or len(output) != len(jobs) or tuple(output.shape[-2:]) != size:
+        raise InvalidModelError(
+            "tiled inference",
+            f"for {len(jobs)} tiles of {size[0]} x {size[1]} pixels the model gives the shape "
+            f"{tuple(output.shape)}",
+            "It takes a model that gives (B, C, H, W) or (B, H, W) of the size of its input "
+            "(the factories do with rescale: true); others run without tiled_inference_parameters.",
+        )
+    return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
+
+
+def _blend(job: _Job, output: Tensor) -> None:
+    scene, tile = job.scene, job.tile
+    values = output[(slice(None), *tile.local())]
+    weights = scene.weights(tile)
+    if weights.dtype != torch.bool and not values.is_floating_point():
+        raise InvalidModelError(
+            "tiled inference",
+            f"the model gives {values.dtype}, which cannot be averaged",
+            "Give scores, or set tiled_inference_parameters.average_patches: false.",
+        )
+    top, bottom, left, right = tile.kept
+    canvas = scene.canvas.rows(top, bottom, like=values)[:, :, left:right]
+    blend_into(canvas, values.to(canvas.device), weights)
+    if tile.column + 1 == len(scene.plan.columns):
+        scene.canvas.finish(scene.plan.finished(tile.row))

@@ -1,0 +1,165 @@
+"""The settings of tiled inference, and how they are read from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
+
+PATH = "tiled_inference_parameters"
+PADDING_MODES = ("reflect", "replicate", "constant", "circular")
+
+# What one short key stands for.
+BOTH_SIDES = {"crop": ("h_crop", "w_crop"), "stride": ("h_stride", "w_stride")}
+
+# What the function and a configuration start from; the class has defaults of its own.
+FUNCTION_DEFAULTS: dict[str, Any] = {
+    "h_crop": 224,
+    "w_crop": 224,
+    "h_stride": 192,
+    "w_stride": 192,
+    "delta": 8,
+}
+
+
+@dataclass
+class TiledInferenceParameters:
+    """How a scene is cut into tiles and how their predictions are joined.
+
+    Attributes:
+        h_crop: Height of a tile in pixels.
+        h_stride: Pixels from one row of tiles to the next.
+        w_crop: Width of a tile in pixels.
+        w_stride: Pixels from one column of tiles to the next.
+        delta: Pixels of each prediction that are dropped along each side of a tile.
+        average_patches: Average where tiles overlap; otherwise one tile wins.
+        blend_overlaps: Weight the average by a cosine towards the sides of a tile.
+        batch_size: Tiles in a forward pass.
+        verbose: Show a progress bar.
+        padding: How the scene goes on beyond its border: `reflect` (also `true`), `replicate`,
+            `constant` (zeros) or `circular`; with `false` border tiles stay inside the scene.
+    """
+
+    h_crop: int = 224
+    h_stride: int = 200
+    w_crop: int = 224
+    w_stride: int = 200
+    delta: int = 4
+    average_patches: bool = True
+    blend_overlaps: bool = True
+    batch_size: int = 16
+    verbose: bool = False
+    padding: str | bool = "reflect"
+
+    @property
+    def padding_mode(self) -> str | None:
+        """The name of the padding mode, None for no padding."""
+        if isinstance(self.padding, bool):
+            return "reflect" if self.padding else None
+        return self.padding
+
+    def check(self, path: str = PATH) -> None:
+        """Check each value, and that tiles of this crop, stride and delta leave no gap.
+
+        Args:
+            path: What the values are called in messages.
+
+        Raises:
+            ConfigurationError: If a value cannot be used.
+        """
+        for name, least in _LEAST.items():
+            _check_integer(f"{path}.{name}", getattr(self, name), least)
+        for name in ("average_patches", "blend_overlaps", "verbose"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(
+                    f"{path}.{name}", f"{getattr(self, name)!r} is not true or false"
+                )
+        if self.padding_mode is not None and self.padding_mode not in PADDING_MODES:
+            raise ConfigurationError(
+                f"{path}.padding",
+                f"{self.padding!r} is not a padding mode",
+                f"Use false or one of {', '.join(PADDING_MODES)}. "
+                f"{did_you_mean(str(self.padding), PADDING_MODES)}".rstrip(),
+            )
+        for side in ("h", "w"):
+            self._check_side(path, side)
+
+    def _check_side(self, path: str, side: str) -> None:
+        crop, stride = getattr(self, f"{side}_crop"), getattr(self, f"{side}_stride")
+        if stride > crop:
+            raise ConfigurationError(
+                f"{path}.{side}_stride",
+                f"{stride} is more than {side}_crop ({crop}), which leaves gaps between tiles",
+                f"Use at most {crop}.",
+            )
+        if 2 * self.delta >= crop:
+            raise ConfigurationError(
+                f"{path}.delta",
+                f"{self.delta} is dropped along each side of a tile, which leaves nothing of "
+                f"{side}_crop ({crop})",
+                f"Use less than {(crop + 1) // 2}.",
+            )
+
+
+_LEAST = {"h_crop": 1, "w_crop": 1, "h_stride": 1, "w_stride": 1, "delta": 0, "batch_size": 1}
+
+
+def _check_integer(thing: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(thing, f"{value!r} is not a whole number")
+    if value < least:
+        raise ConfigurationError(thing, f"{value} is too small", f"Use at least {least}.")
+
+
+def parse_tiled_inference_parameters(
+    values: Mapping[str, Any] | TiledInferenceParameters | None, path: str = PATH
+) -> TiledInferenceParameters | None:
+    """Turn the mapping of a configuration into checked parameters.
+
+    Args:
+        values: The mapping; keys that are missing have the defaults of `tiled_inference`. `crop`
+            and `stride` stand for both sides, but for one that has a key of its own.
+        path: What the mapping is called in messages.
+
+    Returns:
+        The parameters; None for None.
+
+    Raises:
+        ArgumentNameError: If a key is not known.
+        ConfigurationError: If a value cannot be used.
+    """
+    if values is None:
+        return None
+    if isinstance(values, TiledInferenceParameters):
+        parameters = replace(values)
+    elif isinstance(values, Mapping):
+        parameters = TiledInferenceParameters(**FUNCTION_DEFAULTS | _both_sides(values, path))
+    else:
+        raise ConfigurationError(
+            path, f"{values!r} is not a mapping", "Write keys such as 'crop: 224' below it."
+        )
+    parameters.check(path)
+    return parameters
+
+
+def _both_sides(values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return the values by the names of the fields, with `crop` and `stride` spelt out."""
+    names = [field.name for field in fields(TiledInferenceParameters)]
+    spelt: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in names and key not in BOTH_SIDES:
+            raise ArgumentNameError(
+                f"{path}.{key}",
+                "there is no such parameter",
+                did_you_mean(key, [*names, *BOTH_SIDES])
+                or f"Known are {', '.join([*BOTH_SIDES, *names])}.",
+            )
+        if value is None:
+            continue
+        for name in BOTH_SIDES.get(key, (key,)):
+            if key in BOTH_SIDES and values.get(name) is not None:
+                continue  # the side's own key says otherwise for this side
+            spelt[name] = value
+    return spelt
