@@ -1,0 +1,96 @@
+"""Arguments of the parts of a model, compared with what their constructors take."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
+from terratorch.registry import MultiSourceRegistry, Registry
+
+Constructor = Callable[..., Any]
+
+
+def constructor_of(registry: MultiSourceRegistry, name: str) -> Constructor | None:
+    """Return what a registry builds under a name, or None where its source does not tell.
+
+    Raises:
+        UnknownNameError: If no source has the name.
+    """
+    prefix, own_name = registry.source_of(name)
+    source = registry[prefix]
+    return source[own_name] if isinstance(source, Registry) else None
+
+
+def named_arguments(constructor: Constructor | None) -> list[str]:
+    """Return the names in the signature of a constructor, empty where it is not known."""
+    if constructor is None:
+        return []
+    parameters = inspect.signature(constructor).parameters.values()
+    return [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+class ArgumentCheck:
+    """Collects the arguments that nothing takes, or that are missing, to report all at once.
+
+    Args:
+        place: Where the arguments were written, for the message.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.unknown: dict[str, list[str]] = {}
+        self.missing: dict[str, str] = {}
+
+    def compare(
+        self,
+        prefix: str,
+        given: Mapping[str, Any],
+        constructor: Constructor | None,
+        supplied: Iterable[str] = (),
+        first: int = 1,
+    ) -> None:
+        """Compare arguments with what a constructor takes.
+
+        Args:
+            prefix: What the user writes before their names.
+            given: The arguments, without it.
+            constructor: What takes them; None where that is not known.
+            supplied: Arguments that are given elsewhere.
+            first: How many of the first parameters are not the user's to give.
+        """
+        if constructor is None:
+            return
+        kinds = inspect.Parameter
+        parameters = list(inspect.signature(constructor).parameters.values())[first:]
+        named = [p for p in parameters if p.kind not in (kinds.VAR_KEYWORD, kinds.VAR_POSITIONAL)]
+        if not any(p.kind is kinds.VAR_KEYWORD for p in parameters):
+            accepted = [f"{prefix}{p.name}" for p in named]
+            wrong = (f"{prefix}{name}" for name in given)
+            self.unknown.update({name: accepted for name in wrong if name not in accepted})
+        required = (p.name for p in named if p.default is kinds.empty)
+        owner = getattr(constructor, "__name__", repr(constructor))
+        for name in required:
+            if name not in given and name not in supplied:
+                self.missing[f"{prefix}{name}"] = owner
+
+    def report(self) -> None:
+        """Raise one error for all that was found.
+
+        Raises:
+            ArgumentNameError: If nothing takes an argument.
+            ConfigurationError: If one is missing.
+        """
+        if self.unknown:
+            names = ", ".join(f"'{name}'" for name in self.unknown)
+            hints = (did_you_mean(name, known) for name, known in self.unknown.items())
+            known = dict.fromkeys(name for names in self.unknown.values() for name in names)
+            cure = " ".join([*dict.fromkeys(filter(None, hints)), f"Known: {', '.join(known)}."])
+            raise ArgumentNameError(
+                f"{self.place}: {names}", "nothing takes such an argument", cure if known else ""
+            )
+        if self.missing:
+            owners = ", ".join(dict.fromkeys(self.missing.values()))
+            names = ", ".join(f"'{name}'" for name in self.missing)
+            raise ConfigurationError(f"{self.place}: {names}", f"is missing, and {owners} needs it")

@@ -1,0 +1,157 @@
+"""The arguments of `EncoderDecoderFactory.build_model` as one typed object.
+
+People write `backbone_pretrained: true` or `backbone_kwargs: {pretrained: true}`; here both become
+the same, and nothing below sees a prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
+from terratorch.models.model import AuxiliaryHead
+
+Arguments = dict[str, Any]
+
+
+@dataclass
+class PartConfig:
+    """A part by its name in the registry, or built already, and its arguments."""
+
+    choice: str | nn.Module
+    arguments: Arguments = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """How error messages call it."""
+        return self.choice if isinstance(self.choice, str) else type(self.choice).__name__
+
+
+@dataclass
+class AuxConfig:
+    """An auxiliary decoder and its head."""
+
+    name: str
+    decoder: PartConfig
+    head: Arguments
+
+
+@dataclass
+class ModelConfig:
+    """All that describes the parts of a model.
+
+    Attributes:
+        backbone: The backbone.
+        decoder: The decoder; None for none.
+        head: Arguments of the head.
+        necks: Name and arguments of each neck; None for those that the decoder needs.
+        aux: The auxiliary decoders and their heads.
+        size: Channels of the prediction; None for the default of the task.
+    """
+
+    backbone: PartConfig
+    decoder: PartConfig | None
+    head: Arguments
+    necks: Sequence[Mapping[str, Any]] | None = None
+    aux: list[AuxConfig] = field(default_factory=list)
+    size: int | None = None
+
+
+def read_config(
+    backbone: str | nn.Module,
+    decoder: str | nn.Module | None,
+    nested: Mapping[str, Mapping[str, Any] | None],
+    flat: Mapping[str, Any],
+    others: Iterable[str] = (),
+) -> ModelConfig:
+    """Bring the arguments of the parts, in either form, to one configuration.
+
+    Args:
+        backbone: The name of the backbone, or a module.
+        decoder: The name of the decoder, or a module.
+        nested: Arguments without prefix, by part.
+        flat: Arguments with the prefix of their part.
+        others: Names of the other arguments, to suggest for a misspelt one.
+
+    Raises:
+        ArgumentNameError: If an argument has no known prefix, or is given in both forms.
+    """
+    arguments = split_prefixes(flat, nested, "model_args", others)
+    return ModelConfig(
+        PartConfig(backbone, arguments["backbone"]),
+        None if decoder is None else PartConfig(decoder, arguments["decoder"]),
+        arguments["head"],
+    )
+
+
+def split_prefixes(
+    flat: Mapping[str, Any],
+    nested: Mapping[str, Mapping[str, Any] | None],
+    place: str,
+    others: Iterable[str] = (),
+) -> dict[str, Arguments]:
+    """Bring the flat form, the nested form, or a mixture to arguments by part.
+
+    Args:
+        flat: Arguments with the prefix of their part.
+        nested: Arguments without prefix, by part.
+        place: Where they were written, for error messages.
+        others: Names that are accepted there besides, to suggest for a misspelt one.
+
+    Raises:
+        ArgumentNameError: If an argument has no known prefix, or is given in both forms.
+    """
+    parts = {part: dict(arguments or {}) for part, arguments in nested.items()}
+    leftover: list[str] = []
+    for key, value in flat.items():
+        part, _, name = key.partition("_")
+        if part not in parts or not name:
+            leftover.append(key)
+        elif name in parts[part]:
+            raise ArgumentNameError(
+                f"{place}.{key}",
+                f"is given twice: so, and as {part}_kwargs.{name}",
+                "Leave one of the two out.",
+            )
+        else:
+            parts[part][name] = value
+    if leftover:
+        raise _without_prefix(leftover, parts, place, list(others))
+    return parts
+
+
+def _without_prefix(
+    leftover: Iterable[str], parts: Iterable[str], place: str, known: Sequence[str]
+) -> ArgumentNameError:
+    names = ", ".join(f"'{key}'" for key in leftover)
+    hints = dict.fromkeys(_hint(key, known) for key in leftover)
+    prefixes = ", ".join(f"{part}_" for part in parts)
+    cure = " ".join([*filter(None, hints), f"Arguments of the parts begin with {prefixes}."])
+    return ArgumentNameError(f"{place}: {names}", "nothing takes such an argument", cure)
+
+
+def _hint(key: str, known: Sequence[str]) -> str:
+    prefixed = [name for name in known if name.endswith(f"_{key}")]
+    return did_you_mean(key, prefixed or known)
+
+
+def aux_config(aux: AuxiliaryHead | Mapping[str, Any], position: int) -> AuxConfig:
+    """Return the configuration of an auxiliary head.
+
+    Raises:
+        ConfigurationError: If it lacks a name or a decoder, or has an argument without prefix.
+    """
+    place = f"aux_decoders[{position}]"
+    if isinstance(aux, Mapping):
+        if not {"name", "decoder"} <= set(aux) <= {"name", "decoder", "decoder_args"}:
+            raise ConfigurationError(
+                place, f"has {', '.join(aux)}", "Give name, decoder and decoder_args."
+            )
+        aux = AuxiliaryHead(aux["name"], aux["decoder"], aux.get("decoder_args"))
+    nested: dict[str, Mapping[str, Any] | None] = {"decoder": None, "head": None}
+    arguments = split_prefixes(aux.decoder_args or {}, nested, f"{place}.decoder_args")
+    return AuxConfig(aux.name, PartConfig(aux.decoder, arguments["decoder"]), arguments["head"])

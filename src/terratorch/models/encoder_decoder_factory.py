@@ -1,0 +1,76 @@
+"""The factory of models that consist of a backbone, necks, a decoder and a head."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+from terratorch.errors import ConfigurationError
+from terratorch.models.assembly import build_parts, known_arguments
+from terratorch.models.config import aux_config, read_config
+from terratorch.models.encoder_decoder_model import Sizing
+from terratorch.models.model import AuxiliaryHead, Model, ModelFactory
+from terratorch.models.task_heads import prediction_size, task_head
+from terratorch.registry import MODEL_FACTORY_REGISTRY
+
+
+@MODEL_FACTORY_REGISTRY.register
+class EncoderDecoderFactory(ModelFactory):
+    """Build a model from the names, or the modules, of its parts."""
+
+    def build_model(
+        self,
+        task: str,
+        backbone: str | nn.Module,
+        decoder: str | nn.Module | None = None,
+        backbone_kwargs: dict[str, Any] | None = None,
+        decoder_kwargs: dict[str, Any] | None = None,
+        head_kwargs: dict[str, Any] | None = None,
+        num_classes: int | None = None,
+        num_outputs: int | None = None,
+        necks: list[dict[str, Any]] | None = None,
+        aux_decoders: list[AuxiliaryHead] | None = None,
+        rescale: bool = True,
+        image_size_out: tuple[int, int] | None = None,
+        peft_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Model:
+        """Build the model.
+
+        Args:
+            task: `segmentation`, `regression`, `classification` or `scalar_regression`.
+            backbone: A name in `BACKBONE_REGISTRY`, or a module with `out_channels`.
+            decoder: A name in `DECODER_REGISTRY`, or a module.
+            backbone_kwargs: Arguments of the backbone; or give them with the prefix `backbone_`.
+            decoder_kwargs: Arguments of the decoder; or with the prefix `decoder_`.
+            head_kwargs: Arguments of the head; or with the prefix `head_`.
+            num_classes: Classes, of tasks that have them.
+            num_outputs: Variables to predict, of regressions.
+            necks: Name and arguments of each neck; without it those that the decoder needs.
+            aux_decoders: Further decoders on the same features.
+            rescale: Resize predictions to the size of the image, of pixel-wise tasks.
+            image_size_out: Crop predictions to this height and width, not to those of the image.
+            peft_config: Not available yet.
+            kwargs: Arguments of the parts with their prefix.
+
+        Raises:
+            ConfigurationError: If something does not fit; the message names it and the cure.
+        """
+        if peft_config is not None:
+            raise ConfigurationError("peft_config", "is not available yet", "Leave it out.")
+        wanted = task_head(task)
+        nested = {"backbone": backbone_kwargs, "decoder": decoder_kwargs, "head": head_kwargs}
+        known = [*_PARAMETERS, *known_arguments(backbone, decoder, wanted.head)]
+        config = read_config(backbone, decoder, nested, kwargs, known)
+        config.necks = necks
+        config.aux = [aux_config(aux, position) for position, aux in enumerate(aux_decoders or [])]
+        config.size = prediction_size(wanted, num_classes=num_classes, num_outputs=num_outputs)
+        parts = build_parts(config, wanted)
+        patch_size = getattr(parts.encoder, "patch_size", None)
+        sizing = Sizing(patch_size, rescale=rescale, image_size_out=image_size_out)
+        return wanted.model(parts, sizing)
+
+
+_PARAMETERS = tuple(inspect.signature(EncoderDecoderFactory.build_model).parameters)[1:-1]

@@ -1,0 +1,75 @@
+"""Necks that pick features, or reorder their axes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from terratorch.models.features import FeatureKind, FeatureSpec
+from terratorch.models.necks.base import Neck, check_index
+from terratorch.registry import TERRATORCH_NECK_REGISTRY
+
+
+@TERRATORCH_NECK_REGISTRY.register
+class SelectIndices(Neck):
+    """Pick features by their index.
+
+    Args:
+        channel_list: Channels of each feature that comes in.
+        indices: Which features to pass on, in this order; repeats and negative ones are allowed.
+    """
+
+    def __init__(self, channel_list: list[int], indices: list[int]) -> None:
+        super().__init__(channel_list)
+        # Counted from the front: a backbone may leave out what is deeper than the deepest of them.
+        count, argument = len(channel_list), "SelectIndices.indices"
+        self.indices = [check_index(index, count, argument) for index in indices]
+
+    def process_channel_list(self, channel_list: list[int]) -> list[int]:
+        """Return the channels of the chosen features."""
+        return [channel_list[index] for index in self.indices]
+
+    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
+        """Return the entries of the chosen features; their layout stays."""
+        strides = spec.strides and tuple(spec.strides[index] for index in self.indices)
+        return spec.with_channels(self.process_channel_list(list(spec.channels)), strides=strides)
+
+    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+        """Return the chosen features."""
+        return [features[index] for index in self.indices]
+
+
+# The two orders of axes of maps, and what each makes of the other.
+_LAYOUTS: dict[tuple[FeatureKind, tuple[int, ...]], FeatureKind] = {
+    (FeatureKind.MAPS_CHANNELS_LAST, (0, 3, 1, 2)): FeatureKind.MAPS,
+    (FeatureKind.MAPS, (0, 2, 3, 1)): FeatureKind.MAPS_CHANNELS_LAST,
+}
+
+
+@TERRATORCH_NECK_REGISTRY.register
+class PermuteDims(Neck):
+    """Reorder the axes of every feature, such as maps with the channels last to `(B, C, H, W)`.
+
+    Args:
+        channel_list: Channels of each feature that comes in.
+        new_order: The order of the axes, as `torch.permute` takes it.
+    """
+
+    def __init__(self, channel_list: list[int], new_order: list[int]) -> None:
+        super().__init__(channel_list)
+        self.new_order = list(new_order)
+
+    def process_channel_list(self, channel_list: list[int]) -> list[int]:
+        """Return the same channels."""
+        return list(channel_list)
+
+    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
+        """Return the same features in the layout that the new order makes."""
+        kind = _LAYOUTS.get((spec.kind, tuple(self.new_order)), FeatureKind.UNKNOWN)
+        return replace(spec, kind=kind)
+
+    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+        """Return the features with their axes reordered."""
+        return [feature.permute(self.new_order).contiguous() for feature in features]

@@ -1,0 +1,196 @@
+"""Necks that turn tokens into maps or vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from terratorch.errors import ConfigurationError, DataError
+from terratorch.models.features import FeatureKind, FeatureSpec
+from terratorch.models.necks.base import Neck, check_index
+from terratorch.models.necks.grid import grid_of
+from terratorch.registry import TERRATORCH_NECK_REGISTRY
+
+
+@TERRATORCH_NECK_REGISTRY.register
+class ReshapeTokensToImage(Neck):
+    """Lay tokens `(B, N, C)` out as maps `(B, T * C, H, W)`; maps pass through.
+
+    The grid follows from `h`, else from the size of the image, else it is square. Time steps become
+    channels, time-major.
+
+    Args:
+        channel_list: Channels of each feature that comes in.
+        remove_cls_token: Leave out the first token, or so many; where the tokens are just as many
+            as the grid has cells, all are kept.
+        effective_time_dim: Time steps that the tokens hold, after the tubelets of the patches.
+        h: Rows of the grid, where the image does not tell.
+        temporal_inputs: Features have an axis of time of their own, `(B, T, N, C)`, which stays.
+    """
+
+    def __init__(
+        self,
+        channel_list: list[int],
+        remove_cls_token: bool | int = True,
+        effective_time_dim: int = 1,
+        h: int | None = None,
+        temporal_inputs: bool = False,
+    ) -> None:
+        super().__init__(channel_list)
+        self.remove_cls_token = remove_cls_token
+        self.effective_time_dim = effective_time_dim
+        self.h = h
+        self.temporal_inputs = temporal_inputs
+
+    def process_channel_list(self, channel_list: list[int]) -> list[int]:
+        """Return the same channels: `out_channels` of a backbone count all its time steps."""
+        return list(channel_list)
+
+    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
+        """Return maps, with as many times the channels as there are time steps.
+
+        Raises:
+            ConfigurationError: If the tokens are known to hold another number of time steps.
+        """
+        if spec.kind is FeatureKind.TOKENS and spec.frames != self.effective_time_dim:
+            raise ConfigurationError(
+                "ReshapeTokensToImage.effective_time_dim",
+                f"is {self.effective_time_dim}, but the tokens hold {spec.frames} time steps",
+                f"Set effective_time_dim: {spec.frames}",
+            )
+        kind = FeatureKind.UNKNOWN if self.temporal_inputs else FeatureKind.MAPS
+        frames = spec.frames if spec.kind is FeatureKind.TOKENS else 1
+        return FeatureSpec(tuple(count * frames for count in spec.channels), kind, spec.strides)
+
+    def forward(
+        self, features: list[Tensor], image_size: Sequence[int] | None = None, **kwargs: Any
+    ) -> list[Tensor]:
+        """Return the features as maps.
+
+        Args:
+            features: Tokens `(B, N, C)`, or maps.
+            image_size: Height and width of the image in pixels.
+            kwargs: Ignored.
+        """
+        tokens_ndim = 4 if self.temporal_inputs else 3
+        return [
+            self._reshape(feature, image_size) if feature.ndim == tokens_ndim else feature
+            for feature in features
+        ]
+
+    def _reshape(self, tokens: Tensor, image_size: Sequence[int] | None) -> Tensor:
+        prefix, rows, columns = self._layout(tokens.shape[-2], image_size)
+        frames = self.effective_time_dim
+        maps = tokens[..., prefix:, :].unflatten(-2, (frames, rows, columns))
+        maps = maps.movedim(-1, -3)  # (..., T, C, H, W)
+        return maps.flatten(-4, -3).contiguous()
+
+    def _layout(self, count: int, image_size: Sequence[int] | None) -> tuple[int, int, int]:
+        """Return how many tokens to leave out, and the rows and columns of the rest."""
+        for prefix in dict.fromkeys((int(self.remove_cls_token), 0)):
+            patches, rest = divmod(count - prefix, self.effective_time_dim)
+            grid = None if rest else grid_of(patches, image_size, self.h)
+            if grid is not None:
+                return prefix, *grid
+        known = f" of an image of {tuple(image_size)} pixels" if image_size is not None else ""
+        raise DataError(
+            "neck 'ReshapeTokensToImage'",
+            f"{count} tokens{known} make no grid of {self.effective_time_dim} time steps",
+            "Set its effective_time_dim, remove_cls_token, or h (rows of the grid).",
+        )
+
+
+def _mean(feature: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return feature.mean(dims)
+
+
+_POOLINGS: dict[str, Callable[[Tensor, tuple[int, ...]], Tensor]] = {
+    "mean": _mean,
+    "max": torch.amax,
+    "min": torch.amin,
+}
+
+
+@TERRATORCH_NECK_REGISTRY.register
+class AggregateTokens(Neck):
+    """Pool every chosen feature to one vector `(B, C)`: tokens over tokens, maps over pixels.
+
+    Args:
+        channel_list: Channels of each feature that comes in.
+        pooling: `mean`, `max` or `min`; `cls` takes the first token, a number that token.
+        indices: The feature, or features, to pool.
+        index: An older name of `indices`, used where that is None.
+        drop_cls: Leave the first token out of the pooling.
+        temporal_inputs: Features have an axis of time of their own, `(B, T, N, C)` or
+            `(B, T, C, H, W)`, which stays.
+    """
+
+    def __init__(
+        self,
+        channel_list: list[int],
+        pooling: str | int = "mean",
+        indices: int | list[int] | None = None,
+        index: int | None = -1,
+        drop_cls: bool = False,
+        temporal_inputs: bool = False,
+    ) -> None:
+        super().__init__(channel_list)
+        self.pooling = self._checked_pooling(pooling, drop_cls)
+        chosen = index if indices is None else indices
+        chosen = -1 if chosen is None else chosen
+        count, argument = len(channel_list), "AggregateTokens.indices"
+        chosen = [chosen] if isinstance(chosen, int) else chosen
+        self.indices = [check_index(one, count, argument) for one in chosen]
+        self.drop_cls = drop_cls
+        self.temporal_inputs = temporal_inputs
+
+    @staticmethod
+    def _checked_pooling(pooling: str | int, drop_cls: bool) -> str | int:
+        name = pooling.lower() if isinstance(pooling, str) else pooling
+        if isinstance(name, str) and name not in (*_POOLINGS, "cls"):
+            raise ConfigurationError(
+                "AggregateTokens.pooling",
+                f"is {pooling!r}",
+                "Choose mean, max, min, cls, or the index of a token.",
+            )
+        if name == "cls" and drop_cls:
+            raise ConfigurationError(
+                "AggregateTokens.drop_cls", "is true, but pooling: cls takes just that token"
+            )
+        return 0 if name == "cls" else name
+
+    def process_channel_list(self, channel_list: list[int]) -> list[int]:
+        """Return the channels of the chosen features."""
+        return [channel_list[index] for index in self.indices]
+
+    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
+        """Return a vector for each chosen feature."""
+        channels = self.process_channel_list(list(spec.channels))
+        kind = FeatureKind.UNKNOWN if self.temporal_inputs else FeatureKind.VECTORS
+        return FeatureSpec(tuple(channels), kind)
+
+    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+        """Return a vector for each chosen feature; a single one is used whatever the index."""
+        chosen = features if len(features) == 1 else [features[index] for index in self.indices]
+        return [self._pool(feature) for feature in chosen]
+
+    def _pool(self, feature: Tensor) -> Tensor:
+        if feature.ndim - self.temporal_inputs == 3:
+            return self._pool_tokens(feature)
+        if isinstance(self.pooling, int):
+            raise DataError(
+                "neck 'AggregateTokens'",
+                f"takes one token, but gets maps of shape {tuple(feature.shape)}",
+                "Choose pooling: mean, max or min.",
+            )
+        pooled = _POOLINGS[self.pooling](feature, (-2, -1))
+        # Maps (B, C, T, H, W) of a backbone keep their time in the middle.
+        return pooled.mT if pooled.ndim == 3 and not self.temporal_inputs else pooled
+
+    def _pool_tokens(self, tokens: Tensor) -> Tensor:
+        if isinstance(self.pooling, int):
+            return tokens[..., self.pooling, :]
+        return _POOLINGS[self.pooling](tokens[..., int(self.drop_cls) :, :], (-2,))

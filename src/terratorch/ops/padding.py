@@ -1,0 +1,72 @@
+"""Pad images to a multiple of the patch size, and crop back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def pad_axis(x: Tensor, axis: int, before: int, after: int, mode: str = "reflect") -> Tensor:
+    """Pad one axis of a tensor by any amount.
+
+    Args:
+        x: A tensor of any shape and dtype.
+        axis: The axis to pad.
+        before: How much to put before it.
+        after: How much to put behind it.
+        mode: `reflect`, `replicate`, `circular` or `constant` (zeros). Reflection goes back and
+            forth where the padding is wider than the image.
+    """
+    if not before and not after:
+        return x
+    if mode == "constant":
+        behind = [0, 0] * (x.ndim - 1 - axis % x.ndim)
+        return F.pad(x, [*behind, before, after])
+    return x.index_select(axis, _sources(x.shape[axis], before, after, mode, x.device))
+
+
+def _sources(size: int, before: int, after: int, mode: str, device: torch.device) -> Tensor:
+    """Return, for each position of the padded axis, the position of the image that it copies."""
+    positions = torch.arange(-before, size + after, device=device)
+    if mode == "circular":
+        return positions % size
+    if mode == "replicate" or size == 1:
+        return positions.clamp(0, size - 1)
+    period = 2 * (size - 1)
+    folded = positions % period
+    return torch.minimum(folded, period - folded)
+
+
+def pad_to_multiple(x: Tensor, patch_size: int | Sequence[int], mode: str = "reflect") -> Tensor:
+    """Pad images `(..., H, W)` so that a whole, even number of patches covers them.
+
+    Height and width grow to a multiple of twice the patch size, on both sides alike. The time axis
+    of `(B, C, T, H, W)` grows at its end to a multiple of the first of three patch sizes.
+
+    Args:
+        x: Images.
+        patch_size: A side, or height and width, or time, height and width of a patch.
+        mode: As of `pad_axis`.
+    """
+    sizes = [patch_size] * 2 if isinstance(patch_size, int) else list(patch_size)
+    for axis, patch in zip((-2, -1), sizes[-2:], strict=True):
+        missing = -x.shape[axis] % (2 * patch)
+        x = pad_axis(x, axis, missing // 2, missing - missing // 2, mode)
+    if len(sizes) == 3 and x.ndim == 5:
+        x = pad_axis(x, -3, 0, -x.shape[-3] % sizes[0], mode)
+    return x
+
+
+def crop_center(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Cut the middle out of images `(..., H, W)`; an axis that is smaller stays as it is.
+
+    Args:
+        x: Images.
+        size: Height and width to keep.
+    """
+    height, width = (min(have, want) for have, want in zip(x.shape[-2:], size, strict=True))
+    top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
+    return x[..., top : top + height, left : left + width]
