@@ -1,0 +1,212 @@
+"""What the generic data modules share: splits to loaders, and normalisation on the device."""
+
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from lightning.pytorch import LightningDataModule
+from torch import nn
+from torch.utils.data import Dataset
+
+from terratorch.datamodules.loading import (
+    Loader,
+    ask_for_errors,
+    collate,
+    collate_of_one_size,
+    pinned,
+    prediction_loader,
+)
+from terratorch.datamodules.utils import Normalize
+from terratorch.datasets.files import find_files
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.prediction import PredictionDataset
+from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
+
+_STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How batches are made.
+
+    Args:
+        batch_size: Chips in a batch.
+        num_workers: Processes that read; 0 reads in the main process.
+        drop_last: Whether an incomplete last batch of training is left out.
+        pin_memory: Whether batches are copied to pinned memory, where there is a GPU.
+        check_sizes: Whether images of different sizes in a batch are explained.
+    """
+
+    batch_size: int
+    num_workers: int = 0
+    drop_last: bool = True
+    pin_memory: bool = False
+    check_sizes: bool = True
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch_size", 1), ("num_workers", 0)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(
+                    name, f"{getattr(self, name)} is too small", f"The least is {least}."
+                )
+
+
+class GenericDataModule(LightningDataModule):
+    """Base of the generic data modules.
+
+    A subclass builds the data set of a split in `build_dataset`.
+
+    Args:
+        input_spec: How images are read and normalised.
+        loading: How batches are made.
+        predict_root: A folder of images to predict, or one image.
+        predict_pattern: Which files of that folder.
+        predict_input_spec: How images to predict are read, if otherwise.
+
+    Attributes:
+        aug: What is done to a batch on the device: normalisation.
+        datasets: The data sets that were set up, by split: `train`, `val`, `test`, `predict`.
+    """
+
+    def __init__(
+        self,
+        input_spec: InputSpec,
+        loading: Loading,
+        predict_root: Path | None = None,
+        predict_pattern: str | None = "*",
+        predict_input_spec: InputSpec | None = None,
+    ) -> None:
+        super().__init__()
+        self.loading = loading
+        self.datasets: dict[str, Dataset[Any]] = {}
+        self.aug: nn.Module = normalization(input_spec)
+        self._input_spec = input_spec
+        self._predict_root = None if predict_root is None else Path(predict_root)
+        self._predict_pattern = predict_pattern
+        self._predict_input_spec = predict_input_spec or input_spec
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """How images are read and normalised; a checkpoint carries it along."""
+        return self._input_spec
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The name of each class, where the data tells."""
+        return None
+
+    @abstractmethod
+    def build_dataset(self, split: str) -> Dataset[Any] | None:
+        """Build the data set of `train`, `val` or `test`; None if there is none."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Build the data sets that a stage needs: `fit`, `validate`, `test` or `predict`."""
+        if stage == "predict":
+            self.datasets["predict"] = self._prediction_dataset()
+            return
+        for split in _STAGES[stage] if stage else ("train", "val", "test"):
+            dataset = self.build_dataset(split)
+            if dataset is None:
+                self._check_optional(split)
+            else:
+                self.datasets[split] = dataset
+        if "train" in self.datasets:
+            self._check_batch_size(len(cast(Sized, self.datasets["train"])))
+
+    def train_dataloader(self) -> Any:
+        """Return the loader of training, shuffled."""
+        return self._loader("train", shuffle=True, drop_last=self.loading.drop_last)
+
+    def val_dataloader(self) -> Any:
+        """Return the loader of validation; no loader if there is no such data."""
+        return self._loader("val") if "val" in self.datasets else []
+
+    def test_dataloader(self) -> Any:
+        """Return the loader of the test."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> Any:
+        """Return the loader of the images to predict; images may differ in size."""
+        dataset = self.datasets["predict"]
+        assert isinstance(dataset, PredictionDataset)
+        return prediction_loader(dataset, self.loading.batch_size, self.loading.num_workers)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Normalise the batch, on the device."""
+        return self.aug(batch)
+
+    def _loader(self, split: str, **options: Any) -> Loader:
+        loading = self.loading
+        return Loader(
+            self.datasets[split],
+            batch_size=loading.batch_size,
+            num_workers=loading.num_workers,
+            pin_memory=pinned(loading.pin_memory),
+            collate_fn=collate_of_one_size if loading.check_sizes else collate,
+            worker_init_fn=ask_for_errors if loading.num_workers else None,
+            persistent_workers=loading.num_workers > 0,
+            **options,
+        )
+
+    def _prediction_dataset(self) -> PredictionDataset:
+        root = self._predict_root
+        if root is None:
+            raise ConfigurationError(
+                "predict_data_root", "not given", "Give the image, or the folder of images."
+            )
+        if root.is_file():
+            paths = [root]
+        else:
+            files = find_files(root, self._predict_pattern, "predict_data_root")
+            paths = [file.path for file in files]
+        return PredictionDataset(paths, self._predict_input_spec)
+
+    def _check_optional(self, split: str) -> None:
+        # Training may go without validation; nothing goes without its own data.
+        if split != "val" or "train" not in self.datasets:
+            raise ConfigurationError(
+                f"{split}_data_root", "not given", "Give the folder of the images."
+            )
+
+    def _check_batch_size(self, count: int) -> None:
+        loading = self.loading
+        if loading.drop_last and count < loading.batch_size:
+            raise ConfigurationError(
+                "batch_size",
+                f"{loading.batch_size}, but the training set has {count} chips, and drop_last "
+                "leaves incomplete batches out",
+                f"Set batch_size to {count} or less, or drop_last to false.",
+            )
+
+
+def normalization(input_spec: InputSpec) -> nn.Module:
+    """Return the module that normalises batches as a specification says."""
+    if input_spec.means is None or input_spec.stds is None:
+        return nn.Identity()
+    return Normalize(
+        input_spec.means,
+        input_spec.stds,
+        time_in_channels=input_spec.expand_temporal_dimension,
+    )
+
+
+def refuse_unknown(kind: type, given: Mapping[str, Any]) -> None:
+    """Refuse keyword arguments that a class does not know.
+
+    Raises:
+        ArgumentNameError: If there are any; the message gives the closest names.
+    """
+    if not given:
+        return
+    name = next(iter(given))
+    known = [key for key in inspect.signature(kind).parameters if key != "kwargs"]
+    raise ArgumentNameError(
+        name,
+        f"{kind.__name__} has no such argument",
+        did_you_mean(name, known) or f"It takes: {', '.join(known)}.",
+    )

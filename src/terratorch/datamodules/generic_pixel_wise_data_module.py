@@ -1,0 +1,229 @@
+"""Data modules for folders of images with a label for each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from terratorch.datamodules.base import GenericDataModule, Loading, refuse_unknown
+from terratorch.datamodules.utils import read_numbers
+from terratorch.datasets.generic_pixel_wise_dataset import (
+    GenericNonGeoPixelwiseRegressionDataset,
+    GenericNonGeoSegmentationDataset,
+    refuse_unsupported,
+)
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.pairing import OptionNames
+from terratorch.datasets.utils import HLSBands
+
+BandList = list[HLSBands | int | tuple[int, int] | str]
+
+
+@dataclass(frozen=True)
+class SplitSource:
+    """Where the chips of a split come from.
+
+    Args:
+        images: The folder of the images; None if there is no such split.
+        labels: The folder of the labels; None if they are beside the images.
+        split: The file that names the chips.
+        transform: The transforms of the chips.
+    """
+
+    images: Path | None
+    labels: Path | None = None
+    split: Path | None = None
+    transform: Sequence[Any] | None = None
+
+
+class GenericPixelWiseDataModule(GenericDataModule):
+    """Splits of a pixel-wise data set.
+
+    Args:
+        dataset_class: The data set of a split.
+        sources: Where the chips of `train`, `val` and `test` come from.
+        dataset_options: What all splits have in common, by the parameters of the data set.
+        input_spec: How images are read and normalised.
+        loading: How batches are made.
+        **predict: The options of `GenericDataModule` for prediction.
+    """
+
+    def __init__(
+        self,
+        dataset_class: type[
+            GenericNonGeoSegmentationDataset | GenericNonGeoPixelwiseRegressionDataset
+        ],
+        sources: dict[str, SplitSource],
+        dataset_options: dict[str, Any],
+        input_spec: InputSpec,
+        loading: Loading,
+        **predict: Any,
+    ) -> None:
+        super().__init__(input_spec, loading, **predict)
+        self.dataset_class = dataset_class
+        self._sources, self._dataset_options = sources, dataset_options
+
+    def build_dataset(self, split: str) -> Dataset[Any] | None:
+        """Build the data set of `train`, `val` or `test`; None if there is none."""
+        source = self._sources[split]
+        if source.images is None:
+            return None
+        spec = self.input_spec
+        return self.dataset_class(
+            data_root=Path(source.images),
+            label_data_root=source.labels,
+            split=source.split,
+            transform=source.transform,
+            dataset_bands=_as_list(spec.dataset_bands),
+            output_bands=_as_list(spec.output_bands),
+            constant_scale=spec.constant_scale,
+            no_data_replace=spec.no_data_replace,
+            expand_temporal_dimension=spec.expand_temporal_dimension,
+            rgb_indices=_as_list(spec.rgb_indices),
+            names=OptionNames.of_data_module(split),
+            **self._dataset_options,
+        )
+
+
+class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
+    """Images and masks of class ids, in folders.
+
+    Args:
+        batch_size: Chips in a batch.
+        num_workers: Processes that read; 0 reads in the main process.
+        num_classes: How many classes there are.
+        train_data_root: The folder of the images of training.
+        val_data_root: The folder of the images of validation.
+        test_data_root: The folder of the images of the test.
+        img_grep: Glob pattern of the images' names, such as `*_merged.tif`.
+        label_grep: Glob pattern of the masks' names, such as `*.mask.tif`.
+        means: The mean of each output band, or a file of them; None for no normalisation.
+        stds: The standard deviation of each output band, or a file of them.
+        predict_data_root: A folder of images to predict, or one image.
+        train_label_data_root: The folder of the masks of training; None if beside the images.
+        val_label_data_root: The folder of the masks of validation; None if beside the images.
+        test_label_data_root: The folder of the masks of the test; None if beside the images.
+        train_split: File with the names of the chips of training, one per line; None for all.
+        val_split: File with the names of the chips of validation.
+        test_split: File with the names of the chips of the test.
+        ignore_split_file_extensions: Whether extensions in split files are left aside.
+        allow_substring_split_file: Whether a part of a name is enough in split files.
+        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
+        output_bands: The bands that go to the model, in order; all by default.
+        predict_dataset_bands: The bands of files to predict, if others.
+        predict_output_bands: Which of those go to the model.
+        constant_scale: What values are multiplied with.
+        rgb_indices: Which output bands are shown as red, green and blue.
+        train_transform: Transforms of training, such as `[{class_path: D4}]`.
+        val_transform: Transforms of validation.
+        test_transform: Transforms of the test.
+        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
+        reduce_zero_label: Whether labels count from 1, and 0 is no label: 1 is subtracted, and 0
+            becomes `no_label_replace`, or -1 where that is not given.
+        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
+            they are errors.
+        no_label_replace: What stands in for nodata and NaN in masks.
+        embedding_input: Not supported yet.
+        pca_step: Not used without `embedding_input`.
+        drop_last: Whether an incomplete last batch of training is left out.
+        pin_memory: Whether batches are copied to pinned memory, where there is a GPU.
+        check_stackability: Whether images of different sizes in a batch are explained.
+        tortilla_file: Not supported yet.
+        return_georeference: Not supported yet; predictions keep the georeference of their images.
+        **kwargs: None are known: others are an error.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        num_workers: int,
+        num_classes: int,
+        train_data_root: Path | None = None,
+        val_data_root: Path | None = None,
+        test_data_root: Path | None = None,
+        img_grep: str = "*",
+        label_grep: str = "*",
+        means: list[float] | str | None = None,
+        stds: list[float] | str | None = None,
+        predict_data_root: Path | None = None,
+        train_label_data_root: Path | None = None,
+        val_label_data_root: Path | None = None,
+        test_label_data_root: Path | None = None,
+        train_split: Path | None = None,
+        val_split: Path | None = None,
+        test_split: Path | None = None,
+        ignore_split_file_extensions: bool = True,
+        allow_substring_split_file: bool = True,
+        dataset_bands: BandList | None = None,
+        output_bands: BandList | None = None,
+        predict_dataset_bands: BandList | None = None,
+        predict_output_bands: BandList | None = None,
+        constant_scale: float = 1,
+        rgb_indices: list[int] | None = None,
+        train_transform: list[Any] | None = None,
+        val_transform: list[Any] | None = None,
+        test_transform: list[Any] | None = None,
+        expand_temporal_dimension: bool = False,
+        reduce_zero_label: bool = False,
+        no_data_replace: float | None = None,
+        no_label_replace: int | None = None,
+        embedding_input: bool = False,
+        pca_step: int = 4,
+        drop_last: bool = True,
+        pin_memory: bool = False,
+        check_stackability: bool = True,
+        tortilla_file: Path | None = None,
+        return_georeference: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        refuse_unknown(type(self), kwargs)
+        refuse_unsupported(
+            embedding_input=embedding_input,
+            tortilla_file=tortilla_file is not None,
+            return_georeference=return_georeference,
+        )
+        input_spec = InputSpec.create(
+            dataset_bands=dataset_bands,
+            output_bands=output_bands,
+            means=read_numbers(means, "means"),
+            stds=read_numbers(stds, "stds"),
+            constant_scale=constant_scale,
+            no_data_replace=no_data_replace,
+            expand_temporal_dimension=expand_temporal_dimension,
+            rgb_indices=rgb_indices,
+        )
+        super().__init__(
+            GenericNonGeoSegmentationDataset,
+            {
+                "train": SplitSource(
+                    train_data_root, train_label_data_root, train_split, train_transform
+                ),
+                "val": SplitSource(val_data_root, val_label_data_root, val_split, val_transform),
+                "test": SplitSource(
+                    test_data_root, test_label_data_root, test_split, test_transform
+                ),
+            },
+            {
+                "num_classes": num_classes,
+                "image_grep": img_grep,
+                "label_grep": label_grep,
+                "ignore_split_file_extensions": ignore_split_file_extensions,
+                "allow_substring_split_file": allow_substring_split_file,
+                "no_label_replace": no_label_replace,
+                "reduce_zero_label": reduce_zero_label,
+            },
+            input_spec,
+            Loading(batch_size, num_workers, drop_last, pin_memory, check_stackability),
+            predict_root=predict_data_root,
+            predict_pattern=img_grep,
+            predict_input_spec=input_spec.with_bands(predict_dataset_bands, predict_output_bands),
+        )
+        self.num_classes = num_classes
+
+
+def _as_list(values: Sequence[Any] | None) -> list[Any] | None:
+    return None if values is None else list(values)

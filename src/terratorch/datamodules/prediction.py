@@ -1,0 +1,46 @@
+"""Prediction where there is only a checkpoint: files, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+
+from terratorch.datamodules.base import Loading, normalization
+from terratorch.datamodules.loading import prediction_loader
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.prediction import PredictionDataset
+
+
+class PredictionDataModule(LightningDataModule):
+    """Images to predict, read and normalised as in training.
+
+    Args:
+        paths: The files.
+        input_spec: How they are read and normalised.
+        batch_size: Images in a batch; a batch also ends where the size of images changes.
+        num_workers: Processes that read; 0 reads in the main process.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        input_spec: InputSpec,
+        batch_size: int = 1,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.input_spec = input_spec
+        self.aug = normalization(input_spec)
+        self._loading = Loading(batch_size, num_workers)
+        self._dataset = PredictionDataset(paths, input_spec)
+
+    def predict_dataloader(self) -> Any:
+        """Return the loader of the images."""
+        return prediction_loader(self._dataset, self._loading.batch_size, self._loading.num_workers)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Normalise the batch, on the device."""
+        return self.aug(batch)

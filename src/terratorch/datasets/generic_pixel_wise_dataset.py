@@ -1,0 +1,365 @@
+"""Data sets of image files with a label for each pixel in a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from terratorch.bands import Band
+from terratorch.datasets.band_selection import BandSelection
+from terratorch.datasets.delivery import DeliversErrors
+from terratorch.datasets.files import Split
+from terratorch.datasets.image_reader import ImageReader
+from terratorch.datasets.labels import read_class_mask, read_value_mask
+from terratorch.datasets.pairing import OptionNames, pair_files
+from terratorch.datasets.transforms.pipeline import as_pipeline
+from terratorch.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class GenericPixelWiseDataset(DeliversErrors, Dataset[dict[str, Any]]):
+    """Images and labels of the same size, paired by name.
+
+    Args:
+        data_root: The folder of the images.
+        label_data_root: The folder of the labels; None if they are beside the images.
+        image_grep: Glob pattern of the images' names, such as `*_merged.tif`.
+        label_grep: Glob pattern of the labels' names, such as `*.mask.tif`.
+        split: File with the names of the chips to use, one per line; None for all.
+        ignore_split_file_extensions: Whether extensions in the split file are left aside.
+        allow_substring_split_file: Whether a part of a name is enough in the split file.
+        rgb_indices: Which output bands are shown as red, green and blue.
+        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
+        output_bands: The bands wanted, in order; all by default.
+        constant_scale: What values are multiplied with.
+        transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
+        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
+            they are errors.
+        no_label_replace: What stands in for nodata and NaN in labels.
+        embedding_input: Not supported yet.
+        pca_step: Not used without `embedding_input`.
+        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`; images
+            are then `(C, T, H, W)`.
+        temporal_channel_major: Whether all time steps of a band follow each other in a file,
+            instead of all bands of a time step.
+        reduce_zero_label: Whether labels count from 1, and 0 is no label: 1 is subtracted, and 0
+            becomes `no_label_replace`, or -1 where that is not given.
+        tortilla_df: Not supported yet.
+        tortilla_indices: Not supported yet.
+        return_georeference: Not supported yet; predictions keep the georeference of their images.
+        names: What error messages call the options.
+    """
+
+    def __init__(
+        self,
+        data_root: Path | None = None,
+        label_data_root: Path | None = None,
+        image_grep: str | None = "*",
+        label_grep: str | None = "*",
+        split: Path | None = None,
+        ignore_split_file_extensions: bool = True,
+        allow_substring_split_file: bool = True,
+        rgb_indices: list[int] | None = None,
+        dataset_bands: list[Band] | None = None,
+        output_bands: list[Band] | None = None,
+        constant_scale: float = 1,
+        transform: Any = None,
+        no_data_replace: float | None = None,
+        no_label_replace: int | None = None,
+        embedding_input: bool = False,
+        pca_step: int = 4,
+        expand_temporal_dimension: bool = False,
+        temporal_channel_major: bool = False,
+        reduce_zero_label: bool = False,
+        tortilla_df: Any = None,
+        tortilla_indices: list[Hashable] | None = None,
+        return_georeference: bool = False,
+        *,
+        names: OptionNames | None = None,
+    ) -> None:
+        super().__init__()
+        refuse_unsupported(
+            embedding_input=embedding_input,
+            tortilla_df=tortilla_df is not None,
+            tortilla_indices=tortilla_indices is not None,
+            return_georeference=return_georeference,
+        )
+        names = names or OptionNames()
+        if data_root is None:
+            raise ConfigurationError(names.images, "not given", "Give the folder of the images.")
+        selection = BandSelection(
+            dataset_bands,
+            output_bands,
+            expand_time=expand_temporal_dimension,
+            band_major=temporal_channel_major,
+        )
+        self.rgb_indices = list(rgb_indices) if rgb_indices else [0, 1, 2]
+        self.no_label_replace, self.reduce_zero_label = no_label_replace, reduce_zero_label
+        self._reader = ImageReader(selection, constant_scale, no_data_replace)
+        self._pipeline = as_pipeline(transform, names.transform)
+        self.pairs = pair_files(
+            Path(data_root),
+            None if label_data_root is None else Path(label_data_root),
+            image_grep,
+            label_grep,
+            Split.read(split, ignore_split_file_extensions, allow_substring_split_file, names.split)
+            if split
+            else None,
+            names,
+        )
+
+    @property
+    def image_files(self) -> list[Path]:
+        """The images, in the order of the samples."""
+        return [pair.image for pair in self.pairs]
+
+    @property
+    def segmentation_mask_files(self) -> list[Path]:
+        """The labels, in the order of the samples."""
+        return [pair.label for pair in self.pairs]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        pair = self.pairs[index]
+        image = self._reader.read(pair.image)
+        mask = self._read_mask(pair.label)
+        if image.shape[-2:] != mask.shape[-2:]:
+            raise DataError(
+                str(pair.label),
+                f"{_size(mask)} pixels, but its image {pair.image.name} has {_size(image)}",
+                "Image and label must cover the same pixels.",
+            )
+        return {**self._to_tensors(image, mask), "filename": str(pair.image)}
+
+    def _read_mask(self, path: Path) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def _to_tensors(self, image: NDArray[np.float32], mask: NDArray[Any]) -> dict[str, Tensor]:
+        if self._pipeline is None:
+            return {"image": torch.from_numpy(image), "mask": torch.from_numpy(mask)}
+        image_tensor, mask_tensor = self._pipeline(image, mask)
+        assert mask_tensor is not None
+        kind = torch.float32 if mask.dtype.kind == "f" else torch.int64
+        return {"image": image_tensor, "mask": mask_tensor.to(kind)}
+
+
+class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
+    """Images and masks of class ids, paired by name.
+
+    Args:
+        data_root: The folder of the images.
+        num_classes: How many classes there are.
+        label_data_root: The folder of the masks; None if they are beside the images.
+        image_grep: Glob pattern of the images' names, such as `*_merged.tif`.
+        label_grep: Glob pattern of the masks' names, such as `*.mask.tif`.
+        split: File with the names of the chips to use, one per line; None for all.
+        ignore_split_file_extensions: Whether extensions in the split file are left aside.
+        allow_substring_split_file: Whether a part of a name is enough in the split file.
+        rgb_indices: Which output bands are shown as red, green and blue.
+        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
+        output_bands: The bands wanted, in order; all by default.
+        class_names: The name of each class.
+        constant_scale: What values are multiplied with.
+        transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
+        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
+            they are errors.
+        no_label_replace: What stands in for nodata and NaN in masks.
+        embedding_input: Not supported yet.
+        pca_step: Not used without `embedding_input`.
+        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
+        reduce_zero_label: Whether labels count from 1, and 0 is no label; see
+            `GenericPixelWiseDataset`.
+        tortilla_df: Not supported yet.
+        tortilla_indices: Not supported yet.
+        return_georeference: Not supported yet; predictions keep the georeference of their images.
+        names: What error messages call the options.
+    """
+
+    def __init__(
+        self,
+        data_root: Path,
+        num_classes: int,
+        label_data_root: Path | None = None,
+        image_grep: str | None = "*",
+        label_grep: str | None = "*",
+        split: Path | None = None,
+        ignore_split_file_extensions: bool = True,
+        allow_substring_split_file: bool = True,
+        rgb_indices: list[int] | None = None,
+        dataset_bands: list[Band] | None = None,
+        output_bands: list[Band] | None = None,
+        class_names: list[str] | None = None,
+        constant_scale: float = 1,
+        transform: Any = None,
+        no_data_replace: float | None = None,
+        no_label_replace: int | None = None,
+        embedding_input: bool = False,
+        pca_step: int = 4,
+        expand_temporal_dimension: bool = False,
+        reduce_zero_label: bool = False,
+        tortilla_df: Any = None,
+        tortilla_indices: list[Hashable] | None = None,
+        return_georeference: bool = False,
+        *,
+        names: OptionNames | None = None,
+    ) -> None:
+        super().__init__(
+            data_root,
+            label_data_root=label_data_root,
+            image_grep=image_grep,
+            label_grep=label_grep,
+            split=split,
+            ignore_split_file_extensions=ignore_split_file_extensions,
+            allow_substring_split_file=allow_substring_split_file,
+            rgb_indices=rgb_indices,
+            dataset_bands=dataset_bands,
+            output_bands=output_bands,
+            constant_scale=constant_scale,
+            transform=transform,
+            no_data_replace=no_data_replace,
+            no_label_replace=no_label_replace,
+            embedding_input=embedding_input,
+            pca_step=pca_step,
+            expand_temporal_dimension=expand_temporal_dimension,
+            reduce_zero_label=reduce_zero_label,
+            tortilla_df=tortilla_df,
+            tortilla_indices=tortilla_indices,
+            return_georeference=return_georeference,
+            names=names,
+        )
+        self.num_classes = num_classes
+        self.class_names = check_class_names(class_names, num_classes)
+
+    def _read_mask(self, path: Path) -> NDArray[np.int64]:
+        return read_class_mask(path, self.no_label_replace, self.reduce_zero_label)
+
+    def plot(self, sample: dict[str, Any], suptitle: str | None = None) -> Figure:
+        """Draw a sample: image, mask and, if it has one, prediction.
+
+        Args:
+            sample: `image` `(C, H, W)` or `(C, T, H, W)`, `mask` and `prediction` `(H, W)`.
+            suptitle: A title above.
+        """
+        from terratorch.datasets.plotting import plot_classes
+
+        return plot_classes(sample, self.rgb_indices, self.num_classes, self.class_names, suptitle)
+
+
+class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
+    """Images and rasters of values, paired by name.
+
+    Args:
+        data_root: The folder of the images.
+        label_data_root: The folder of the values; None if they are beside the images.
+        image_grep: Glob pattern of the images' names.
+        label_grep: Glob pattern of the values' names.
+        split: File with the names of the chips to use, one per line; None for all.
+        ignore_split_file_extensions: Whether extensions in the split file are left aside.
+        allow_substring_split_file: Whether a part of a name is enough in the split file.
+        rgb_indices: Which output bands are shown as red, green and blue.
+        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
+        output_bands: The bands wanted, in order; all by default.
+        constant_scale: What values of images are multiplied with.
+        transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
+        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
+            they are errors.
+        no_label_replace: What stands in for nodata and NaN in values; they are NaN where None.
+        embedding_input: Not supported yet.
+        pca_step: Not used without `embedding_input`.
+        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
+        reduce_zero_label: Whether 1 is subtracted from values.
+        names: What error messages call the options.
+    """
+
+    def __init__(
+        self,
+        data_root: Path,
+        label_data_root: Path | None = None,
+        image_grep: str | None = "*",
+        label_grep: str | None = "*",
+        split: Path | None = None,
+        ignore_split_file_extensions: bool = True,
+        allow_substring_split_file: bool = True,
+        rgb_indices: list[int] | None = None,
+        dataset_bands: list[Band] | None = None,
+        output_bands: list[Band] | None = None,
+        constant_scale: float = 1,
+        transform: Any = None,
+        no_data_replace: float | None = None,
+        no_label_replace: int | None = None,
+        embedding_input: bool = False,
+        pca_step: int = 4,
+        expand_temporal_dimension: bool = False,
+        reduce_zero_label: bool = False,
+        *,
+        names: OptionNames | None = None,
+    ) -> None:
+        super().__init__(
+            data_root,
+            label_data_root=label_data_root,
+            image_grep=image_grep,
+            label_grep=label_grep,
+            split=split,
+            ignore_split_file_extensions=ignore_split_file_extensions,
+            allow_substring_split_file=allow_substring_split_file,
+            rgb_indices=rgb_indices,
+            dataset_bands=dataset_bands,
+            output_bands=output_bands,
+            constant_scale=constant_scale,
+            transform=transform,
+            no_data_replace=no_data_replace,
+            no_label_replace=no_label_replace,
+            embedding_input=embedding_input,
+            pca_step=pca_step,
+            expand_temporal_dimension=expand_temporal_dimension,
+            reduce_zero_label=reduce_zero_label,
+            names=names,
+        )
+
+    def _read_mask(self, path: Path) -> NDArray[np.float32]:
+        return read_value_mask(path, self.no_label_replace, self.reduce_zero_label)
+
+    def plot(self, sample: dict[str, Any], suptitle: str | None = None) -> Figure:
+        """Draw a sample: image, values and, if it has one, prediction.
+
+        Args:
+            sample: `image` `(C, H, W)` or `(C, T, H, W)`, `mask` and `prediction` `(H, W)`.
+            suptitle: A title above.
+        """
+        from terratorch.datasets.plotting import plot_values
+
+        return plot_values(sample, self.rgb_indices, suptitle)
+
+
+def refuse_unsupported(**options: bool) -> None:
+    """Refuse options of the public interface that are not supported yet, where they are used."""
+    for name, used in options.items():
+        if used:
+            raise ConfigurationError(name, "not supported yet", "Leave it out.")
+
+
+def check_class_names(names: Sequence[str] | None, num_classes: int) -> list[str] | None:
+    """Check that there is one name for each class."""
+    if names is not None and len(names) != num_classes:
+        raise ConfigurationError(
+            "class_names",
+            f"{len(names)} names, but num_classes is {num_classes}",
+            "Give one name for each class, in the order of the ids.",
+        )
+    return None if names is None else list(names)
+
+
+def _size(array: NDArray[Any]) -> str:
+    height, width = array.shape[-2:]
+    return f"{width} x {height}"

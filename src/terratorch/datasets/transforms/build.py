@@ -1,0 +1,164 @@
+"""From transforms as they are written in a configuration to transform objects.
+
+A transform is written as a name (`D4`, `ToTensorV2`), as a dictionary with `class_path` and
+`init_args`, or is an object already.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from terratorch.datasets import transforms as own
+from terratorch.datasets.transforms.albumentations_import import import_albumentations
+from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
+
+
+def build_transforms(specs: Sequence[Any], thing: str) -> list[Any]:
+    """Build transforms from what people write.
+
+    Args:
+        specs: Names, dictionaries with `class_path`, or transform objects.
+        thing: The option they come from, for error messages.
+
+    Raises:
+        ConfigurationError: If a name is not known, or an argument cannot be used.
+    """
+    if isinstance(specs, str) or not isinstance(specs, Sequence):
+        raise ConfigurationError(thing, f"{specs!r} is not a list", "Give a list of transforms.")
+    return [build_transform(spec, f"{thing}[{place}]") for place, spec in enumerate(specs)]
+
+
+def build_transform(spec: Any, thing: str) -> Any:
+    """Build one transform; see `build_transforms`."""
+    if isinstance(spec, str):
+        return _construct(spec, {}, thing)
+    if not isinstance(spec, Mapping) and type(spec).__name__ == "Namespace":
+        # What a configuration parser leaves where it could not build the transform itself.
+        spec = vars(spec)
+    if isinstance(spec, Mapping):
+        return _from_mapping(spec, thing)
+    if not callable(spec):
+        raise ConfigurationError(
+            thing, f"{spec!r} is not a transform", "Write a name, or class_path and init_args."
+        )
+    _check_arguments(spec, thing)
+    return spec
+
+
+def _from_mapping(spec: Mapping[str, Any], thing: str) -> Any:
+    unknown = sorted(set(spec) - {"class_path", "init_args"})
+    if "class_path" not in spec or unknown:
+        seen = f"'{unknown[0]}' is not expected here" if unknown else "class_path is missing"
+        raise ConfigurationError(
+            thing, seen, "Write `class_path: D4` and, below it, `init_args` with its arguments."
+        )
+    arguments = spec.get("init_args") or {}
+    arguments = arguments if isinstance(arguments, Mapping) else vars(arguments)
+    return _construct(str(spec["class_path"]), dict(arguments), thing)
+
+
+def _construct(name: str, arguments: dict[str, Any], thing: str) -> Any:
+    kind = _find(name, thing)
+    built = {key: _nested(value, f"{thing}.init_args.{key}") for key, value in arguments.items()}
+    try:
+        with warnings.catch_warnings():
+            # It warns of arguments that it does not know: below that is an error.
+            warnings.filterwarnings("ignore", "Argument.*not valid for transform")
+            transform = kind(**built)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{thing} {kind.__name__}", _first_lines(error), f"It takes: {_signature(kind)}."
+        ) from error
+    _check_arguments(transform, thing)
+    return transform
+
+
+def _nested(value: Any, thing: str) -> Any:
+    """Build the transforms that others, such as OneOf, hold."""
+    if isinstance(value, list):
+        return [_nested(item, f"{thing}[{place}]") for place, item in enumerate(value)]
+    if type(value).__name__ == "Namespace":
+        value = vars(value)
+    is_transform = isinstance(value, Mapping) and "class_path" in value
+    return build_transform(value, thing) if is_transform else value
+
+
+def _check_arguments(transform: Any, thing: str) -> None:
+    """Refuse arguments that albumentations warned of and left aside."""
+    unknown = getattr(transform, "invalid_args", None)
+    if unknown:
+        kind = type(transform)
+        names = _parameters(kind)
+        raise ArgumentNameError(
+            f"{thing} {kind.__name__}",
+            f"it has no argument '{unknown[0]}'",
+            did_you_mean(unknown[0], names) or f"It takes: {_signature(kind)}.",
+        )
+
+
+def _find(name: str, thing: str) -> Any:
+    albumentations = import_albumentations()
+    if "." in name and not name.startswith("albumentations."):
+        return _import(name, thing)
+    short = name.rpartition(".")[2]
+    if short in own.__all__ and "." not in name:
+        return getattr(own, short)
+    kind = getattr(albumentations, short, None)
+    if isinstance(kind, type):
+        return kind
+    names = [*own.__all__, *_names(albumentations)]
+    raise ConfigurationError(
+        thing,
+        f"there is no transform '{name}'",
+        did_you_mean(short, names) or "Names are those of albumentations 2.0, or a full path.",
+    )
+
+
+def _import(path: str, thing: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # An import that fails inside the module is the user's own error, and is shown as such.
+        if not error.name or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise ConfigurationError(
+            thing, f"there is no module '{error.name}' for '{path}'", "Check the path."
+        ) from error
+    if name not in dir(found) and name not in getattr(found, "__all__", ()):
+        names = [*dir(found), *getattr(found, "__all__", ())]
+        raise ConfigurationError(
+            thing,
+            f"'{module}' has no '{name}'",
+            did_you_mean(name, names) or "Check the path.",
+        )
+    return getattr(found, name)
+
+
+def _names(albumentations: Any) -> list[str]:
+    return [name for name in dir(albumentations) if isinstance(getattr(albumentations, name), type)]
+
+
+def _parameters(kind: type) -> list[str]:
+    import inspect
+
+    return [
+        name
+        for name in inspect.signature(kind).parameters
+        if name not in ("self", "args", "kwargs")
+    ]
+
+
+def _signature(kind: type) -> str:
+    return ", ".join(_parameters(kind)) or "no arguments"
+
+
+def _first_lines(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # pydantic says "1 validation error for X", then the field, then what is wrong with it.
+    if lines and "validation error" in lines[0] and len(lines) >= 3:
+        return f"{lines[1]}: {lines[2].split(' [type=')[0]}"
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,88 @@
+"""Run transforms on the arrays of a sample, and turn them into tensors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from terratorch.datasets.transforms.albumentations_import import import_albumentations
+from terratorch.datasets.transforms.build import build_transforms
+
+
+class Pipeline:
+    """Transforms of an image and its mask, which take bands last, and conversion to tensors.
+
+    Images with time pass through spatial transforms with time and bands flattened into channels; if
+    the transforms do that themselves, they are left to it.
+
+    Args:
+        transform: A list of transforms as people write them, or a `Compose` of albumentations.
+        thing: The option they come from, for error messages.
+    """
+
+    def __init__(self, transform: Any, thing: str = "transform") -> None:
+        compose = import_albumentations().Compose
+        if isinstance(transform, compose):
+            self._compose = transform
+        else:
+            steps = build_transforms(transform, thing)
+            # Images with time have another shape than their masks until they are flattened.
+            self._compose = compose(steps, is_check_shapes=False)
+        self._flattens = any(
+            type(step).__name__ in ("FlattenTemporalIntoChannels", "Rearrange")
+            for step in self._compose.transforms
+        )
+        self._seeded: tuple[int, int] | None = None
+
+    def __call__(
+        self, image: NDArray[np.float32], mask: NDArray[Any] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Transform an image `(C, H, W)` or `(C, T, H, W)` and its mask `(H, W)`, if any."""
+        self._seed()
+        steps = None
+        arrays: dict[str, Any] = {}
+        if image.ndim == 4 and not self._flattens:
+            steps = image.shape[1]
+            image = image.swapaxes(0, 1).reshape(-1, *image.shape[-2:])
+        arrays["image"] = np.ascontiguousarray(np.moveaxis(image, 0, -1))
+        if mask is not None:
+            arrays["mask"] = _for_opencv(mask)
+        arrays = self._compose(**arrays)
+        tensor = _image_tensor(arrays["image"])
+        if steps is not None:
+            tensor = tensor.unflatten(0, (steps, -1)).transpose(0, 1).contiguous()
+        return tensor, None if mask is None else torch.as_tensor(arrays["mask"])
+
+    def _seed(self) -> None:
+        """Draw from the seed of torch, which Lightning sets, and which differs in each worker."""
+        seed = (os.getpid(), torch.initial_seed())
+        if seed != self._seeded:
+            self._compose.set_random_seed(seed[1] % 2**32)
+            self._seeded = seed
+
+
+def as_pipeline(transform: Any, thing: str = "transform") -> Pipeline | None:
+    """Return the pipeline of some transforms, or None if there are none."""
+    if transform is None or (isinstance(transform, Sequence) and not transform):
+        return None
+    return transform if isinstance(transform, Pipeline) else Pipeline(transform, thing)
+
+
+def _image_tensor(image: NDArray[np.float32] | Tensor) -> Tensor:
+    if isinstance(image, Tensor):
+        return image.contiguous()
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0)))
+
+
+def _for_opencv(mask: NDArray[Any]) -> NDArray[Any]:
+    """Return a mask in a dtype that all transforms take: they know no wide integers."""
+    if mask.dtype.kind == "f":
+        return mask
+    narrow = mask.size == 0 or (mask.min() >= -(2**15) and mask.max() < 2**15)
+    return mask.astype(np.int16 if narrow else np.float64)

@@ -1,0 +1,206 @@
+"""Open a raster and read the bands and the window that are needed, as numpy.
+
+GDAL settings are scoped to one open file; nothing global is changed, and no coordinate arrays are
+built.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.windows import Window
+
+from terratorch.errors import DataError, MissingFileError
+
+# Without it GDAL lists the whole folder at each open, which is slow in folders of many chips. Side
+# files (.aux.xml, .ovr) are still found by their names.
+_GDAL_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
+
+
+@dataclass(frozen=True, slots=True)
+class RasterInfo:
+    """What a raster is, without its pixels.
+
+    Args:
+        path: The file.
+        width: Pixels in a row.
+        height: Rows.
+        count: Bands.
+        dtype: The dtype of the first band.
+        crs: The coordinate reference system (`rasterio.crs.CRS`), or None.
+        transform: The affine transform from pixels to coordinates; else the identity.
+        nodata: The value that stands for no data, or None.
+        descriptions: The name of each band, or None.
+    """
+
+    path: Path
+    width: int
+    height: int
+    count: int
+    dtype: str
+    crs: Any
+    transform: Any
+    nodata: float | None
+    descriptions: tuple[str | None, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        return self.height, self.width
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """Pixels that were read.
+
+    Args:
+        path: The file.
+        data: The bands, `(C, H, W)`, in the dtype of the file.
+        invalid: True where a value is nodata, NaN or infinite, `(C, H, W)`; None if there is none.
+        nodata: The value that stands for no data in the file, or None.
+    """
+
+    path: Path
+    data: NDArray[Any]
+    invalid: NDArray[np.bool_] | None
+    nodata: float | None
+
+
+@contextmanager
+def open_raster(path: str | Path) -> Iterator[Any]:
+    """Open a raster for reading, as a `rasterio.DatasetReader`.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        DataError: If it is not an image, or cannot be read to its end.
+    """
+    with rasterio.Env(**_GDAL_SETTINGS), _open(path) as dataset:
+        try:
+            yield dataset
+        except RasterioIOError as error:
+            raise DataError(
+                str(path),
+                f"the image is damaged: {_reason(error)}",
+                "It may have been cut off while it was copied: get it again, or leave it out.",
+            ) from error
+
+
+def _open(path: str | Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            # Chips without georeferencing, such as PNG masks, are fine.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except RasterioIOError as error:
+        local = Path(path)
+        if "://" not in str(path) and not local.exists():
+            raise MissingFileError(str(path), "there is no such file", "Check the path.") from error
+        what = "a folder" if local.is_dir() else "not an image that can be read"
+        raise DataError(
+            str(path),
+            f"{what} ({_reason(error)})",
+            "Images are GeoTIFF files, or of another raster format that GDAL reads.",
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    text = str(cause).strip().splitlines()
+    return text[0].rstrip(".") if text else type(cause).__name__
+
+
+def read_info(path: str | Path) -> RasterInfo:
+    """Read what a raster is, without its pixels."""
+    with open_raster(path) as dataset:
+        return info_of(dataset)
+
+
+def info_of(dataset: Any) -> RasterInfo:
+    """Return what an open raster is."""
+    return RasterInfo(
+        path=Path(dataset.name),
+        width=dataset.width,
+        height=dataset.height,
+        count=dataset.count,
+        dtype=dataset.dtypes[0],
+        crs=dataset.crs,
+        transform=dataset.transform,
+        nodata=dataset.nodata,
+        descriptions=tuple(dataset.descriptions),
+    )
+
+
+def read_bands(
+    dataset: Any, indexes: Sequence[int] | None = None, window: Window | None = None
+) -> Raster:
+    """Read bands of an open raster.
+
+    Args:
+        dataset: An open `rasterio.DatasetReader`.
+        indexes: Which bands, counted from 1, in the order wanted; all where None.
+        window: Which part; the whole where None.
+    """
+    indexes = list(dataset.indexes if indexes is None else indexes)
+    data = dataset.read(indexes, window=window)
+    nodata = [dataset.nodatavals[index - 1] for index in indexes]
+    invalid = _invalid(data, nodata)
+    masked = _masked(dataset, indexes, window)
+    if masked is not None:
+        invalid = masked if invalid is None else invalid | masked
+    return Raster(Path(dataset.name), data, invalid, dataset.nodata)
+
+
+def read_raster(
+    path: str | Path, indexes: Sequence[int] | None = None, window: Window | None = None
+) -> Raster:
+    """Read bands of a file; see `read_bands`."""
+    with open_raster(path) as dataset:
+        return read_bands(dataset, indexes, window)
+
+
+def _invalid(data: NDArray[Any], nodata: Sequence[float | None]) -> NDArray[np.bool_] | None:
+    """Return where values are nodata, NaN or infinite, or None if nowhere."""
+    invalid: NDArray[np.bool_] | None = None
+    if data.dtype.kind in "fc":
+        invalid = ~np.isfinite(data)
+    if any(value is not None for value in nodata):
+        # One comparison for all bands where they share a value, as they do in a GeoTIFF.
+        same = all(value == nodata[0] for value in nodata)
+        equal = (
+            _equals(data, nodata[0])
+            if same
+            else np.stack([_equals(band, value) for band, value in zip(data, nodata, strict=True)])
+        )
+        invalid = equal if invalid is None else invalid | equal
+    return invalid if invalid is not None and invalid.any() else None
+
+
+def _equals(data: NDArray[Any], value: float | None) -> NDArray[np.bool_]:
+    if value is None or np.isnan(value):
+        return np.zeros(data.shape, bool)
+    if data.dtype.kind in "iu":
+        limits = np.iinfo(data.dtype)
+        if value != int(value) or not limits.min <= value <= limits.max:
+            return np.zeros(data.shape, bool)
+    return data == data.dtype.type(value)
+
+
+def _masked(
+    dataset: Any, indexes: Sequence[int], window: Window | None
+) -> NDArray[np.bool_] | None:
+    """Return where a mask band of the file hides pixels, or None if nowhere."""
+    flags = dataset.mask_flag_enums[indexes[0] - 1]
+    if MaskFlags.per_dataset not in flags:
+        return None
+    hidden = dataset.read_masks(indexes, window=window) == 0
+    return hidden if hidden.any() else None
