@@ -1,0 +1,135 @@
+"""`terratorch list`: the names of the parts, without importing them."""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from terratorch.cli.option_parser import OptionParser
+from terratorch.errors import ConfigurationError, did_you_mean
+from terratorch.registry import MultiSourceRegistry, Registry
+
+# What can be listed: the name of its registry in `terratorch.registry`.
+KINDS = {
+    "backbones": "BACKBONE_REGISTRY",
+    "decoders": "DECODER_REGISTRY",
+    "necks": "NECK_REGISTRY",
+    "heads": "HEAD_REGISTRY",
+    "factories": "MODEL_FACTORY_REGISTRY",
+    "tasks": "TASK_REGISTRY",
+    "datamodules": "DATAMODULE_REGISTRY",
+    "models": "FULL_MODEL_REGISTRY",
+}
+OWN_SOURCE = "terratorch"
+_PACKAGES = {"smp": "segmentation_models_pytorch"}  # where it is not the prefix itself
+
+
+def registry_of(kind: str) -> Registry | MultiSourceRegistry:
+    """Return the registry that holds a kind of part, by its plural."""
+    found: Registry | MultiSourceRegistry
+    found = getattr(importlib.import_module("terratorch.registry"), KINDS[kind])
+    return found
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The names that match a pattern.
+
+    Attributes:
+        names: The names, sorted, those of other packages with their prefix.
+        not_searched: Prefixes of other packages that were not asked.
+    """
+
+    names: list[str]
+    not_searched: list[str]
+
+
+def find_names(kind: str, pattern: str | None = None, everywhere: bool = False) -> Listing:
+    """Find the names of a kind of part that match a pattern.
+
+    Other packages are asked only where it is wanted: by `everywhere`, by a pattern that begins with
+    their prefix, or if nothing of ours matches. To import them takes seconds.
+
+    Args:
+        kind: The plural of the kind: a key of `KINDS`.
+        pattern: A glob pattern, or a part of the name; None for all.
+        everywhere: Ask every source.
+    """
+    registry = registry_of(kind)
+    if isinstance(registry, Registry):
+        return Listing(_matching(registry, pattern), [])
+    others = [prefix for prefix in registry.keys() if _installed_beside_ours(prefix)]  # noqa: SIM118
+    own = _matching(registry[OWN_SOURCE], (pattern or "").removeprefix(f"{OWN_SOURCE}_") or None)
+    named = [prefix for prefix in others if pattern and pattern.startswith(prefix)]
+    if everywhere:
+        asked = others
+    elif named or pattern is None or own:
+        asked = named
+    else:
+        asked = others
+    names = [f"{prefix}_{name}" for prefix in asked for name in registry[prefix]]
+    return Listing(own + _matching(names, pattern), [p for p in others if p not in asked])
+
+
+def _installed_beside_ours(prefix: str) -> bool:
+    if prefix == OWN_SOURCE:
+        return False
+    return importlib.util.find_spec(_PACKAGES.get(prefix, prefix)) is not None
+
+
+def _matching(names: Iterable[str], pattern: str | None) -> list[str]:
+    if pattern is None:
+        return sorted(names)
+    lower = pattern.lower()
+    glob = lower if any(sign in lower for sign in "*?[") else f"*{lower}*"
+    return sorted(name for name in names if fnmatch.fnmatchcase(name.lower(), glob))
+
+
+def list_main(arguments: Sequence[str]) -> int:
+    """Run `terratorch list`."""
+    parser = OptionParser(
+        prog="terratorch list", description="List the names of the parts of models and runs."
+    )
+    parser.add_argument("kind", help=", ".join(KINDS))
+    parser.add_argument("pattern", nargs="?", help="a glob pattern, or a part of the name")
+    parser.add_argument("--all", action="store_true", help="ask timm and other packages as well")
+    parser.add_argument("--custom_modules_path", help="folder or file with modules of your own")
+    options = parser.parse_args(arguments)
+    kind = options.kind if options.kind in KINDS else f"{options.kind}s"
+    if kind not in KINDS:
+        raise ConfigurationError(
+            f"terratorch list {options.kind}",
+            f"can be one of {', '.join(KINDS)}",
+            did_you_mean(options.kind, KINDS),
+        )
+    if options.custom_modules_path:
+        from terratorch.registry import load_custom_modules
+
+        load_custom_modules(options.custom_modules_path)
+    listing = find_names(kind, options.pattern, options.all)
+    _show(kind, options.pattern, listing)
+    return 0 if listing.names else 2
+
+
+def _show(kind: str, pattern: str | None, listing: Listing) -> None:
+    if sys.stdout.isatty():
+        from rich.columns import Columns
+        from rich.console import Console
+
+        Console(highlight=False).print(Columns(listing.names, padding=(0, 3), column_first=True))
+    else:
+        sys.stdout.write("".join(f"{name}\n" for name in listing.names))
+    of = f" of {pattern!r}" if pattern else ""
+    if not listing.names:
+        sys.stderr.write(f"No {kind}{of}. All of them: terratorch list {kind}\n")
+    for prefix in listing.not_searched:
+        more = f"terratorch list {kind} '{prefix}_{_glob(pattern)}'"
+        sys.stderr.write(f"{prefix} has more: {more}\n")
+
+
+def _glob(pattern: str | None) -> str:
+    return f"*{pattern.strip('*')}*" if pattern else "*"

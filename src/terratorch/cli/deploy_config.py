@@ -1,0 +1,72 @@
+"""`config_deploy.yaml`: the configuration of a run, as prediction needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import SaveConfigCallback
+
+DEPLOY_FILE = "config_deploy.yaml"
+
+# The weights come from the checkpoint: nothing is downloaded, and no other file is needed.
+_NO_WEIGHTS = {
+    "pretrained": False,
+    "backbone_pretrained": False,
+    "ckpt_path": None,
+    "backbone_ckpt_path": None,
+    "checkpoint_path": None,
+    "backbone_checkpoint_path": None,
+}
+# They belong to the training that was: where it logged, what it saved, from where it went on.
+_TRAINING_SECTIONS = ("optimizer", "lr_scheduler", "ckpt_path")
+_TRAINER_KEYS = ("callbacks", "logger", "default_root_dir", "max_epochs", "devices", "num_nodes")
+
+
+def deployed(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what prediction needs of a configuration, without the paths of weights.
+
+    Args:
+        config: The configuration of a run as plain containers.
+    """
+    kept = {key: value for key, value in config.items() if key not in _TRAINING_SECTIONS}
+    trainer = kept.get("trainer") or {}
+    # What is null is a default, and versions of Lightning differ in which there are.
+    kept["trainer"] = {
+        key: value
+        for key, value in trainer.items()
+        if key not in _TRAINER_KEYS and value is not None
+    } | {"logger": False}
+    kept["model"] = _without_weights(kept.get("model"))
+    return kept
+
+
+def _without_weights(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _NO_WEIGHTS[key] if key in _NO_WEIGHTS else _without_weights(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_weights(item) for item in value]
+    return value
+
+
+class StudioDeploySaveConfigCallback(SaveConfigCallback):
+    """Save the configuration of a run, and beside it the one for prediction.
+
+    The arguments are those of Lightning's `SaveConfigCallback`. The second file is left out with
+    `deploy_config_file: false`.
+    """
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write `config_deploy.yaml` into the folder of the run when training begins."""
+        import yaml
+
+        log_dir = trainer.log_dir
+        if stage != "fit" or log_dir is None or not self.config.get("deploy_config_file"):
+            return
+        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        text = yaml.safe_dump(deployed(config), sort_keys=False)
+        Path(log_dir, DEPLOY_FILE).write_text(text)

@@ -1,0 +1,56 @@
+"""The help of the sub-commands that Lightning runs: what people need, on one screen."""
+
+from __future__ import annotations
+
+import sys
+
+_STAGES = {
+    "fit": "Train a model and validate it.",
+    "validate": "Compute the metrics on the validation data.",
+    "test": "Compute the metrics on the test data.",
+}
+
+_STAGE = """\
+usage: terratorch {command} -c CONFIG [-c CONFIG ...] [options]
+
+{summary}
+
+options:
+  -c, --config FILE           YAML with the sections trainer, model and data; later files win
+  --ckpt_path FILE            {checkpoint}
+  --custom_modules_path PATH  folder or file with modules of your own to import
+  --SECTION.KEY VALUE         set any key of the configuration, for example
+                                --trainer.max_epochs 10
+                                --model.init_args.lr 1e-4
+                                --data.init_args.batch_size 8
+{own}  --print_config              show the whole configuration with all defaults, and stop
+  --debug                     show the traceback of an error
+  --help_all                  list every option, those of the Trainer included
+
+`terratorch describe NAME` shows the arguments of a task, a data module or a part of a model.
+"""
+
+_CHECKPOINTS = {
+    "fit": "the checkpoint to go on from",
+    "validate": "the checkpoint to evaluate",
+    "test": "the checkpoint to evaluate",
+}
+_OWN = {
+    "fit": "  --deploy_config_file BOOL   write config_deploy.yaml beside config.yaml (true)\n",
+}
+
+
+def stage_help(command: str) -> str:
+    """Return the help of `fit`, `validate` or `test`."""
+    return _STAGE.format(
+        command=command,
+        summary=_STAGES[command],
+        checkpoint=_CHECKPOINTS[command],
+        own=_OWN.get(command, ""),
+    )
+
+
+def write_help(text: str) -> int:
+    """Write a help text, and return the exit code."""
+    sys.stdout.write(text)
+    return 0

@@ -1,0 +1,190 @@
+"""LightningCLI with our defaults: short names, checkpoints, the writer of predictions."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any, Literal
+
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.types import LRSchedulerTypeUnion
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from terratorch.cli.callbacks.checkpoints import default_checkpoints
+from terratorch.cli.callbacks.prediction_writer import PredictionWriter
+from terratorch.cli.callbacks.run_summary import RunSummary
+from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
+from terratorch.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+OutDtype = Literal[
+    "uint8", "int8", "uint16", "int16", "uint32", "int32", "float16", "float32", "float64"
+]
+
+
+class MyTrainer(Trainer):
+    """Lightning's Trainer; it computes the statistics of training data as well."""
+
+    def compute_statistics(self, datamodule: LightningDataModule) -> dict[str, Any]:
+        """Compute the means and standard deviations of the training images."""
+        from terratorch.cli.statistics import compute
+
+        return compute(datamodule)
+
+
+class MyLightningCLI(LightningCLI):
+    """LightningCLI with the options of `terratorch`; the arguments are Lightning's."""
+
+    def setup_parser(
+        self,
+        add_subcommands: bool,
+        main_kwargs: dict[str, Any],
+        subparser_kwargs: dict[str, Any],
+    ) -> None:
+        """Set up the parser, and remember whether it has sub-commands."""
+        self._has_subcommands = add_subcommands
+        super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add our options; they may stand in the YAML as well."""
+        add = parser.add_argument
+        add("--predict_data", nargs="+", type=str, help="Files or folders to predict.")
+        add("--predict_output_dir", type=str | None, help="The folder that maps are written to.")
+        add(
+            "--out_dtype",
+            type=OutDtype | None,
+            help="Type of the maps; by default it fits the task.",
+        )
+        add("--output_file_prefix", type=str | None, help="What the name of every map begins with.")
+        add(
+            "--deploy_config_file",
+            type=bool,
+            default=True,
+            help="Write config_deploy.yaml beside the saved configuration.",
+        )
+        add(
+            "--custom_modules_path",
+            type=str | None,
+            help="Folder or file with modules of your own to import.",
+        )
+        if not self._has_subcommands:
+            # What `fit` saved holds the arguments of its method, which nothing takes here.
+            for key in ("ckpt_path", "weights_only"):
+                add(f"--{key}", type=Any, default=None)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse; Lightning would warn of arguments given beside those of the process."""
+        if isinstance(args, list):
+            self.config = parser.parse_args(args)
+        else:
+            super().parse_arguments(parser, args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the configuration as the user wrote it.
+
+        Lightning would overwrite the `model` of the YAML by what the checkpoint was trained with:
+        changes made for testing or prediction would be lost without a word.
+        """
+
+    def before_instantiate_classes(self) -> None:
+        """Refuse a scheduler without the optimizer that it belongs to."""
+        if self._get(self.config, "lr_scheduler") and not self._get(self.config, "optimizer"):
+            raise ConfigurationError(
+                "lr_scheduler",
+                "is given without optimizer, so nothing would use it",
+                "Add the section optimizer, or use scheduler in model.init_args.",
+            )
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer with our callbacks beside those of the configuration."""
+        config = self._get(self.config_init, "trainer", default={})
+        given = config.get("callbacks") or []
+        callbacks: list[Callback] = list(given) if isinstance(given, list) else [given]
+        if config.get("enable_checkpointing") is not False:
+            callbacks += default_checkpoints(callbacks, _monitor(self.model))
+        callbacks.append(RunSummary())
+        if self.subcommand in (None, "predict"):
+            self._configure_writer(callbacks)
+        if self.subcommand == "predict" and config.get("logger") in (None, True):
+            kwargs["logger"] = False  # a prediction logs nothing: no folder for it
+        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+
+    def _configure_writer(self, callbacks: list[Callback]) -> None:
+        """Hand the options to the writers; add one where there is none."""
+        writers = [callback for callback in callbacks if isinstance(callback, PredictionWriter)]
+        options = {
+            "output_dir": self._get(self.config, "predict_output_dir"),
+            "out_dtype": self._get(self.config, "out_dtype"),
+            "output_file_prefix": self._get(self.config, "output_file_prefix"),
+        }
+        if not any(isinstance(callback, BasePredictionWriter) for callback in callbacks):
+            writers = [PredictionWriter()]
+            callbacks += writers if self.subcommand == "predict" else []
+        for writer in writers:
+            writer.configure(**options)
+
+    def _add_configure_optimizers_method_to_model(self, subcommand: str | None) -> None:
+        """Let the optimizer of the configuration win over that of the task, and say so."""
+        given = self._get(self.config_init, "optimizer")
+        own = getattr(self.model, "hparams", {}).get("optimizer")
+        if given and own:
+            logger.warning(
+                "The section `optimizer` is used, and not model.init_args.optimizer (%s).",
+                own,
+            )
+        with warnings.catch_warnings():
+            # It would say the same of every task, optimizer or not.
+            warnings.filterwarnings("ignore", ".*will be overridden by.*")
+            super()._add_configure_optimizers_method_to_model(subcommand)
+
+    @staticmethod
+    def configure_optimizers(
+        lightning_module: LightningModule,
+        optimizer: Optimizer,
+        lr_scheduler: LRSchedulerTypeUnion | None = None,
+    ) -> Any:
+        """Join optimizer and scheduler; one that needs a metric watches its own, or the task's."""
+        if isinstance(lr_scheduler, ReduceLROnPlateau):
+            monitor = getattr(lr_scheduler, "monitor", None) or _monitor(lightning_module)
+            scheduler = {"scheduler": lr_scheduler, "monitor": monitor}
+            return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
+
+    def predict(self, **kwargs: Any) -> None:
+        """Predict; the writer takes each batch, and nothing is kept."""
+        self.trainer.predict(**{**kwargs, "return_predictions": False})
+
+
+def _monitor(model: LightningModule) -> str:
+    """The metric by which a model wants to be judged."""
+    return getattr(model, "monitor", None) or "val/loss"
+
+
+def build_lightning_cli(args: ArgsType = None, run: bool = True) -> MyLightningCLI:
+    """Parse a configuration, build what it names, and run the sub-command.
+
+    Args:
+        args: Arguments as a list of strings, or a configuration as a dictionary; by default the
+            arguments of the process.
+        run: Whether there is a sub-command to run. Without, the parts are only built.
+    """
+    quiet: dict[str, Any] = {"exit_on_error": False}
+    return MyLightningCLI(
+        model_class=LightningModule,
+        datamodule_class=LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        save_config_callback=StudioDeploySaveConfigCallback,
+        save_config_kwargs={"overwrite": True},
+        trainer_class=MyTrainer,
+        seed_everything_default=True,
+        parser_kwargs={**quiet, **{name: dict(quiet) for name in MyLightningCLI.subcommands()}},
+        args=args,
+        run=run,
+        # The task saves its own arguments, the same whether it was built here or in Python.
+        load_from_checkpoint_support=False,
+    )

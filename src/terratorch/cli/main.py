@@ -1,0 +1,114 @@
+"""The command `terratorch`: it finds the sub-command, and imports only what that needs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import terratorch
+from terratorch.cli.arguments import Invocation, split_arguments
+from terratorch.cli.logs import set_up_logging
+from terratorch.cli.reporting import run_reported
+from terratorch.errors import ArgumentNameError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Command:
+    """A sub-command.
+
+    Attributes:
+        summary: What it does, in one line.
+        target: Its function as `module:function`; it takes the arguments and returns the exit code.
+    """
+
+    summary: str
+    target: str
+
+
+COMMANDS: dict[str, Command] = {
+    "fit": Command("Train a model and validate it.", "terratorch.cli.stages:fit"),
+    "validate": Command("Compute the validation metrics.", "terratorch.cli.stages:validate"),
+    "test": Command("Compute the metrics on the test data.", "terratorch.cli.stages:test"),
+    "predict": Command(
+        "Write a map for every image; a checkpoint is enough.", "terratorch.cli.predict:main"
+    ),
+    "compute_statistics": Command(
+        "Compute means and standard deviations of the training data.",
+        "terratorch.cli.statistics:main",
+    ),
+    "list": Command(
+        "List backbones, decoders, tasks, ... by name.", "terratorch.cli.catalog:list_main"
+    ),
+    "describe": Command(
+        "Say what a name is: arguments, output, bands, weights.",
+        "terratorch.cli.describe:main",
+    ),
+    "demo": Command(
+        "Prepare sample data and a configuration in a folder.", "terratorch.cli.demo.command:main"
+    ),
+}
+
+_EXAMPLES = """\
+examples:
+  terratorch fit -c config.yaml
+  terratorch fit -c config.yaml --trainer.max_epochs 1 --model.init_args.lr 1e-4
+  terratorch test -c config.yaml --ckpt_path best.ckpt
+  terratorch predict --ckpt_path best.ckpt --predict_data scenes/ --predict_output_dir maps/
+  terratorch list backbones prithvi
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: The arguments, by default those of the process.
+
+    Returns:
+        The exit code: 0 for success, 2 for a mistake that the user can mend, 130 after Ctrl-C, and
+        1 for any other error.
+    """
+    set_up_logging()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return run_reported(lambda: _dispatch(split_arguments(arguments)), "--debug" in arguments)
+
+
+def _dispatch(invocation: Invocation) -> int:
+    if invocation.command is None:
+        if invocation.version:
+            sys.stdout.write(f"terratorch {terratorch.__version__}\n")
+            return 0
+        if invocation.arguments and not invocation.help:
+            raise ArgumentNameError(
+                " ".join(invocation.arguments),
+                "there is no sub-command",
+                f"Start with one of: terratorch {'|'.join(COMMANDS)}",
+            )
+        sys.stdout.write(_help())
+        return 0
+    if invocation.command not in COMMANDS:
+        raise ArgumentNameError(
+            f"sub-command '{invocation.command}'",
+            f"is none of {', '.join(COMMANDS)}",
+            did_you_mean(invocation.command, COMMANDS),
+        )
+    module, _, function = COMMANDS[invocation.command].target.partition(":")
+    run: Callable[[list[str]], int] = getattr(importlib.import_module(module), function)
+    return run(invocation.arguments)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {row.summary}" for name, row in COMMANDS.items())
+    return (
+        "usage: terratorch COMMAND [options]\n\n"
+        "Fine-tune, evaluate and run geospatial foundation models.\n\n"
+        f"commands:\n{rows}\n\n"
+        "options:\n"
+        "  -h, --help  show this help; `terratorch COMMAND --help` shows that of a command\n"
+        "  --version   show the version\n"
+        "  --debug     show the traceback of an error\n\n"
+        f"{_EXAMPLES}"
+    )

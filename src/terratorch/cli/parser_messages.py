@@ -1,0 +1,127 @@
+"""What jsonargparse says of a mistake, in the words of the user's configuration."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+
+from terratorch.errors import ConfigurationError, did_you_mean
+
+_KEY = re.compile(r'Parser key "(?P<key>[\w.]+)":')
+_CLASS = re.compile(r"Problem with given class_path '(?P<path>[^']+)'")
+_REFUSED = re.compile(
+    r"[Oo]ption '(?P<key>[^']+)' is not accepted|accept option '(?P<other>[^']+)'"
+)
+_REQUIRED = re.compile(r"the following arguments are required: (?P<keys>[\w., ]+)")
+_TYPE = re.compile(r"Expected an? (?:<class ')?(?P<type>[^'>\n.]+)")
+_GOT = re.compile(
+    r"Expected an? (?:<class ')?(?P<type>[^'>\n]+?)(?:'>)?\. Got value: (?P<value>.*)"
+)
+_GIVEN = re.compile(r"Given value: (?P<value>[^\n]*)")
+_NO_CLASS = re.compile(r"Expected a dot import path string: (?P<name>[^\n]+)")
+_UNKNOWN_OPTIONS = re.compile(r"[Uu]nrecognized arguments: (?P<names>[^\n]+)")
+_NOISE = re.compile(
+    r"^ *(Does not validate against|Subtypes:|Given value type:|- Expected a <class 'None).*\n",
+    re.M,
+)
+_LONGEST_VALUE = 120
+
+
+def explain_parser_error(text: str) -> str:
+    """Turn a message of jsonargparse into one with the YAML path, what was seen, and the cure."""
+    for explanation in (_unknown_option, _refused, _required, _no_class, _wrong_type):
+        error = explanation(text)
+        if error is not None:
+            return str(error)
+    return _NOISE.sub("", text).strip()
+
+
+def _path(text: str) -> tuple[str, str | None, int]:
+    """Return the YAML path of the nested messages, the innermost class, and where they end."""
+    parts: list[str] = []
+    class_path, end = None, 0
+    for match in re.finditer(f"{_KEY.pattern}|{_CLASS.pattern}", text):
+        if match["key"]:
+            parts.append(match["key"])
+        else:
+            class_path = match["path"]
+            parts.append("init_args")
+        end = match.end()
+    return ".".join(parts), class_path, end
+
+
+def _unknown_option(text: str) -> ConfigurationError | None:
+    match = _UNKNOWN_OPTIONS.search(text)
+    if match is None:
+        return None
+    name = match["names"].split()[0].split("=")[0]
+    return ConfigurationError(
+        f"option '{name}'", "is not known", "List the options with: terratorch COMMAND --help"
+    )
+
+
+def _refused(text: str) -> ConfigurationError | None:
+    match = _REFUSED.search(text)
+    if match is None:
+        return None
+    path, class_path, _ = _path(text)
+    name = match["key"] or match["other"]
+    accepted = _parameters(class_path) if class_path else []
+    cure = did_you_mean(name, accepted)
+    if not cure and accepted:
+        cure = f"It takes: {', '.join(accepted)}."
+    taker = f"{class_path.rpartition('.')[2]} does not take it" if class_path else "is not known"
+    return ConfigurationError(f"{path}.{name}" if path else name, taker, cure)
+
+
+def _parameters(class_path: str) -> list[str]:
+    module, _, name = class_path.rpartition(".")
+    constructor = getattr(importlib.import_module(module), name)
+    return [parameter for parameter in inspect.signature(constructor).parameters]
+
+
+def _required(text: str) -> ConfigurationError | None:
+    match = _REQUIRED.search(text)
+    if match is None:
+        return None
+    path, class_path, _ = _path(text)
+    keys = [key.strip() for key in match["keys"].split(",")]
+    if not path:  # "fit.model": the sub-command, and the section that is missing
+        keys = [key.partition(".")[2] or key for key in keys]
+        return ConfigurationError(", ".join(keys), "missing", "Add it to the configuration.")
+    names = ", ".join(f"{path}.{key}" for key in keys)
+    taker = class_path.rpartition(".")[2] if class_path else "it"
+    return ConfigurationError(names, f"missing, and {taker} needs it", "Add it.")
+
+
+def _no_class(text: str) -> ConfigurationError | None:
+    match = _NO_CLASS.search(text)
+    if match is None:
+        return None
+    path, _, _ = _path(text)
+    return ConfigurationError(
+        f"{path}.class_path" if path else "class_path",
+        f"there is no class '{match['name']}'",
+        "Give the full import path, such as package.module.Class.",
+    )
+
+
+def _wrong_type(text: str) -> ConfigurationError | None:
+    path, _, start = _path(text)
+    if not path:
+        return None
+    got = _GOT.search(text, start)
+    given = _GIVEN.search(text, start)
+    if got:
+        types, value = [got["type"]], got["value"]
+    elif given:
+        types = [match["type"] for match in _TYPE.finditer(text, start, given.start())]
+        value = given["value"]
+    else:
+        return None
+    if not types:
+        return None
+    value = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]} ..."
+    wanted = " or ".join("None" if kind == "NoneType" else kind for kind in dict.fromkeys(types))
+    return ConfigurationError(path, f"expected {wanted}, got {value}")

@@ -1,0 +1,104 @@
+"""`terratorch fit`, `validate` and `test`: from a configuration to a run of the trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from terratorch.cli.arguments import CONFIG_OPTIONS, option_value, option_values, wants_help
+from terratorch.cli.configuration import Configuration, read_configuration, require_sections
+from terratorch.cli.help_texts import stage_help, write_help
+from terratorch.errors import MissingFileError, did_you_mean
+from terratorch.registry import load_custom_modules
+
+_FULL_HELP = "--help_all"
+
+
+def fit(arguments: Sequence[str]) -> int:
+    """Train, and validate."""
+    return run_stage("fit", arguments)
+
+
+def validate(arguments: Sequence[str]) -> int:
+    """Compute the metrics of the validation data."""
+    return run_stage("validate", arguments)
+
+
+def test(arguments: Sequence[str]) -> int:
+    """Compute the metrics of the test data."""
+    return run_stage("test", arguments)
+
+
+def run_stage(command: str, arguments: Sequence[str]) -> int:
+    """Check what can be checked at once, then hand over to Lightning.
+
+    Args:
+        command: The sub-command of Lightning.
+        arguments: Its arguments.
+
+    Returns:
+        The exit code.
+    """
+    if wants_help(arguments):
+        return write_help(stage_help(command))
+    if _FULL_HELP in arguments:
+        return run_prepared(command, ["--help"])
+    prepare(command, arguments)
+    return run_prepared(command, arguments)
+
+
+def run_prepared(command: str, arguments: Sequence[str]) -> int:
+    """Hand over to Lightning what has been checked."""
+    from terratorch.cli.lightning_cli import build_lightning_cli
+
+    build_lightning_cli([command, *arguments])
+    return 0
+
+
+def prepare(
+    command: str, arguments: Sequence[str], sections: Sequence[str] = ("model", "data")
+) -> Configuration:
+    """Read the configuration, import what it names, and refuse what cannot work.
+
+    Args:
+        command: The sub-command, for messages.
+        arguments: Its arguments.
+        sections: The sections that it needs.
+
+    Raises:
+        TerraTorchError: For a mistake that can be seen before anything is built.
+    """
+    configuration = read_configuration(option_values(arguments, *CONFIG_OPTIONS))
+    require_sections(configuration, arguments, sections, command)
+    checkpoint = setting("ckpt_path", configuration, arguments)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint)
+    custom_modules = setting("custom_modules_path", configuration, arguments)
+    if custom_modules is not None:
+        load_custom_modules(custom_modules)
+    from terratorch.cli.class_names import import_named_classes
+
+    import_named_classes(configuration, arguments)
+    return configuration
+
+
+def setting(name: str, configuration: Configuration, arguments: Sequence[str]) -> str | None:
+    """Return a setting of the command line, else of the configuration."""
+    return option_value(arguments, f"--{name}") or configuration.content.get(name)
+
+
+_LIGHTNING_WORDS = ("best", "last", "hpc", "registry")
+
+
+def check_checkpoint(path: str) -> None:
+    """Refuse a checkpoint that is not there.
+
+    Raises:
+        MissingFileError: If there is no such file.
+    """
+    if path in _LIGHTNING_WORDS or "://" in path or Path(path).exists():
+        return
+    folder = Path(path).parent
+    near = [str(file) for file in folder.glob("*.ckpt")] if folder.is_dir() else []
+    cure = did_you_mean(path, near) or "`terratorch fit` prints where it keeps its checkpoints."
+    raise MissingFileError(f"ckpt_path '{path}'", "does not exist", cure)
