@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -49,8 +50,43 @@ class TensorSource:
         return image.ndim > 2 and tuple(image.shape[-2:]) == (self.height, self.width)
 
     def _window(self, image: Tensor, tile: Tile) -> Tensor:
-        image = _along(image, -2, tile.top, tile.height, self.padding)
-        return _along(image, -1, tile.left, tile.width, self.padding)
+        down = _Stretch(tile.top, tile.height, self.height)
+        across = _Stretch(tile.left, tile.width, self.width)
+        if self.padding == "circular":
+            return across.wrap(down.wrap(image, -2), -1)
+        inside = across.inside(down.inside(image, -2), -1)
+        return across.pad(down.pad(inside, -2, self.padding), -1, self.padding)
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A stretch of an axis that may reach beyond both of its ends."""
+
+    start: int
+    length: int
+    size: int
+
+    @property
+    def before(self) -> int:
+        return max(-self.start, 0)
+
+    @property
+    def after(self) -> int:
+        return max(self.start + self.length - self.size, 0)
+
+    def inside(self, image: Tensor, dim: int) -> Tensor:
+        """Return the part that is not beyond, without a copy."""
+        return image.narrow(dim, self.start + self.before, self.length - self.before - self.after)
+
+    def pad(self, inside: Tensor, dim: int, mode: str) -> Tensor:
+        return pad_axis(inside, dim, self.before, self.after, mode)
+
+    def wrap(self, image: Tensor, dim: int) -> Tensor:
+        """Return the stretch where the axis begins again behind its end."""
+        if not self.before and not self.after:
+            return self.inside(image, dim)
+        index = torch.arange(self.start, self.start + self.length, device=image.device) % self.size
+        return image.index_select(dim, index)
 
 
 def scene_size(images: Images) -> tuple[int, int]:
@@ -80,16 +116,3 @@ def scene_size(images: Images) -> tuple[int, int]:
             "Bring all modalities onto one grid of pixels (B, C, H, W).",
         )
     return next(iter(sizes.values()))
-
-
-def _along(image: Tensor, dim: int, start: int, length: int, mode: str) -> Tensor:
-    """Return a stretch of an axis that may reach beyond both of its ends, however far."""
-    size = image.shape[dim]
-    before, after = max(-start, 0), max(start + length - size, 0)
-    if not before and not after:
-        return image.narrow(dim, start, length)
-    if mode == "constant":
-        inside = image.narrow(dim, start + before, length - before - after)
-        return pad_axis(inside, dim, before, after, mode)
-    index = pad_axis(torch.arange(size), 0, before, after, mode).narrow(0, start + before, length)
-    return image.index_select(dim, index.to(image.device))
