@@ -49,8 +49,8 @@ def draw(
         axes.set_xticks([])
         axes.set_yticks([])
     handles = [
-        Patch(color=np.divide(color, 255), label=name)
-        for name, color in zip(CLASS_NAMES, palette(CLASS_NAMES), strict=True)
+        Patch(color=(red / 255, green / 255, blue / 255), label=name)
+        for name, (red, green, blue) in zip(CLASS_NAMES, palette(CLASS_NAMES), strict=True)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     notices = f"{SENTINEL_NOTICE}. {OSM_NOTICE}."

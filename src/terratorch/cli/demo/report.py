@@ -115,8 +115,8 @@ def share_as_expected(scene: NDArray[np.uint16], land_cover: NDArray[np.uint8]) 
     lakes = (ndvi < -0.12) & (bands["B11"] < 260)
     forest, water = CLASS_NAMES.index("forest"), CLASS_NAMES.index("water")
     return {
-        "conifer-like pixels mapped as forest": float(np.mean(land_cover[conifers] == forest)),
-        "lake-like pixels mapped as water": float(np.mean(land_cover[lakes] == water)),
+        "conifer-like pixels mapped as forest": _share(land_cover[conifers] == forest),
+        "lake-like pixels mapped as water": _share(land_cover[lakes] == water),
     }
 
 
@@ -144,6 +144,10 @@ def _counts(root: Path, split: str) -> NDArray[np.int64]:
 def _by_name(ious: NDArray[np.float64]) -> dict[str, float]:
     by_class = dict(zip(CLASS_NAMES, map(float, ious), strict=True))
     return by_class | {"mIoU": float(ious.mean())}
+
+
+def _share(hits: NDArray[np.bool_]) -> float:
+    return float(hits.sum()) / max(hits.size, 1)
 
 
 def _table(scores: Mapping[str, Scores]) -> list[str]:

@@ -48,7 +48,9 @@ class Grid:
 
     def window(self, row: int, col: int, size: int) -> Grid:
         """Return the grid of a square window."""
-        moved = self.transform * Affine.translation(col, row)
+        a, b, c, d, e, f = self.transform[:6]
+        # Written out: affine 2 multiplies with `*`, affine 3 with `@`.
+        moved = Affine(a, b, c + a * col + b * row, d, e, f + d * col + e * row)
         return Grid(self.crs, moved, (size, size))
 
 

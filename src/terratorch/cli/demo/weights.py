@@ -74,11 +74,8 @@ def convert(source: Path, target: Path) -> None:
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise WeightsError(f"{source.name}", f"it cannot be read as weights ({error})") from error
     partial = target.with_suffix(".partial")
-    save_file(
-        {key: tensor.contiguous() for key, tensor in rename(state_dict).items()},
-        partial,
-        metadata={"format": "pt", "architecture": "tf_efficientnet_lite0"},
-    )
+    tensors = {key: tensor.contiguous() for key, tensor in rename(state_dict).items()}
+    save_file(tensors, partial, metadata={"format": "pt"})
     partial.replace(target)
 
 
