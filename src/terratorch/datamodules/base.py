@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -56,6 +56,23 @@ class Loading:
                 )
 
 
+@dataclass(frozen=True)
+class SplitSource:
+    """Where the chips of a split come from.
+
+    Args:
+        images: The folder of the images; None if there is no such split.
+        labels: The folder of the labels; None if they are beside the images.
+        split: The file that names the chips.
+        transform: The transforms of the chips.
+    """
+
+    images: Path | None
+    labels: Path | None = None
+    split: Path | None = None
+    transform: Sequence[Any] | None = None
+
+
 class GenericDataModule(LightningDataModule):
     """Base of the generic data modules.
 
@@ -64,6 +81,7 @@ class GenericDataModule(LightningDataModule):
     Args:
         input_spec: How images are read and normalised.
         loading: How batches are made.
+        sources: Where the chips of `train`, `val` and `test` come from.
         predict_root: A folder of images to predict, or one image.
         predict_pattern: Which files of that folder.
         predict_input_spec: How images to predict are read, if otherwise.
@@ -77,12 +95,16 @@ class GenericDataModule(LightningDataModule):
         self,
         input_spec: InputSpec,
         loading: Loading,
+        sources: Mapping[str, SplitSource],
         predict_root: Path | None = None,
         predict_pattern: str | None = "*",
         predict_input_spec: InputSpec | None = None,
     ) -> None:
         super().__init__()
+        for split, source in sources.items():
+            _check_source(split, source)
         self.loading = loading
+        self._sources = sources
         self.datasets: dict[str, Dataset[Any]] = {}
         self.aug: nn.Module = normalization(input_spec)
         self._input_spec = input_spec
@@ -101,8 +123,8 @@ class GenericDataModule(LightningDataModule):
         return None
 
     @abstractmethod
-    def build_dataset(self, split: str) -> Dataset[Any] | None:
-        """Build the data set of `train`, `val` or `test`; None if there is none."""
+    def build_dataset(self, split: str, source: SplitSource) -> Dataset[Any]:
+        """Build the data set of `train`, `val` or `test`."""
 
     def setup(self, stage: str | None = None) -> None:
         """Build the data sets that a stage needs: `fit`, `validate`, `test` or `predict`."""
@@ -110,11 +132,11 @@ class GenericDataModule(LightningDataModule):
             self.datasets["predict"] = self._prediction_dataset()
             return
         for split in _STAGES[stage] if stage else ("train", "val", "test"):
-            dataset = self.build_dataset(split)
-            if dataset is None:
+            source = self._sources[split]
+            if source.images is None:
                 self._check_optional(split)
             else:
-                self.datasets[split] = dataset
+                self.datasets[split] = self.build_dataset(split, source)
         if "train" in self.datasets:
             self._check_batch_size(len(cast(Sized, self.datasets["train"])))
 
@@ -181,6 +203,22 @@ class GenericDataModule(LightningDataModule):
                 f"{loading.batch_size}, but the training set has {count} chips, and drop_last "
                 "leaves incomplete batches out",
                 f"Set batch_size to {count} or less, or drop_last to false.",
+            )
+
+
+def _check_source(split: str, source: SplitSource) -> None:
+    """Refuse options of a split that has no images, since nothing would use them."""
+    unused = {
+        "label_data_root": source.labels,
+        "split": source.split,
+        "transform": source.transform,
+    }
+    for name, value in unused.items():
+        if source.images is None and value is not None:
+            raise ConfigurationError(
+                f"{split}_{name}",
+                f"given without {split}_data_root",
+                f"Give {split}_data_root too, or leave this out.",
             )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from terratorch.datamodules.base import GenericDataModule, Loading, refuse_unknown
+from terratorch.datamodules.base import GenericDataModule, Loading, SplitSource, refuse_unknown
 from terratorch.datamodules.utils import read_numbers
 from terratorch.datasets.generic_pixel_wise_dataset import (
     GenericNonGeoPixelwiseRegressionDataset,
@@ -23,32 +21,15 @@ from terratorch.datasets.utils import HLSBands
 BandList = list[HLSBands | int | tuple[int, int] | str]
 
 
-@dataclass(frozen=True)
-class SplitSource:
-    """Where the chips of a split come from.
-
-    Args:
-        images: The folder of the images; None if there is no such split.
-        labels: The folder of the labels; None if they are beside the images.
-        split: The file that names the chips.
-        transform: The transforms of the chips.
-    """
-
-    images: Path | None
-    labels: Path | None = None
-    split: Path | None = None
-    transform: Sequence[Any] | None = None
-
-
 class GenericPixelWiseDataModule(GenericDataModule):
     """Splits of a pixel-wise data set.
 
     Args:
         dataset_class: The data set of a split.
-        sources: Where the chips of `train`, `val` and `test` come from.
         dataset_options: What all splits have in common, by the parameters of the data set.
         input_spec: How images are read and normalised.
         loading: How batches are made.
+        sources: Where the chips of `train`, `val` and `test` come from.
         **predict: The options of `GenericDataModule` for prediction.
     """
 
@@ -57,35 +38,27 @@ class GenericPixelWiseDataModule(GenericDataModule):
         dataset_class: type[
             GenericNonGeoSegmentationDataset | GenericNonGeoPixelwiseRegressionDataset
         ],
-        sources: dict[str, SplitSource],
         dataset_options: dict[str, Any],
         input_spec: InputSpec,
         loading: Loading,
+        sources: dict[str, SplitSource],
         **predict: Any,
     ) -> None:
-        super().__init__(input_spec, loading, **predict)
+        super().__init__(input_spec, loading, sources, **predict)
         self.dataset_class = dataset_class
-        self._sources, self._dataset_options = sources, dataset_options
+        self._dataset_options = dataset_options
 
-    def build_dataset(self, split: str) -> Dataset[Any] | None:
-        """Build the data set of `train`, `val` or `test`; None if there is none."""
-        source = self._sources[split]
-        if source.images is None:
-            return None
-        spec = self.input_spec
+    def build_dataset(self, split: str, source: SplitSource) -> Dataset[Any]:
+        """Build the data set of `train`, `val` or `test`."""
+        assert source.images is not None
         return self.dataset_class(
-            data_root=Path(source.images),
+            data_root=source.images,
             label_data_root=source.labels,
             split=source.split,
             transform=source.transform,
-            dataset_bands=_as_list(spec.dataset_bands),
-            output_bands=_as_list(spec.output_bands),
-            constant_scale=spec.constant_scale,
-            no_data_replace=spec.no_data_replace,
-            expand_temporal_dimension=spec.expand_temporal_dimension,
-            rgb_indices=_as_list(spec.rgb_indices),
             names=OptionNames.of_data_module(split),
             **self._dataset_options,
+            **self.input_spec.dataset_options(),
         )
 
 
@@ -199,15 +172,6 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
         super().__init__(
             GenericNonGeoSegmentationDataset,
             {
-                "train": SplitSource(
-                    train_data_root, train_label_data_root, train_split, train_transform
-                ),
-                "val": SplitSource(val_data_root, val_label_data_root, val_split, val_transform),
-                "test": SplitSource(
-                    test_data_root, test_label_data_root, test_split, test_transform
-                ),
-            },
-            {
                 "num_classes": num_classes,
                 "image_grep": img_grep,
                 "label_grep": label_grep,
@@ -218,12 +182,17 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
             },
             input_spec,
             Loading(batch_size, num_workers, drop_last, pin_memory, check_stackability),
+            {
+                "train": SplitSource(
+                    train_data_root, train_label_data_root, train_split, train_transform
+                ),
+                "val": SplitSource(val_data_root, val_label_data_root, val_split, val_transform),
+                "test": SplitSource(
+                    test_data_root, test_label_data_root, test_split, test_transform
+                ),
+            },
             predict_root=predict_data_root,
             predict_pattern=img_grep,
             predict_input_spec=input_spec.with_bands(predict_dataset_bands, predict_output_bands),
         )
         self.num_classes = num_classes
-
-
-def _as_list(values: Sequence[Any] | None) -> list[Any] | None:
-    return None if values is None else list(values)

@@ -15,8 +15,12 @@ from pathlib import Path
 
 from terratorch.errors import DataError, MissingFileError
 
-# What GDAL and operating systems lay beside images; `*` does not mean these.
-_SIDE_FILES = (".aux.xml", ".ovr", ".msk", ".tfw", ".prj", ".db")
+# What lies beside images: `*` does not mean these.
+_SIDE_FILES = (
+    *(".aux.xml", ".ovr", ".msk", ".tfw", ".prj", ".db"),
+    *(".txt", ".csv", ".json", ".yaml", ".yml", ".md", ".xml", ".html", ".pdf", ".log", ".py"),
+    *(".geojson", ".gpkg", ".shp", ".shx", ".dbf", ".cpg", ".parquet", ".zip", ".gz", ".tar"),
+)
 
 _EXTENSION = re.compile(r"\.(tiff?|png|jpe?g|jp2|npy|img|vrt|txt)$", re.IGNORECASE)
 

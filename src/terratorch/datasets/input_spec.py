@@ -86,6 +86,14 @@ class InputSpec:
             self.dataset_bands, self.output_bands, expand_time=self.expand_temporal_dimension
         )
 
+    def dataset_options(self) -> dict[str, Any]:
+        """Return what a generic data set needs of it, by the parameters of the data set."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+            if name not in ("means", "stds")
+        }
+
     def normalize(self, image: Tensor) -> Tensor:
         """Normalise images `(C, H, W)`, or a batch `(B, C, H, W)` or `(B, C, T, H, W)`."""
         if self.means is None or self.stds is None:

@@ -1,0 +1,238 @@
+"""Data sets of image files with one label each, which is the folder they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from terratorch.bands import Band
+from terratorch.datasets.band_selection import BandSelection
+from terratorch.datasets.delivery import DeliversErrors
+from terratorch.datasets.files import FoundFile, Split, check_folder, find_files, shortened
+from terratorch.datasets.image_reader import ImageReader
+from terratorch.datasets.pairing import OptionNames
+from terratorch.datasets.transforms.pipeline import as_pipeline
+from terratorch.errors import ConfigurationError, DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class GenericScalarLabelDataset(DeliversErrors, Dataset[dict[str, Any]]):
+    """Images in folders; the name of the folder is the class.
+
+    Args:
+        data_root: The folder with a folder for each class.
+        split: File with the names of the chips to use, one per line; None for all.
+        require_label: Whether images need a class; otherwise they may lie in `data_root` itself.
+        ignore_split_file_extensions: Whether extensions in the split file are left aside.
+        allow_substring_split_file: Whether a part of a name is enough in the split file.
+        rgb_indices: Which output bands are shown as red, green and blue.
+        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
+        output_bands: The bands wanted, in order; all by default.
+        constant_scale: What values are multiplied with.
+        transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
+        no_data_replace: What stands in for nodata and NaN, before scaling; None if they are errors.
+        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`; images
+            are then `(C, T, H, W)`.
+        temporal_channel_major: Whether all time steps of a band follow each other in a file,
+            instead of all bands of a time step.
+        class_names: The classes, in the order of their ids; the sorted names of folders where None.
+        names: What error messages call the options.
+
+    Attributes:
+        classes: The classes, in the order of their ids.
+    """
+
+    def __init__(
+        self,
+        data_root: Path,
+        split: Path | None = None,
+        require_label: bool = True,
+        ignore_split_file_extensions: bool = True,
+        allow_substring_split_file: bool = True,
+        rgb_indices: list[int] | None = None,
+        dataset_bands: list[Band] | None = None,
+        output_bands: list[Band] | None = None,
+        constant_scale: float = 1,
+        transform: Any = None,
+        no_data_replace: float | None = 0,
+        expand_temporal_dimension: bool = False,
+        temporal_channel_major: bool = False,
+        *,
+        class_names: Sequence[str] | None = None,
+        names: OptionNames | None = None,
+    ) -> None:
+        super().__init__()
+        names = names or OptionNames()
+        selection = BandSelection(
+            dataset_bands,
+            output_bands,
+            expand_time=expand_temporal_dimension,
+            band_major=temporal_channel_major,
+        )
+        self.rgb_indices = list(rgb_indices) if rgb_indices else [0, 1, 2]
+        self._reader = ImageReader(selection, constant_scale, no_data_replace)
+        self._pipeline = as_pipeline(transform, names.transform)
+        root = Path(data_root)
+        self.classes = find_classes(root, class_names, names.images) if require_label else []
+        files = find_files(root, "*/**" if require_label else "**", names.images)
+        if split:
+            files = Split.read(
+                split, ignore_split_file_extensions, allow_substring_split_file, names.split
+            ).select(files)
+        self._ids = {name: number for number, name in enumerate(self.classes)}
+        self.samples = [(file.path, self._class_id(file)) for file in files]
+
+    @property
+    def image_files(self) -> list[Path]:
+        """The images, in the order of the samples."""
+        return [path for path, _ in self.samples]
+
+    @property
+    def targets(self) -> list[int | None]:
+        """The class id of each sample; None where labels are not required."""
+        return [label for _, label in self.samples]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        path, label = self.samples[index]
+        sample: dict[str, Any] = {"image": self._read(path), "filename": str(path)}
+        if label is not None:
+            sample["label"] = torch.tensor(label)
+        return sample
+
+    def _read(self, path: Path) -> Tensor:
+        image = self._reader.read(path)
+        if self._pipeline is None:
+            return torch.from_numpy(image)
+        tensor, _ = self._pipeline(image)
+        return tensor
+
+    def _class_id(self, file: FoundFile) -> int | None:
+        return self._ids[file.relative.split("/")[0]] if self.classes else None
+
+
+class GenericNonGeoClassificationDataset(GenericScalarLabelDataset):
+    """Images in folders; the name of the folder is the class.
+
+    Args:
+        data_root: The folder with a folder for each class.
+        num_classes: How many classes there are.
+        split: File with the names of the chips to use, one per line; None for all.
+        require_label: Whether images need a class; otherwise they may lie in `data_root` itself.
+        ignore_split_file_extensions: Whether extensions in the split file are left aside.
+        allow_substring_split_file: Whether a part of a name is enough in the split file.
+        rgb_indices: Which output bands are shown as red, green and blue.
+        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
+        output_bands: The bands wanted, in order; all by default.
+        class_names: The names of the class folders, in the order of the ids; sorted where None.
+        constant_scale: What values are multiplied with.
+        transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
+        no_data_replace: What stands in for nodata and NaN, before scaling.
+        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
+        names: What error messages call the options.
+    """
+
+    def __init__(
+        self,
+        data_root: Path,
+        num_classes: int,
+        split: Path | None = None,
+        require_label: bool = True,
+        ignore_split_file_extensions: bool = True,
+        allow_substring_split_file: bool = True,
+        rgb_indices: list[int] | None = None,
+        dataset_bands: list[Band] | None = None,
+        output_bands: list[Band] | None = None,
+        class_names: list[str] | None = None,
+        constant_scale: float = 1,
+        transform: Any = None,
+        no_data_replace: float = 0,
+        expand_temporal_dimension: bool = False,
+        *,
+        names: OptionNames | None = None,
+    ) -> None:
+        super().__init__(
+            data_root,
+            split=split,
+            require_label=require_label,
+            ignore_split_file_extensions=ignore_split_file_extensions,
+            allow_substring_split_file=allow_substring_split_file,
+            rgb_indices=rgb_indices,
+            dataset_bands=dataset_bands,
+            output_bands=output_bands,
+            constant_scale=constant_scale,
+            transform=transform,
+            no_data_replace=no_data_replace,
+            expand_temporal_dimension=expand_temporal_dimension,
+            class_names=class_names,
+            names=names,
+        )
+        if require_label and len(self.classes) != num_classes:
+            raise ConfigurationError(
+                "num_classes",
+                f"{num_classes}, but there are {len(self.classes)} classes: "
+                f"{shortened(self.classes, 10)}",
+                f"Each folder in {data_root} is a class.",
+            )
+        self.num_classes = num_classes
+        self.class_names = self.classes or None
+
+    def plot(self, sample: dict[str, Any], suptitle: str | None = None) -> Figure:
+        """Draw a sample: the image, and the names of its label and prediction.
+
+        Args:
+            sample: `image` `(C, H, W)` or `(C, T, H, W)`, `label` and `prediction` as class ids.
+            suptitle: A title above.
+        """
+        from terratorch.datasets.plotting import plot_label
+
+        return plot_label(sample, self.rgb_indices, self.class_names, suptitle)
+
+
+def class_folders(root: Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted; none if it is not there."""
+    if not root.is_dir():
+        return []
+    return sorted(
+        entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
+
+
+def find_classes(root: Path, class_names: Sequence[str] | None, thing: str) -> list[str]:
+    """Return the names of the class folders, in the order of their ids.
+
+    Args:
+        root: The folder they are in.
+        class_names: The order of the classes; sorted by name where None.
+        thing: The option that gives the folder, for error messages.
+
+    Raises:
+        DataError: If there are no folders, or one whose class has no name.
+    """
+    check_folder(root, thing)
+    folders = class_folders(root)
+    if not folders:
+        raise DataError(
+            f"{thing} {root}",
+            "no folders in it, but each class has a folder with its images",
+            "Sort the images into folders by class.",
+        )
+    if class_names is None:
+        return folders
+    unknown = [name for name in folders if name not in class_names]
+    if unknown:
+        raise DataError(
+            f"{thing} {root}",
+            f"the folder '{unknown[0]}' is not in class_names",
+            did_you_mean(unknown[0], class_names) or f"They are: {', '.join(class_names)}.",
+        )
+    return list(class_names)
