@@ -1,8 +1,8 @@
 """Every code block, YAML and command of the documentation runs as it stands.
 
 A comment before a block says what it is: `<!-- file: NAME -->` writes it, `<!-- over: NAME -->` is
-laid over that file in a training run of one step, `<!-- fails: TEXT -->` must fail with that text, and
-`<!-- checkpoint: NAME -->` puts the checkpoint of the `fit` in the block under that name.
+laid over that file in a training run of one step, `<!-- fails: TEXT -->` must fail with that text,
+and `<!-- checkpoint: NAME -->` puts the checkpoint of the `fit` in the block under that name.
 """
 
 import os
