@@ -85,7 +85,8 @@ def _check_arguments(config: ModelConfig, decoder: PartConfig, wanted: TaskHead)
     ]
     for path, part, head in heads:
         supplied = [_head_argument(part)]
-        check.compare(f"{path}decoder_", *_signature(DECODER_REGISTRY, part), supplied)
+        channels = _takes_channels(part)
+        check.compare(f"{path}decoder_", *_signature(DECODER_REGISTRY, part), supplied, channels)
         if not _brings_head(part):
             check.compare(f"{path}head_", head, wanted.head, [wanted.size_argument])
     check.report()
@@ -148,6 +149,10 @@ def _head_argument(part: PartConfig) -> str:
     return argument
 
 
+def _takes_channels(part: PartConfig) -> bool:
+    return bool(getattr(_declaring(part), "takes_channels", True))
+
+
 def _brings_head(part: PartConfig) -> bool:
     """Say whether a decoder's output is the prediction.
 
@@ -156,6 +161,11 @@ def _brings_head(part: PartConfig) -> bool:
     """
     declares = bool(getattr(_declaring(part), "includes_head", False))
     return declares and _head_argument(part) not in part.arguments
+
+
+def _decoder(part: PartConfig, spec: FeatureSpec) -> nn.Module:
+    channels = [list(spec.channels)] if _takes_channels(part) else []
+    return _build(DECODER_REGISTRY, part, *channels)
 
 
 def _decoder_and_head(
@@ -175,8 +185,8 @@ def _decoder_and_head(
             )
         sized = {_head_argument(part): size} if isinstance(part.choice, str) else {}
         whole = PartConfig(part.choice, {**part.arguments, **sized})
-        return _build(DECODER_REGISTRY, whole, list(spec.channels)), None
-    decoder = _build(DECODER_REGISTRY, part, list(spec.channels))
+        return _decoder(whole, spec), None
+    decoder = _decoder(part, spec)
     channels = getattr(decoder, "out_channels", None)
     if not isinstance(channels, int):
         raise ConfigurationError(

@@ -64,10 +64,12 @@ class Needs:
     Attributes:
         kinds: The layouts that it can read; None for any.
         pyramid: It wants maps of several sizes, the finest first.
+        levels: How many features; None for any number.
     """
 
     kinds: frozenset[FeatureKind] | None = None
     pyramid: bool = False
+    levels: int | None = None
 
     def takes(self, kind: FeatureKind) -> bool:
         """Say whether features of that layout can be read; nothing is known against UNKNOWN."""

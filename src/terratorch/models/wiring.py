@@ -18,7 +18,7 @@ _WORDS = {
 Necks = list[dict[str, Any]]
 
 
-def spread_indices(count: int, levels: int = LEVELS) -> list[int]:
+def spread_indices(count: int, levels: int) -> list[int]:
     """Return the indices of features that are spread evenly over the depth, the deepest last."""
     return [max(0, (level + 1) * count // levels - 1) for level in range(levels)]
 
@@ -38,8 +38,9 @@ def standard_necks(spec: FeatureSpec, needs: Needs) -> Necks:
     flat = spec.strides is None or len(set(spec.strides)) == 1
     image = spec.kind in (FeatureKind.TOKENS, FeatureKind.MAPS)
     make_pyramid = needs.pyramid and image and flat and len(spec) > 1
-    if make_pyramid and spread_indices(len(spec)) != list(range(len(spec))):
-        necks.append({"name": "SelectIndices", "indices": spread_indices(len(spec))})
+    levels = needs.levels or (LEVELS if make_pyramid else len(spec))
+    if levels != len(spec):
+        necks.append({"name": "SelectIndices", "indices": spread_indices(len(spec), levels)})
     if needs.kinds is not None and spec.kind not in needs.kinds:
         necks += _to_maps(spec)
     if make_pyramid:

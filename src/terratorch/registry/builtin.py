@@ -38,8 +38,20 @@ NECKS: dict[str, str] = {
 }
 
 DECODERS: dict[str, str] = {
+    **_rows(
+        "models.decoders.aspp_head",
+        "ASPPModule",
+        "ASPPHead",
+        "ASPPSegmentationHead",
+        "ASPPRegressionHead",
+    ),
+    **_rows("models.decoders.fcn_decoder", "FCNDecoder"),
     **_rows("models.decoders.identity_decoder", "IdentityDecoder"),
+    **_rows("models.decoders.linear_decoder", "LinearDecoder"),
+    **_rows("models.decoders.mlp_decoder", "MLPDecoder"),
+    **_rows("models.decoders.satmae_head", "SatMAEHead"),
     **_rows("models.decoders.unet_decoder", "UNetDecoder"),
+    **_rows("models.decoders.upernet_decoder", "UperNetDecoder"),
 }
 
 FULL_MODELS: dict[str, str] = {

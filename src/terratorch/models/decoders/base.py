@@ -18,6 +18,8 @@ class Decoder(nn.Module):
     """
 
     needs: ClassVar[Needs] = ANYTHING
+    # Its first argument is the channels of its features.
+    takes_channels: ClassVar[bool] = True
     # Its output is the prediction; `head_argument` then says how many channels that has.
     includes_head: ClassVar[bool] = False
     head_argument: ClassVar[str] = "num_classes"

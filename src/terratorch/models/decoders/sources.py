@@ -6,7 +6,7 @@ from terratorch.models.features import ANYTHING, MAPS, PYRAMID, Needs
 
 # By source, and by name where one of them differs.
 _SOURCES: dict[str, Needs] = {"smp": PYRAMID}
-_NAMES: dict[tuple[str, str], Needs] = {("smp", "DPT"): MAPS}
+_NAMES: dict[tuple[str, str], Needs] = {("smp", "DPT"): Needs(MAPS.kinds, levels=4)}
 
 
 def needs_of_source(prefix: str, name: str) -> Needs:

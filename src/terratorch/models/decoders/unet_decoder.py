@@ -43,6 +43,7 @@ class UNetDecoder(Decoder):
                 f"has {len(channels)} entries, but UNetDecoder gets {len(embed_dim)} features",
                 f"Give {len(embed_dim)} channels, the coarsest block's first.",
             )
+        from segmentation_models_pytorch.base.initialization import initialize_decoder
         from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder  # slow to import
 
         self.out_channels = channels[-1]
@@ -54,6 +55,7 @@ class UNetDecoder(Decoder):
             use_norm=use_batchnorm,
             attention_type=attention_type,
         )
+        initialize_decoder(self.decoder)
 
     def forward(self, x: list[Tensor]) -> Tensor:
         """Return a map `(B, channels[-1], H, W)` of the size of the finest."""

@@ -1,0 +1,284 @@
+"""The decoders of segmentation-models-pytorch as a source of the registry.
+
+Only its decoder modules are used, without an encoder of its own or a write into its tables.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from terratorch.errors import ArgumentNameError, ConfigurationError, UnknownNameError, did_you_mean
+from terratorch.models.decoders.base import Decoder
+from terratorch.registry import Place
+from terratorch.registry.registry import place_of
+
+_NORM = {"decoder_use_norm": "use_norm", "decoder_use_batchnorm": "use_norm"}
+_MODE = {"decoder_interpolation": "interpolation_mode"}
+_WIDTHS = (256, 128, 64, 32, 16)
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a decoder is built.
+
+    Attributes:
+        target: Its module and class below `segmentation_models_pytorch.decoders`.
+        arguments: Public arguments, named as of the whole models there -> arguments of the decoder.
+        defaults: What the decoder gets where the user gives nothing.
+        output: The argument of the decoder that says its channels; empty if it says so itself.
+        depth: The argument that takes the number of features less one; empty for none.
+        features: The fewest features that it can work on.
+    """
+
+    target: str
+    arguments: Mapping[str, str]
+    defaults: Mapping[str, Any]
+    output: str
+    depth: str = "encoder_depth"
+    features: int = 2
+    channels: str = field(default="encoder_channels")
+
+
+_UNET_LIKE = {"decoder_channels": "decoder_channels", **_NORM, **_MODE}
+_DEEPLAB = {
+    "decoder_channels": "out_channels",
+    "decoder_atrous_rates": "atrous_rates",
+    "decoder_aspp_separable": "aspp_separable",
+    "decoder_aspp_dropout": "aspp_dropout",
+}
+_ASPP = {"out_channels": 256, "atrous_rates": (12, 24, 36), "aspp_dropout": 0.5}
+
+ROWS: dict[str, Row] = {
+    "Unet": Row(
+        "unet.decoder:UnetDecoder",
+        {**_UNET_LIKE, "decoder_attention_type": "attention_type"},
+        {"decoder_channels": _WIDTHS},
+        "decoder_channels",
+        "n_blocks",
+    ),
+    "UnetPlusPlus": Row(
+        "unetplusplus.decoder:UnetPlusPlusDecoder",
+        {**_UNET_LIKE, "decoder_attention_type": "attention_type"},
+        {"decoder_channels": _WIDTHS},
+        "decoder_channels",
+        "n_blocks",
+        features=3,
+    ),
+    "MAnet": Row(
+        "manet.decoder:MAnetDecoder",
+        {**_UNET_LIKE, "decoder_pab_channels": "pab_channels"},
+        {"decoder_channels": _WIDTHS},
+        "decoder_channels",
+        "n_blocks",
+    ),
+    "Linknet": Row(
+        "linknet.decoder:LinknetDecoder",
+        _NORM,
+        {"prefinal_channels": 32},
+        "prefinal_channels",
+        "n_blocks",
+    ),
+    "FPN": Row(
+        "fpn.decoder:FPNDecoder",
+        {
+            "decoder_pyramid_channels": "pyramid_channels",
+            "decoder_segmentation_channels": "segmentation_channels",
+            "decoder_merge_policy": "merge_policy",
+            "decoder_dropout": "dropout",
+            **_MODE,
+        },
+        {},
+        "",
+        features=4,
+    ),
+    "PAN": Row(
+        "pan.decoder:PANDecoder",
+        {"decoder_channels": "decoder_channels", **_MODE},
+        {"decoder_channels": 32},
+        "decoder_channels",
+        features=4,
+    ),
+    "PSPNet": Row(
+        "pspnet.decoder:PSPDecoder",
+        {"psp_out_channels": "out_channels", "psp_dropout": "dropout", **_NORM},
+        {"out_channels": 512},
+        "out_channels",
+        depth="",
+        features=1,
+    ),
+    "DeepLabV3": Row(
+        "deeplabv3.decoder:DeepLabV3Decoder",
+        _DEEPLAB,
+        {**_ASPP, "aspp_separable": False},
+        "out_channels",
+        depth="",
+        features=1,
+        channels="in_channels",
+    ),
+    "DeepLabV3Plus": Row(
+        "deeplabv3.decoder:DeepLabV3PlusDecoder",
+        {**_DEEPLAB, "encoder_output_stride": "output_stride"},
+        {**_ASPP, "aspp_separable": True, "output_stride": 16},
+        "out_channels",
+        features=4,
+    ),
+    "Segformer": Row(
+        "segformer.decoder:SegformerDecoder",
+        {"decoder_segmentation_channels": "segmentation_channels"},
+        {"segmentation_channels": 256},
+        "segmentation_channels",
+        features=4,
+    ),
+    "UPerNet": Row(
+        "upernet.decoder:UPerNetDecoder",
+        {"decoder_channels": "decoder_channels", **_NORM},
+        {"decoder_channels": 256},
+        "decoder_channels",
+        features=4,
+    ),
+    "DPT": Row(
+        "dpt.decoder:DPTDecoder",
+        {
+            "decoder_intermediate_channels": "intermediate_channels",
+            "decoder_fusion_channels": "fusion_channels",
+        },
+        {
+            "fusion_channels": 256,
+            "encoder_has_prefix_tokens": False,
+            "readout": "ignore",
+        },
+        "fusion_channels",
+        depth="",
+        channels="encoder_out_channels",
+    ),
+}
+
+
+class SmpDecoder(Decoder):
+    """A decoder of segmentation-models-pytorch, which gets the features as they are.
+
+    Args:
+        decoder: The decoder.
+        out_channels: Channels of its output.
+    """
+
+    def __init__(self, decoder: nn.Module, out_channels: int) -> None:
+        super().__init__()
+        self._smp_decoder = decoder
+        self.out_channels = out_channels
+
+    def forward(self, x: list[Tensor]) -> Tensor:
+        """Return a map `(B, out_channels, H, W)`."""
+        decoded: Tensor = self._smp_decoder(list(x))
+        return decoded
+
+
+class SmpMapsDecoder(SmpDecoder):
+    """The same, of a decoder that also asks for the class tokens that maps do not have."""
+
+    def forward(self, x: list[Tensor]) -> Tensor:
+        """Return a map `(B, out_channels, H, W)`."""
+        decoded: Tensor = self._smp_decoder(list(x), [None] * len(x))
+        return decoded
+
+
+class SmpDecoderSource:
+    """The decoders by the names of their models in segmentation-models-pytorch."""
+
+    def build(
+        self, name: str, channel_list: list[int], num_classes: int | None = None, **arguments: Any
+    ) -> nn.Module:
+        """Build a decoder.
+
+        Args:
+            name: Its name, such as `Unet`.
+            channel_list: Channels of each feature, the finest first.
+            num_classes: Not used: the head is built apart.
+            arguments: Arguments of the decoder, named as of the whole model there.
+
+        Raises:
+            UnknownNameError: If there is no such decoder.
+            ArgumentNameError: If it takes no such argument.
+            ConfigurationError: If the number of features does not fit.
+        """
+        row = self._row(name)
+        own = dict(row.defaults)
+        own.update({row.arguments[key]: arguments[key] for key in _checked(name, row, arguments)})
+        _fit(name, row, own, list(channel_list), given="decoder_channels" in arguments)
+        decoder = _constructor(row)(**own)
+        importlib.import_module(
+            "segmentation_models_pytorch.base.initialization"
+        ).initialize_decoder(decoder)
+        out = own[row.output] if row.output else decoder.out_channels
+        wrapper = SmpMapsDecoder if name == "DPT" else SmpDecoder
+        return wrapper(decoder, out if isinstance(out, int) else out[-1])
+
+    def find(self, name: str) -> Place:
+        """Say where a decoder is defined."""
+        return place_of(name, _constructor(self._row(name)))
+
+    def _row(self, name: str) -> Row:
+        if name not in ROWS:
+            raise UnknownNameError(f"decoder '{name}'", "smp has none", did_you_mean(name, ROWS))
+        return ROWS[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in ROWS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(ROWS))
+
+    def __len__(self) -> int:
+        return len(ROWS)
+
+
+def _constructor(row: Row) -> Any:
+    module, _, attribute = row.target.partition(":")
+    return getattr(
+        importlib.import_module(f"segmentation_models_pytorch.decoders.{module}"), attribute
+    )
+
+
+def _checked(name: str, row: Row, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in arguments:
+        if key not in row.arguments:
+            raise ArgumentNameError(
+                f"decoder_{key}",
+                f"the decoder {name} takes no such argument",
+                f"{did_you_mean(key, row.arguments)} Known: "
+                f"{', '.join(f'decoder_{known}' for known in row.arguments)}.".strip(),
+            )
+    return arguments
+
+
+def _fit(name: str, row: Row, own: dict[str, Any], channels: list[int], given: bool) -> None:
+    """Set the arguments that follow from the features."""
+    if len(channels) < row.features:
+        raise ConfigurationError(
+            f"decoder '{name}'",
+            f"needs at least {row.features} features, but gets {len(channels)}",
+            "Choose more of them in backbone_out_indices or in the necks.",
+        )
+    blocks = len(channels) - 1
+    own[row.channels] = channels[-1] if row.channels == "in_channels" else channels
+    if row.depth:
+        own[row.depth] = blocks
+    if row.depth == "n_blocks" and "decoder_channels" in own:
+        widths = list(own["decoder_channels"])
+        if given and len(widths) != blocks:
+            raise ConfigurationError(
+                "decoder_decoder_channels",
+                f"has {len(widths)} entries, but {name} has {blocks} blocks for {len(channels)} "
+                "features",
+                f"Give {blocks} channels, the coarsest block's first.",
+            )
+        own["decoder_channels"] = widths[:blocks]
+    if name == "DPT":
+        # The strides only set how much each map is resized; predictions are resized to the image.
+        own["encoder_output_strides"] = [16] * len(channels)
+        own.setdefault("intermediate_channels", [256, 512, 1024, 1024][-len(channels) :])

@@ -1,0 +1,119 @@
+"""The factory of models that are whole already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from terratorch.errors import ArgumentNameError, ConfigurationError
+from terratorch.models.encoder_decoder_model import Images, image_size_of
+from terratorch.models.model import Model, ModelFactory, ModelOutput
+from terratorch.models.utils import pad_images
+from terratorch.ops.modules import freeze
+from terratorch.ops.padding import crop_center
+from terratorch.registry import FULL_MODEL_REGISTRY, MODEL_FACTORY_REGISTRY
+
+
+class FullModel(Model):
+    """Any module as a model: images are padded to its patches, maps brought back to their size.
+
+    Args:
+        model: The module; what it returns may be a tensor, or an output of a model.
+        rescale: Resize maps `(B, C, H, W)` to the size of the image.
+        padding: How to pad, as of `terratorch.ops.padding.pad_axis`.
+    """
+
+    def __init__(self, model: nn.Module, rescale: bool = True, padding: str = "reflect") -> None:
+        super().__init__()
+        self.model = model
+        self.rescale = rescale
+        self.padding = padding
+
+    def freeze_encoder(self) -> None:
+        """Exclude the parameters of the module's `encoder` from training."""
+        self._freeze("encoder", "freeze_backbone")
+
+    def freeze_decoder(self) -> None:
+        """Exclude the parameters of the module's `decoder` from training."""
+        self._freeze("decoder", "freeze_decoder")
+
+    def freeze_head(self) -> None:
+        """Exclude the parameters of the module's `head` from training."""
+        self._freeze("head", "freeze_head")
+
+    def _freeze(self, part: str, argument: str) -> None:
+        module = getattr(self.model, part, None)
+        if not isinstance(module, nn.Module):
+            raise ConfigurationError(
+                argument,
+                f"is set, but the model {type(self.model).__name__} has no part '{part}'",
+                "Leave it out, or name that part of the model so.",
+            )
+        freeze(module)
+
+    def forward(self, x: Images, **kwargs: Any) -> Any:
+        """Return what the module answers, a tensor of it as `ModelOutput`.
+
+        Args:
+            x: Images `(B, C, H, W)` or `(B, C, T, H, W)`, or a dictionary of them by modality.
+            kwargs: Further inputs of the module.
+        """
+        patch_size = getattr(self.model, "patch_size", None)
+        padded = x if patch_size is None else pad_images(x, patch_size, self.padding)
+        answer = self.model(padded, **kwargs)
+        if isinstance(answer, Tensor):
+            answer = ModelOutput(answer)
+        if isinstance(answer, ModelOutput) and answer.output.ndim == 4:
+            answer.output = self._fit(answer.output, image_size_of(padded), image_size_of(x))
+        return answer
+
+    def _fit(self, maps: Tensor, padded_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+        if self.rescale and maps.shape[-2:] != padded_size:
+            maps = F.interpolate(maps, size=padded_size, mode="bilinear")
+        return crop_center(maps, size)
+
+
+@MODEL_FACTORY_REGISTRY.register
+class FullModelFactory(ModelFactory):
+    """Build a model by its name in `FULL_MODEL_REGISTRY`, or take a module as it is."""
+
+    def build_model(
+        self,
+        model: str | nn.Module,
+        rescale: bool = True,
+        padding: str = "reflect",
+        peft_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Model:
+        """Build the model.
+
+        Args:
+            model: A name in `FULL_MODEL_REGISTRY`, or a module.
+            rescale: Resize maps to the size of the image.
+            padding: How to pad images to the patches of the model.
+            peft_config: Not available yet.
+            kwargs: Arguments of the model, with the prefix `model_` or without; `task` is left out.
+
+        Raises:
+            ConfigurationError: If there are arguments that nothing uses.
+        """
+        if peft_config is not None:
+            raise ConfigurationError("peft_config", "is not available yet", "Leave it out.")
+        kwargs.pop("task", None)  # tasks say it to every factory
+        arguments = {key.removeprefix("model_"): value for key, value in kwargs.items()}
+        if isinstance(model, str):
+            built: nn.Module = FULL_MODEL_REGISTRY.build(model, **arguments)
+            return _as_model(built, rescale, padding)
+        if arguments:
+            raise ArgumentNameError(
+                f"model_args: {', '.join(kwargs)}",
+                f"is not used: the model {type(model).__name__} is built already",
+                "Leave it out, or give the name of a registered model.",
+            )
+        return _as_model(model, rescale, padding)
+
+
+def _as_model(module: nn.Module, rescale: bool, padding: str) -> Model:
+    return module if isinstance(module, Model) else FullModel(module, rescale, padding)
