@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -22,7 +23,7 @@ from terratorch.errors import DataError, MissingFileError
 def record(path, miou):
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = ["test/mIoU", *(f"test/IoU_{name}" for name in CLASS_NAMES)]
-    path.write_text(",".join(columns) + "\n" + ",".join([str(miou)] * len(columns)) + "\n")
+    path.write_text(json.dumps(dict.fromkeys(columns, miou)))
 
 
 @pytest.fixture
@@ -82,14 +83,11 @@ def test_the_majority_map_is_scored_on_all_test_pixels(trained):
     assert scores["water"] == 0
 
 
-def test_the_last_record_counts_and_another_file_is_named(tmp_path):
-    path = tmp_path / "metrics.csv"
-    record(path, 0.3)
-    header, row = path.read_text().splitlines()
-    path.write_text("\n".join([header, row, row.replace("0.3", "0.6")]))
-    assert read_scores(path)["mIoU"] == 0.6
-    path.write_text("loss\n0.1\n")
-    with pytest.raises(DataError, match="it does not hold test/IoU_forest"):
+@pytest.mark.parametrize("text", ['{"loss": 0.1}', "[]", "not json"])
+def test_a_record_of_something_else_is_named(tmp_path, text):
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"metrics\.json: it does not hold test/IoU_forest"):
         read_scores(path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ PICTURE_FILE = "land_cover.png"
 MAP_FOLDER = "maps"
 # Recorded by `terratorch test`: the row of the table, and the file.
 RECORDS = {
-    "random weights": "metrics/random_weights.csv",
-    "pretrained encoder": "metrics/pretrained.csv",
+    "random weights": "metrics/random_weights.json",
+    "pretrained encoder": "metrics/pretrained.json",
 }
 MAJORITY = "majority-class map"
 PRETRAINED = "pretrained encoder"
@@ -86,17 +86,16 @@ def majority_scores(root: Path) -> dict[str, float]:
 
 
 def read_scores(path: Path) -> dict[str, float]:
-    """Return mIoU and the IoU of each class as `terratorch test` recorded them last.
+    """Return mIoU and the IoU of each class as `terratorch test` recorded them.
 
     Raises:
         DataError: If the file does not hold them.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     names = {name: f"test/IoU_{name}" for name in CLASS_NAMES} | {"mIoU": "test/mIoU"}
     try:
-        return {name: float(rows[-1][column]) for name, column in names.items()}
-    except (IndexError, KeyError, ValueError) as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {name: float(record[column]) for name, column in names.items()}
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}", f"it does not hold {', '.join(names.values())}", "Run `terratorch test`."
         ) from error
