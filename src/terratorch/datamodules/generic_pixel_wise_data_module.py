@@ -196,3 +196,126 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
             predict_input_spec=input_spec.with_bands(predict_dataset_bands, predict_output_bands),
         )
         self.num_classes = num_classes
+
+
+class GenericNonGeoPixelwiseRegressionDataModule(GenericPixelWiseDataModule):
+    """Images and rasters of values, in folders.
+
+    Args:
+        batch_size: Chips in a batch.
+        num_workers: Processes that read; 0 reads in the main process.
+        train_data_root: The folder of the images of training.
+        val_data_root: The folder of the images of validation.
+        test_data_root: The folder of the images of the test.
+        img_grep: Glob pattern of the images' names, such as `*_merged.tif`.
+        label_grep: Glob pattern of the values' names, such as `*.mask.tif`.
+        means: The mean of each output band, or a file of them; None for no normalisation.
+        stds: The standard deviation of each output band, or a file of them.
+        predict_data_root: A folder of images to predict, or one image.
+        train_label_data_root: The folder of the values of training; None if beside the images.
+        val_label_data_root: The folder of the values of validation; None if beside the images.
+        test_label_data_root: The folder of the values of the test; None if beside the images.
+        train_split: File with the names of the chips of training, one per line; None for all.
+        val_split: File with the names of the chips of validation.
+        test_split: File with the names of the chips of the test.
+        ignore_split_file_extensions: Whether extensions in split files are left aside.
+        allow_substring_split_file: Whether a part of a name is enough in split files.
+        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
+        output_bands: The bands that go to the model, in order; all by default.
+        predict_dataset_bands: The bands of files to predict, if others.
+        predict_output_bands: Which of those go to the model.
+        constant_scale: What values are multiplied with.
+        rgb_indices: Which output bands are shown as red, green and blue.
+        train_transform: Transforms of training, such as `[{class_path: D4}]`.
+        val_transform: Transforms of validation.
+        test_transform: Transforms of the test.
+        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
+        reduce_zero_label: Whether 1 is subtracted from values.
+        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
+            they are errors.
+        no_label_replace: What stands in for nodata and NaN in values; they are NaN where None.
+        embedding_input: Not supported yet.
+        pca_step: Not used without `embedding_input`.
+        drop_last: Whether an incomplete last batch of training is left out.
+        pin_memory: Whether batches are copied to pinned memory, where there is a GPU.
+        check_stackability: Whether images of different sizes in a batch are explained.
+        **kwargs: None are known: others are an error.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        num_workers: int,
+        train_data_root: Path,
+        val_data_root: Path,
+        test_data_root: Path,
+        means: list[float] | str | None = None,
+        stds: list[float] | str | None = None,
+        predict_data_root: Path | None = None,
+        img_grep: str | None = "*",
+        label_grep: str | None = "*",
+        train_label_data_root: Path | None = None,
+        val_label_data_root: Path | None = None,
+        test_label_data_root: Path | None = None,
+        train_split: Path | None = None,
+        val_split: Path | None = None,
+        test_split: Path | None = None,
+        ignore_split_file_extensions: bool = True,
+        allow_substring_split_file: bool = True,
+        dataset_bands: BandList | None = None,
+        output_bands: BandList | None = None,
+        predict_dataset_bands: BandList | None = None,
+        predict_output_bands: BandList | None = None,
+        constant_scale: float = 1,
+        rgb_indices: list[int] | None = None,
+        train_transform: list[Any] | None = None,
+        val_transform: list[Any] | None = None,
+        test_transform: list[Any] | None = None,
+        expand_temporal_dimension: bool = False,
+        reduce_zero_label: bool = False,
+        no_data_replace: float | None = None,
+        no_label_replace: int | None = None,
+        embedding_input: bool = False,
+        pca_step: int = 4,
+        drop_last: bool = True,
+        pin_memory: bool = False,
+        check_stackability: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        refuse_unknown(type(self), kwargs)
+        refuse_unsupported(embedding_input=embedding_input)
+        input_spec = InputSpec.create(
+            dataset_bands=dataset_bands,
+            output_bands=output_bands,
+            means=read_numbers(means, "means"),
+            stds=read_numbers(stds, "stds"),
+            constant_scale=constant_scale,
+            no_data_replace=no_data_replace,
+            expand_temporal_dimension=expand_temporal_dimension,
+            rgb_indices=rgb_indices,
+        )
+        super().__init__(
+            GenericNonGeoPixelwiseRegressionDataset,
+            {
+                "image_grep": img_grep,
+                "label_grep": label_grep,
+                "ignore_split_file_extensions": ignore_split_file_extensions,
+                "allow_substring_split_file": allow_substring_split_file,
+                "no_label_replace": no_label_replace,
+                "reduce_zero_label": reduce_zero_label,
+            },
+            input_spec,
+            Loading(batch_size, num_workers, drop_last, pin_memory, check_stackability),
+            {
+                "train": SplitSource(
+                    train_data_root, train_label_data_root, train_split, train_transform
+                ),
+                "val": SplitSource(val_data_root, val_label_data_root, val_split, val_transform),
+                "test": SplitSource(
+                    test_data_root, test_label_data_root, test_split, test_transform
+                ),
+            },
+            predict_root=predict_data_root,
+            predict_pattern=img_grep,
+            predict_input_spec=input_spec.with_bands(predict_dataset_bands, predict_output_bands),
+        )

@@ -32,7 +32,7 @@ def plot_classes(
     """Draw image, mask and prediction of a segmentation, with a legend of the classes in them.
 
     Args:
-        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `mask` and `prediction` `(H, W)` if it has them.
+        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `mask`, `prediction` `(H, W)` if there.
         rgb_indices: Which bands are red, green and blue.
         num_classes: How many classes there are.
         class_names: Their names; numbers where None.
@@ -63,7 +63,7 @@ def plot_values(
     """Draw image, values and prediction of a regression, on one scale.
 
     Args:
-        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `mask` and `prediction` `(H, W)` if it has them.
+        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `mask`, `prediction` `(H, W)` if there.
         rgb_indices: Which bands are red, green and blue.
         suptitle: A title above.
     """
@@ -89,7 +89,7 @@ def plot_label(
     """Draw an image with the names of its label and prediction.
 
     Args:
-        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `label` and `prediction` as ids if it has them.
+        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `label`, `prediction` as ids if there.
         rgb_indices: Which bands are red, green and blue.
         class_names: The names of the classes; numbers where None.
         suptitle: A title above.

@@ -84,7 +84,11 @@ TASKS: dict[str, str] = {
 }
 
 DATAMODULES: dict[str, str] = {
-    **_rows("datamodules.generic_pixel_wise_data_module", "GenericNonGeoSegmentationDataModule"),
+    **_rows(
+        "datamodules.generic_pixel_wise_data_module",
+        "GenericNonGeoPixelwiseRegressionDataModule",
+        "GenericNonGeoSegmentationDataModule",
+    ),
     **_rows(
         "datamodules.generic_scalar_label_data_module", "GenericNonGeoClassificationDataModule"
     ),

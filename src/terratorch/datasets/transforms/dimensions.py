@@ -1,7 +1,7 @@
 """Transforms that bring images with time, or several samples, into the three dimensions of others.
 
-Images of albumentations have bands last: `(H, W, C)`, with time `(T, H, W, C)`. After `ToTensorV2` they
-are tensors with channels first, `(C, H, W)`; the inverse transforms take both.
+Images of albumentations have bands last: `(H, W, C)`, with time `(T, H, W, C)`. After `ToTensorV2`
+they are tensors with channels first, `(C, H, W)`; the inverse transforms take both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
 from terratorch.errors import ConfigurationError
 
-_ImageOnly = import_albumentations().ImageOnlyTransform
+_ImageOnly: Any = import_albumentations().ImageOnlyTransform
 
 Image = TypeVar("Image", np.ndarray, Tensor)
 
@@ -35,7 +35,7 @@ class FlattenTemporalIntoChannels(_ImageOnly):
 class UnflattenTemporalFromChannels(_ImageOnly):
     """Undo `FlattenTemporalIntoChannels`.
 
-    A tensor `(T * C, H, W)` becomes `(C, T, H, W)`, an array `(H, W, T * C)` becomes `(T, H, W, C)`.
+    A tensor `(T * C, H, W)` becomes `(C, T, H, W)`; an array `(H, W, T * C)`, `(T, H, W, C)`.
 
     Args:
         n_timesteps: How many time steps; found from the channels where None.
@@ -118,7 +118,7 @@ class UnflattenSamplesFromChannels(_ImageOnly):
 
 
 class Rearrange(_ImageOnly):
-    """Rearrange the dimensions of an image with a pattern of einops, such as `t h w c -> h w (t c)`.
+    """Rearrange the dimensions of an image as in einops, such as `t h w c -> h w (t c)`.
 
     Args:
         rearrange: The pattern.
@@ -141,7 +141,7 @@ class Rearrange(_ImageOnly):
 
     def apply(self, img: Image, **params: Any) -> Image:
         """Rearrange an image."""
-        from functorch.einops import rearrange
+        from functorch.einops import rearrange  # type: ignore[import-untyped]  # part of torch
 
         if isinstance(img, Tensor):
             return rearrange(img, self.rearrange, **self.rearrange_args)

@@ -18,8 +18,8 @@ _NOT_IMAGES = ("filename", "label")
 class MultimodalToTensor:
     """Turn the arrays of modalities into tensors, with channels first.
 
-    `(H, W, C)` becomes `(C, H, W)`, `(T, H, W, C)` becomes `(C, T, H, W)`; vectors and masks `(H, W)`
-    stay as they are.
+    `(H, W, C)` becomes `(C, H, W)`, `(T, H, W, C)` becomes `(C, T, H, W)`; vectors and masks
+    `(H, W)` stay as they are.
 
     Args:
         modalities: Which entries of the sample are images.
@@ -41,7 +41,7 @@ class MultimodalToTensor:
 
 
 class MultimodalTransforms:
-    """Apply transforms to all modalities of a sample: the same random choice for all, or one for each.
+    """Apply transforms to the modalities of a sample: one random choice for all, or for each.
 
     Args:
         transforms: A `Compose` of albumentations for all, or one for each modality by name.
@@ -53,7 +53,7 @@ class MultimodalTransforms:
 
     def __init__(
         self,
-        transforms: dict[str, Any] | Any,
+        transforms: Any,
         shared: bool = True,
         non_image_modalities: list[str] | None = None,
         non_image_transform: Callable[[Any], Any] | None = None,

@@ -12,7 +12,7 @@ from torch.nn.functional import pad as pad_tensor
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
 from terratorch.errors import ConfigurationError
 
-_albumentations = import_albumentations()
+_albumentations: Any = import_albumentations()
 
 Image = TypeVar("Image", np.ndarray, Tensor)
 
@@ -67,13 +67,12 @@ class Padding(_albumentations.DualTransform):
         return self._pad(mask, -1)
 
     def _pad(self, array: Image, value: int) -> Image:
-        is_tensor = isinstance(array, Tensor)
-        height, width = array.shape[-2:] if is_tensor else array.shape[:2]
-        below, right = self._missing(height, width)
         if isinstance(array, Tensor):
+            below, right = self._missing(*array.shape[-2:])
             return pad_tensor(array, (0, right, 0, below), value=value)
-        rest = [(0, 0)] * (array.ndim - 2)
-        return np.pad(array, [(0, below), (0, right), *rest], constant_values=value)
+        below, right = self._missing(*array.shape[:2])
+        widths = [(0, below), (0, right)] + [(0, 0)] * (array.ndim - 2)
+        return np.pad(array, widths, constant_values=value)
 
     def _missing(self, height: int, width: int) -> tuple[int, int]:
         if self.input_shape is None:
