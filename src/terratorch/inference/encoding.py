@@ -1,0 +1,186 @@
+"""How predictions are stored as pixels: dtype, nodata, band names, class names and colours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from terratorch.colors import palette
+from terratorch.errors import ConfigurationError, DataError, did_you_mean
+from terratorch.inference.prediction import (
+    MAIN_LAYER,
+    PROBABILITIES_LAYER,
+    Prediction,
+    PredictionKind,
+)
+
+# What stands for nodata. For classes the last id of the dtype, which is never that of a class; for
+# floats NaN, since any number may be a prediction. The source's own value may be either.
+NODATA: dict[str, float] = {
+    "uint8": 255,
+    "uint16": 65535,
+    "uint32": 2**32 - 1,
+    "int8": -1,
+    "int16": -1,
+    "int32": -1,
+    "float32": float("nan"),
+    "float64": float("nan"),
+}
+
+CLASS_NAMES_TAG = "CLASS_NAMES"
+
+RGBA = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How one layer is stored.
+
+    Attributes:
+        dtype: Of the file.
+        band_names: A description of each band.
+        class_names: Names of the classes, where the pixels are class ids.
+        is_classes: Whether the pixels are class ids.
+    """
+
+    dtype: str
+    band_names: tuple[str, ...]
+    class_names: tuple[str, ...] | None = None
+    is_classes: bool = False
+
+    @property
+    def nodata(self) -> float:
+        """What stands for nodata."""
+        return NODATA[self.dtype]
+
+    def tags(self) -> dict[str, str]:
+        """Return the class names, as one JSON list and one tag a class."""
+        if not self.is_classes or self.class_names is None:
+            return {}
+        names = list(self.class_names)
+        listed = {CLASS_NAMES_TAG: json.dumps(names, ensure_ascii=False)}
+        return listed | {f"class_{index}": name for index, name in enumerate(names)}
+
+    def colormap(self) -> dict[int, RGBA] | None:
+        """Return the colour of each class, where the file can hold a table of colours."""
+        if not self.is_classes or self.class_names is None or self.dtype not in ("uint8", "uint16"):
+            return None
+        colors = {index: (*color, 255) for index, color in enumerate(palette(self.class_names))}
+        return colors | {int(self.nodata): (255, 255, 255, 0)}
+
+    def encode(self, values: Tensor, valid: Tensor | None, filename: str) -> NDArray[Any]:
+        """Return `(C, h, w)` pixels of the file's dtype, nodata where the input is.
+
+        Args:
+            values: `(C, h, w)`.
+            valid: `(h, w)`, False where the input holds nodata.
+            filename: The image, for messages.
+
+        Raises:
+            DataError: If a value is not a class, or does not fit into the dtype.
+        """
+        values = values.detach().cpu()
+        pixels = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+        hidden = None if valid is None else ~valid.cpu().numpy()
+        if self.is_classes:
+            self._check_classes(pixels, hidden, filename)
+        encoded = pixels.astype(self.dtype)
+        if hidden is not None:
+            encoded[:, hidden] = self.nodata
+        return encoded
+
+    def _check_classes(
+        self, pixels: NDArray[Any], hidden: NDArray[np.bool_] | None, filename: str
+    ) -> None:
+        seen = pixels if hidden is None else pixels[:, ~hidden]
+        if not seen.size:
+            return
+        low, high = seen.min(), seen.max()
+        if self.class_names is not None:
+            last, cure = len(self.class_names) - 1, "Give as many class_names as num_classes."
+        else:
+            last, cure = self._last_class(), "Use a wider --out_dtype, such as int32."
+        if low < 0 or high > last:
+            raise DataError(
+                filename,
+                f"its predicted classes are {low} to {high}, of which 0 to {last} can be written",
+                cure,
+            )
+
+    def _last_class(self) -> int:
+        if self.dtype.startswith("float"):
+            return int(2 ** (np.finfo(self.dtype).nmant + 1))
+        most = int(np.iinfo(self.dtype).max)
+        return most - 1 if self.nodata == most else most
+
+
+def layer_encoding(prediction: Prediction, layer: str, out_dtype: str | None) -> Encoding:
+    """Choose how a layer is stored.
+
+    Args:
+        prediction: The prediction.
+        layer: The name of the layer.
+        out_dtype: The dtype that was asked for. By default class ids are `uint8`, or `uint16`
+            for more than 255 classes, and all else `float32`.
+
+    Raises:
+        ConfigurationError: If the dtype is not one of maps, or an integer for what is not classes.
+    """
+    values = prediction.layers[layer]
+    is_classes = (
+        layer == MAIN_LAYER
+        and prediction.kind is PredictionKind.CLASSES
+        and not values.is_floating_point()
+    )
+    names = None if prediction.class_names is None else tuple(prediction.class_names)
+    return Encoding(
+        dtype=_dtype(values, layer, is_classes, out_dtype, names),
+        band_names=_band_names(values, layer, is_classes, names),
+        class_names=names,
+        is_classes=is_classes,
+    )
+
+
+def _dtype(
+    values: Tensor,
+    layer: str,
+    is_classes: bool,
+    out_dtype: str | None,
+    names: Sequence[str] | None,
+) -> str:
+    if out_dtype is None:
+        if not is_classes:
+            return "float64" if values.dtype == torch.float64 else "float32"
+        most = len(names) if names is not None else int(values.max()) + 1
+        return "uint8" if most <= NODATA["uint8"] else "uint16"
+    if out_dtype not in NODATA:
+        raise ConfigurationError(
+            "out_dtype",
+            f"{out_dtype!r} is not a dtype of maps",
+            did_you_mean(out_dtype, NODATA) or f"Use one of {', '.join(NODATA)}.",
+        )
+    if not is_classes and not out_dtype.startswith("float"):
+        raise ConfigurationError(
+            "out_dtype",
+            f"{out_dtype} would cut off the decimals of the layer '{layer}'",
+            "Use float32, or leave it out.",
+        )
+    return out_dtype
+
+
+def _band_names(
+    values: Tensor, layer: str, is_classes: bool, names: Sequence[str] | None
+) -> tuple[str, ...]:
+    count = values.shape[1] if values.ndim == 4 else 1
+    if layer == PROBABILITIES_LAYER and names is not None and len(names) == count:
+        return tuple(names)
+    if count == 1:
+        return ("class",) if is_classes else (layer,)
+    return tuple(f"{layer}_{index}" for index in range(count))

@@ -1,0 +1,241 @@
+"""Write maps: GeoTIFF files that appear under their final name only when they are complete."""
+
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+from torch import Tensor
+
+from terratorch.errors import DataError, TerraTorchError
+from terratorch.geo.raster import open_raster
+from terratorch.inference.encoding import Encoding
+
+_BLOCK, _SMALL_BLOCK = 512, 256
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """Where the pixels of an image lie; a map of the image takes it over.
+
+    Attributes:
+        path: The image.
+        height: Rows.
+        width: Columns.
+        crs: The coordinate reference system, None where there is none.
+        transform: From pixels to coordinates, None where there is none.
+        gcps: Ground control points and their CRS, for an image without a transform.
+        rpcs: Rational polynomial coefficients, None where there are none.
+    """
+
+    path: str
+    height: int
+    width: int
+    crs: Any = None
+    transform: Any = None
+    gcps: tuple[Sequence[Any], Any] = ((), None)
+    rpcs: Any = None
+
+    @classmethod
+    def of(cls, path: str | Path) -> Georeference:
+        """Read it from an image.
+
+        Raises:
+            MissingFileError: If there is no such file.
+            DataError: If it is not an image.
+        """
+        with open_raster(path) as dataset:
+            gcps = dataset.gcps
+            return cls(
+                path=str(path),
+                height=dataset.height,
+                width=dataset.width,
+                crs=dataset.crs,
+                transform=None if dataset.transform.is_identity else dataset.transform,
+                gcps=gcps,
+                rpcs=dataset.rpcs,
+            )
+
+    def check_size(self, height: int, width: int) -> None:
+        """Refuse a prediction of another size: it would lie elsewhere than the image.
+
+        Raises:
+            DataError: If the size differs.
+        """
+        if (height, width) != (self.height, self.width):
+            raise DataError(
+                self.path,
+                f"the prediction has {height} x {width} pixels, the image "
+                f"{self.height} x {self.width}: where it would lie is not known",
+                "Leave transforms that resize or crop out of predict_transform and test_transform.",
+            )
+
+
+class MapWriter:
+    """Write one map, whole or row by row; use it as a context manager.
+
+    Pixels go to a temporary file in the same folder. It gets its final name when the block ends,
+    and is removed when the block fails.
+
+    Args:
+        path: The final name.
+        reference: Where the pixels lie.
+        encoding: How they are stored.
+    """
+
+    def __init__(self, path: Path, reference: Georeference, encoding: Encoding) -> None:
+        self.path = path
+        self.reference = reference
+        self.encoding = encoding
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._dataset: Any = None
+        self._written = 0
+
+    def __enter__(self) -> MapWriter:
+        make_folder(self.path.parent)
+        try:
+            with output_errors(self.path):
+                self._dataset = self._opened()
+        except TerraTorchError:
+            self._partial.unlink(missing_ok=True)
+            raise
+        return self
+
+    def _opened(self) -> Any:
+        reference, encoding = self.reference, self.encoding
+        block = _SMALL_BLOCK if max(reference.height, reference.width) <= _SMALL_BLOCK else _BLOCK
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open(
+                self._partial,
+                "w",
+                driver="GTiff",
+                height=reference.height,
+                width=reference.width,
+                count=len(encoding.band_names),
+                dtype=encoding.dtype,
+                nodata=encoding.nodata,
+                crs=reference.crs,
+                transform=reference.transform,
+                tiled=True,
+                blockxsize=block,
+                blockysize=block,
+                compress="deflate",
+                predictor=3 if encoding.dtype.startswith("float") else 2,
+                BIGTIFF="IF_SAFER",
+            )
+        points, crs = reference.gcps
+        if points and reference.transform is None:
+            dataset.gcps = (points, crs)
+        if reference.rpcs is not None:
+            dataset.rpcs = reference.rpcs
+        self._describe(dataset)
+        return dataset
+
+    def _describe(self, dataset: Any) -> None:
+        colormap = self.encoding.colormap()
+        if colormap is not None:
+            dataset.write_colormap(1, colormap)
+        for index, name in enumerate(self.encoding.band_names, start=1):
+            dataset.set_band_description(index, name)
+        dataset.update_tags(**self.encoding.tags())
+
+    def write_rows(self, top: int, rows: Tensor, valid: Tensor | None = None) -> None:
+        """Write `(C, n, W)`, the rows from `top` on; calls come in order.
+
+        Args:
+            top: The first row.
+            rows: What was predicted.
+            valid: `(n, W)`, False where the input holds nodata.
+
+        Raises:
+            DataError: If a value cannot be stored.
+            TerraTorchError: If the folder takes no more.
+        """
+        assert top == self._written, f"rows from {top} on, but {self._written} were written"
+        pixels = self.encoding.encode(rows, valid, self.reference.path)
+        count, width = pixels.shape[-2:]
+        with output_errors(self.path):
+            self._dataset.write(pixels, window=Window(0, top, width, count))
+        self._written += count
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is not None:
+                return
+            assert self._written == self.reference.height, "some rows were not written"
+            with output_errors(self.path):
+                self._dataset.close()
+                _check_complete(self._partial)
+                os.replace(self._partial, self.path)
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        """Remove what is not complete; nothing is left after a success."""
+        # It is thrown away, and what went wrong is being raised already.
+        with suppress(RasterioError, CPLE_BaseError):
+            self._dataset.close()
+        self._partial.unlink(missing_ok=True)
+
+
+def _check_complete(path: Path) -> None:
+    """Check that every block of a file is on the disk: GDAL does not report all failed writes."""
+    size = path.stat().st_size
+    with open_raster(path) as dataset:
+        for band in dataset.indexes:
+            for (row, column), _ in dataset.block_windows(band):
+                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
+                length = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
+                if offset is None or int(offset) + int(length) > size:
+                    raise OSError(errno.ENOSPC, f"block {column}, {row} is missing")
+
+
+def make_folder(folder: Path) -> None:
+    """Create an output folder.
+
+    Raises:
+        TerraTorchError: If that is not possible, or if it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _output_error(folder, error) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _output_error(folder, PermissionError(errno.EACCES, "Permission denied"))
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Raise what goes wrong while a file is written as an error that names its folder."""
+    try:
+        yield
+    except (OSError, RasterioError, CPLE_BaseError, DataError) as error:
+        raise _output_error(path.parent, error) from error
+
+
+def _output_error(folder: Path, error: Exception) -> TerraTorchError:
+    cause = error.__cause__ or error
+    reason = getattr(cause, "strerror", None) or str(cause).strip() or type(cause).__name__
+    return TerraTorchError(
+        f"The output folder {folder}",
+        f"it cannot be written to ({reason})",
+        "Check that there is room on the disk and that you may write there, or choose another with "
+        "--predict_output_dir. No unfinished file was left.",
+    )
