@@ -1,0 +1,71 @@
+"""Several losses as one, and how a configuration names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from terratorch.errors import ConfigurationError, did_you_mean
+
+
+class CombinedLoss(nn.Module):
+    """The weighted sum of several losses.
+
+    Args:
+        losses: The losses by name.
+        weight: A weight for each, in the same order; None for one each.
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self, losses: Mapping[str, nn.Module], weight: Sequence[float] | None = None
+    ) -> None:
+        super().__init__()
+        assert weight is None or len(weight) == len(losses)
+        # The names are those of the checkpoints: `criterion.losses.ce`, `criterion.weight`.
+        self.losses = nn.ModuleDict(dict(losses))
+        values = None if weight is None else torch.tensor(list(weight), dtype=torch.float32)
+        self.register_buffer("weight", values)
+
+    def forward(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return each loss, unweighted, under its name, and their sum under `loss`."""
+        parts = {name: loss(prediction, target) for name, loss in self.losses.items()}
+        stacked = torch.stack(list(parts.values()))
+        total = stacked.sum() if self.weight is None else (stacked * self.weight).sum()
+        return {**parts, "loss": total}
+
+
+def build_losses(
+    names: str | Sequence[str] | Mapping[str, float],
+    known: Iterable[str],
+    build: Callable[[str], nn.Module],
+    thing: str = "model.init_args.loss",
+) -> nn.Module:
+    """Return the loss that a configuration names: one, the sum of a list, or a weighted sum.
+
+    Args:
+        names: A name, a list of names, or weights by name.
+        known: The names that there are.
+        build: Builds one loss from its name.
+        thing: Where in the configuration the names stand.
+
+    Raises:
+        ConfigurationError: If a name is not known, is given twice, or none is given.
+    """
+    listed = [names] if isinstance(names, str) else list(names)
+    known = list(known)
+    if not listed:
+        raise ConfigurationError(thing, "no loss", f"Losses: {', '.join(known)}.")
+    for name in listed:
+        if name not in known:
+            cure = f"{did_you_mean(str(name), known)} Losses: {', '.join(known)}."
+            raise ConfigurationError(thing, f"unknown loss {name!r}", cure.strip())
+    if len(set(listed)) < len(listed):
+        raise ConfigurationError(thing, f"the same loss twice in {listed}", "Give weights instead.")
+    if isinstance(names, str):
+        return build(names)
+    weight = list(names.values()) if isinstance(names, Mapping) else None
+    return CombinedLoss({name: build(name) for name in listed}, weight)

@@ -1,0 +1,336 @@
+"""What all tasks share: model, optimizer, steps, logging, plots, tiles, checkpoints."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
+from lightning.pytorch.utilities.parsing import collect_init_args
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from terratorch.errors import ConfigurationError
+from terratorch.inference.prediction import Prediction, PredictionKind
+from terratorch.losses.handler import LossHandler
+from terratorch.models.model import ModelOutput
+from terratorch.tasks import checkpoint_format
+from terratorch.tasks.batch_checks import BatchChecks
+from terratorch.tasks.figures import figure_senders, plot_samples
+from terratorch.tasks.model_building import build_model, check_given_model, freeze_parts
+from terratorch.tasks.monitors import check_callbacks
+from terratorch.tasks.optimizer_factory import (
+    DEFAULT_OPTIMIZER,
+    optimizer_factory,
+    parameter_groups,
+)
+from terratorch.tasks.records import write_metrics
+from terratorch.tasks.settings import PATH, TaskSettings, to_plain
+
+logger = logging.getLogger(__name__)
+
+# Keys of a batch that are not for the model; all others are keyword arguments of it.
+_NOT_FOR_MODEL = frozenset({"image", "mask", "label", "filename", "valid"})
+
+
+class TerraTorchTask(LightningModule, ABC):
+    """The base of all tasks.
+
+    A task gives its criterion (`configure_losses`), its metrics (`build_metrics`) and its
+    prediction (`decide`, `prediction_layers`). All arguments of its constructor are
+    hyperparameters, and those that tasks share are in `settings`.
+
+    Args:
+        task: What the model factory builds a head for, such as `segmentation`.
+        tiled_inference_on_testing: Whether tests run tile by tile.
+        tiled_inference_on_validation: Whether validation runs tile by tile.
+        plot_on_val: Every how many epochs samples are plotted; True for each, False for none.
+        path_to_record_metrics: Where the metrics of a test are written: a `.csv` or `.json` file,
+            or a folder for `test_metrics.csv`.
+        model: A model that is built already.
+    """
+
+    monitor = "val/loss"
+    target_key: ClassVar[str] = "mask"
+    kind: ClassVar[PredictionKind] = PredictionKind.CLASSES
+
+    criterion: nn.Module
+    train_metrics: MetricCollection
+    val_metrics: MetricCollection
+    test_metrics: Sequence[MetricCollection]
+
+    def __init__(
+        self,
+        task: str | None = None,
+        tiled_inference_on_testing: bool = False,
+        tiled_inference_on_validation: bool = False,
+        plot_on_val: bool | int = False,
+        path_to_record_metrics: str | None = None,
+        model: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        arguments = _constructor_arguments()
+        self.settings = TaskSettings.from_arguments(arguments)
+        self.save_hyperparameters(
+            {name: to_plain(value, name) for name, value in arguments.items()}
+        )
+        self.checks = BatchChecks()
+        # Of the data module of the Trainer, or of the checkpoint that this was loaded from.
+        self.input_spec: dict[str, Any] | None = None
+        check_given_model(model, self.settings)
+        if model is not None:
+            self.model = model
+        self.configure_models()
+        self.configure_losses()
+        self.configure_metrics()
+
+    # What a task gives
+
+    @abstractmethod
+    def configure_losses(self) -> None:
+        """Set `criterion`: `(prediction, target)` to a loss, or to several by name."""
+
+    @abstractmethod
+    def build_metrics(self) -> MetricCollection:
+        """Return the metrics under their public names, without the prefix of a stage."""
+
+    @abstractmethod
+    def decide(self, output: Tensor) -> Tensor:
+        """Return what the metrics and plots compare with the target: class ids, or values."""
+
+    @abstractmethod
+    def prediction_layers(self, output: Tensor) -> dict[str, Tensor]:
+        """Return the layers of a prediction by name; the main one is `prediction`."""
+
+    def valid_targets(self, target: Tensor) -> Tensor | None:
+        """Return where a target counts; None where it does everywhere."""
+        ignored = self.settings.ignore_index
+        return None if ignored is None else target != ignored
+
+    def target_of(self, batch: Mapping[str, Any], output: Tensor) -> Tensor:
+        """Return the target of a batch in the form that the criterion takes."""
+        target: Tensor = batch[self.target_key]
+        return target
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes there are; None where the target is no class id."""
+        return None
+
+    # Set-up
+
+    def configure_models(self) -> None:
+        """Build the model unless one is given, and freeze the parts that are not trained."""
+        if not isinstance(getattr(self, "model", None), nn.Module):
+            self.model = build_model(self.hparams["task"], self.settings)
+        freeze_parts(self.model, self.settings)
+
+    def configure_metrics(self) -> None:
+        """Build the metrics of each stage, and of each named test set."""
+        metrics = self.build_metrics()
+        self.train_metrics = metrics.clone(prefix="train/")
+        self.val_metrics = metrics.clone(prefix="val/")
+        self._set_test_names(self.settings.test_dataloaders_names)
+
+    def _set_test_names(self, names: Sequence[str] | None) -> None:
+        self.test_prefixes = ["test/"] if names is None else [f"test/{name}/" for name in names]
+        metrics = [self.val_metrics.clone(prefix=prefix) for prefix in self.test_prefixes]
+        self.test_metrics = nn.ModuleList(metrics)  # type: ignore[assignment] # it is a sequence of them
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer and scheduler of the settings."""
+        settings = self.settings
+        if not any(parameter.requires_grad for parameter in self.parameters()):
+            raise ConfigurationError(
+                f"{PATH}.freeze_backbone, freeze_decoder, freeze_head",
+                "all parameters are frozen, so there is nothing to train",
+            )
+        return optimizer_factory(
+            settings.optimizer or DEFAULT_OPTIMIZER,
+            settings.lr,
+            parameter_groups(self.named_parameters(), settings.lr_overrides),
+            settings.optimizer_hparams,
+            settings.scheduler,
+            self.monitor,
+            settings.scheduler_hparams,
+        )
+
+    # Forward
+
+    def forward(self, *args: Any, **kwargs: Any) -> ModelOutput:
+        """Return the output of the model; a model that returns a tensor will do."""
+        output = self.model(*args, **kwargs)
+        return ModelOutput(output) if isinstance(output, Tensor) else output
+
+    def forward_batch(self, batch: Mapping[str, Any], tiled: bool = False) -> ModelOutput:
+        """Return the output for a batch, at once or tile by tile."""
+        extra = {key: value for key, value in batch.items() if key not in _NOT_FOR_MODEL}
+        if not tiled:
+            return self(batch["image"], **extra)
+        from terratorch.inference.tiled import tiled_inference
+
+        parameters = self.settings.tiled_inference_parameters or {}
+        return ModelOutput(tiled_inference(self._tile, batch["image"], **parameters, **extra))
+
+    def _tile(self, image: Any, **extra: Any) -> Tensor:
+        return self(image, **extra).output
+
+    # Steps
+
+    def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        return self._step(batch, "train/", self.train_metrics)[0]
+
+    def validation_step(
+        self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Log the loss of a batch, count its metrics, and plot the first samples."""
+        tiled = self.settings.tiled_inference_on_validation
+        _, decided = self._step(batch, "val/", self.val_metrics, tiled)
+        if batch_idx == 0 and dataloader_idx == 0 and self._plots_are_due():
+            self._plot(batch, decided)
+
+    def test_step(self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Log the loss of a batch of a test set, and count its metrics."""
+        tiled = self.settings.tiled_inference_on_testing
+        metrics = self.test_metrics[dataloader_idx]
+        self._step(batch, self.test_prefixes[dataloader_idx], metrics, tiled)
+
+    def predict_step(
+        self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> Prediction:
+        """Return the prediction of a batch."""
+        tiled = self.settings.tiled_inference_parameters is not None
+        layers = self.prediction_layers(self.forward_batch(batch, tiled).output)
+        count = len(layers["prediction"])
+        names = batch.get("filename") or [f"image_{batch_idx}_{index}" for index in range(count)]
+        class_names = self.settings.class_names
+        return Prediction(
+            layers=layers,
+            filenames=list(names),
+            valid=batch.get("valid"),
+            class_names=None if class_names is None else list(class_names),
+            kind=self.prediction_kind(),
+        )
+
+    def prediction_kind(self) -> PredictionKind:
+        """Return what the main layer of a prediction holds."""
+        return self.kind
+
+    def _step(
+        self, batch: Mapping[str, Any], prefix: str, metrics: MetricCollection, tiled: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch and what the task decides."""
+        raw: Tensor = batch[self.target_key]
+        self.checks.check(batch, raw, self.valid_targets(raw), self.num_classes)
+        output = self.forward_batch(batch, tiled)
+        target = self.target_of(batch, output.output)
+        handler = LossHandler(prefix)
+        losses = handler.compute_loss(output, target, self.criterion, self.settings.aux_loss)
+        self.checks.remember_loss(losses["loss"], batch)
+        handler.log_loss(self.log, losses, batch_size=len(target))
+        decided = self.decide(output.output.detach())
+        metrics.update(decided, target)
+        return losses["loss"], decided
+
+    # Epochs
+
+    def on_fit_start(self) -> None:
+        """Check that the callbacks watch their metrics in the right direction."""
+        check_callbacks(self.trainer)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the metrics of an epoch."""
+        self._finish(self.train_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of a validation."""
+        self._finish(self.val_metrics)
+
+    def on_test_start(self) -> None:
+        """Check that there is a name for each test set; without names they are numbered."""
+        count = len(self.trainer.num_test_batches)
+        names = self.settings.test_dataloaders_names
+        if names is None and count != len(self.test_prefixes):
+            self._set_test_names(None if count == 1 else [str(index) for index in range(count)])
+            self.test_metrics.to(self.device)  # type: ignore[attr-defined] # it is a module list
+        elif names is not None and len(names) != count:
+            raise ConfigurationError(
+                f"{PATH}.test_dataloaders_names",
+                f"{len(names)} names for {count} test sets",
+                "Give one name for each.",
+            )
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of the test sets."""
+        for metrics in self.test_metrics:
+            self._finish(metrics)
+
+    def on_test_end(self) -> None:
+        """Write the metrics to where the settings say."""
+        path = self.settings.path_to_record_metrics
+        if path is not None and self.trainer.is_global_zero:
+            logged = self.trainer.callback_metrics
+            values = {
+                name: float(value) for name, value in logged.items() if name.startswith("test/")
+            }
+            logger.info("test metrics: %s", write_metrics(values, path))
+
+    def _finish(self, metrics: MetricCollection) -> None:
+        self.checks.finish()
+        self.log_dict(metrics.compute(), add_dataloader_idx=False)
+        metrics.reset()
+
+    # Plots
+
+    def _plots_are_due(self) -> bool:
+        every = int(self.settings.plot_on_val)
+        trainer = self.trainer
+        due = every > 0 and self.current_epoch % every == 0
+        return due and not trainer.sanity_checking and trainer.is_global_zero
+
+    def _plot(self, batch: Mapping[str, Any], decided: Tensor) -> None:
+        senders = figure_senders(self.trainer.loggers)
+        dataset = next(_datasets(self.trainer.val_dataloaders), None)
+        if senders and callable(getattr(dataset, "plot", None)):
+            plot_samples(dataset, batch, decided, senders, self.global_step)
+
+    # Checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is needed to predict from the checkpoint alone."""
+        checkpoint_format.complete(checkpoint, self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check the format, and take over what describes the input."""
+        described = checkpoint_format.description(checkpoint)
+        self.input_spec = described.get("input")
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Load weights; those of another model are an error that names the first that differ."""
+        if kwargs.get("strict", args[0] if args else True):
+            checkpoint_format.check_same_weights(self.state_dict(), state_dict)
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+
+def _constructor_arguments() -> dict[str, Any]:
+    """Return the arguments of all constructors of the task that is being built, but the model."""
+    frame = inspect.currentframe()
+    assert frame is not None
+    assert frame.f_back is not None
+    arguments: dict[str, Any] = {}
+    for values in collect_init_args(frame.f_back, [], classes=(HyperparametersMixin,)):
+        arguments.update(values)
+    return {**arguments, "model": None}
+
+
+def _datasets(loaders: Any) -> Iterator[Any]:
+    if isinstance(loaders, Sequence):
+        for loader in loaders:
+            yield from _datasets(loader)
+    elif loaders is not None:
+        yield getattr(loaders, "dataset", None)

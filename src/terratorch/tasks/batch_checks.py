@@ -1,0 +1,136 @@
+"""Checks of each batch: NaN in the image, targets that no class has, a loss that is NaN.
+
+All of them are one read from the device a step. The loss is read at the step after, so that reading
+it does not hold up the backward pass.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from terratorch.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 4
+
+
+class BatchChecks:
+    """Checks batches, and counts those that are wholly ignored.
+
+    Attributes:
+        ignored_batches: How many batches had no target that counts.
+    """
+
+    def __init__(self) -> None:
+        self.ignored_batches = 0
+        self._loss: Tensor | None = None
+        self._loss_files = ""
+
+    def check(
+        self,
+        batch: Mapping[str, Any],
+        target: Tensor,
+        valid: Tensor | None,
+        num_classes: int | None = None,
+    ) -> None:
+        """Raise a `DataError` unless a batch can be trained on.
+
+        Args:
+            batch: The batch.
+            target: Its target.
+            valid: Where the target counts; None where it does everywhere.
+            num_classes: How many classes there are; None where the target is no class id.
+        """
+        image = batch["image"]
+        images = list(image.values()) if isinstance(image, Mapping) else [image]
+        sums = [one.sum(dtype=torch.float32) for one in images]
+        some = torch.ones((), device=target.device) if valid is None else valid.any()
+        counted = target if valid is None else target.where(valid, 0)
+        lowest, highest = torch.aminmax(counted)
+        loss = lowest if self._loss is None else self._loss
+        values = torch.stack(
+            [one.float().to(target.device) for one in (lowest, highest, some, loss, *sums)]
+        )
+        low, high, has_some, last_loss, *totals = values.tolist()
+        if self._loss is not None:
+            _check_loss(last_loss, self._loss_files)
+        if not all(math.isfinite(total) for total in totals):
+            _report_image(images, batch)
+        if num_classes is not None and (low < 0 or high >= num_classes):
+            _report_labels(counted, batch, num_classes)
+        if not has_some:
+            self._count_ignored(batch)
+
+    def remember_loss(self, loss: Tensor, batch: Mapping[str, Any]) -> None:
+        """Keep a loss, to be checked at the next step."""
+        self._loss, self._loss_files = loss.detach(), _files(batch)
+
+    def finish(self) -> None:
+        """Check the loss of the last step."""
+        loss, self._loss = self._loss, None
+        if loss is not None:
+            _check_loss(loss.item(), self._loss_files)
+
+    def _count_ignored(self, batch: Mapping[str, Any]) -> None:
+        self.ignored_batches += 1
+        if self.ignored_batches == 1:
+            logger.warning(
+                "%s: every target of the batch is ignored, it adds zero loss (said once)",
+                _files(batch),
+            )
+
+
+def _check_loss(loss: float, files: str) -> None:
+    if math.isnan(loss):
+        raise DataError(
+            files,
+            "the loss of this batch is NaN",
+            "The images hold no NaN, so the training has diverged: lower model.init_args.lr, or "
+            "set trainer.gradient_clip_val.",
+        )
+
+
+def _report_image(images: list[Tensor], batch: Mapping[str, Any]) -> None:
+    """Raise for the files whose image holds NaN; a sum that only overflowed is none."""
+    bad = torch.stack([(~torch.isfinite(one)).flatten(1).any(1) for one in images]).any(0)
+    if bad.any():
+        raise DataError(
+            _files(batch, bad.nonzero().flatten().tolist()),
+            "the image holds NaN or infinite values",
+            "Set data.init_args.no_data_replace to the value that takes their place.",
+        )
+
+
+def _report_labels(counted: Tensor, batch: Mapping[str, Any], num_classes: int) -> None:
+    outside = (counted < 0) | (counted >= num_classes)
+    ids = counted[outside].unique().tolist()
+    files = outside.reshape(len(outside), -1).any(1).nonzero().flatten().tolist()
+    raise DataError(
+        _files(batch, files),
+        f"label ids {_some(ids)}, but with num_classes {num_classes} ids are 0 to {num_classes - 1}",
+        "Set model.init_args.ignore_index to leave an id out, data.init_args.no_label_replace "
+        "where it means nodata, data.init_args.reduce_zero_label where ids start at 1, or raise "
+        "model.init_args.model_args.num_classes.",
+    )
+
+
+def _files(batch: Mapping[str, Any], indices: list[int] | None = None) -> str:
+    """Return the names of the files of a batch, or of some of its samples."""
+    names = batch.get("filename")
+    if names is None:
+        return "batch" if indices is None else f"samples {_some(indices)} of a batch"
+    chosen = list(names) if indices is None else [names[index] for index in indices]
+    return _some(chosen)
+
+
+def _some(values: list[Any]) -> str:
+    shown = ", ".join(str(value) for value in values[:_SHOWN])
+    more = len(values) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,89 @@
+"""What a checkpoint holds beyond weights and arguments, so that it is enough to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from terratorch import __version__
+from terratorch.errors import WeightsError
+from terratorch.registry import TASK_REGISTRY
+
+if TYPE_CHECKING:
+    from terratorch.tasks.base_task import TerraTorchTask
+
+FORMAT_VERSION = 1
+KEY = "terratorch"
+
+_SHOWN = 3
+
+
+def complete(checkpoint: dict[str, Any], task: TerraTorchTask) -> None:
+    """Add the description of a task to a checkpoint of it, in plain containers."""
+    settings = task.settings
+    class_names = settings.class_names
+    checkpoint["hparams_name"] = "kwargs"
+    checkpoint[KEY] = {
+        "format_version": FORMAT_VERSION,
+        "terratorch_version": __version__,
+        "task": task_name(type(task)),
+        "input": _input_of(task),
+        "class_names": None if class_names is None else list(class_names),
+        "tiled_inference_parameters": task.hparams.get("tiled_inference_parameters"),
+        "model_by_name": bool(settings.model_args.get("backbone") or settings.model_factory),
+    }
+
+
+def _input_of(task: TerraTorchTask) -> dict[str, Any] | None:
+    """Return the input of the data module, else of the checkpoint that the task is from."""
+    trainer = task.trainer if task._trainer is not None else None
+    spec = getattr(getattr(trainer, "datamodule", None), "input_spec", None)
+    return task.input_spec if spec is None else spec.to_dict()
+
+
+def task_name(kind: type) -> str:
+    """Return the name of a task: as it is registered, or the path of a user's own class."""
+    name = kind.__name__
+    if name in TASK_REGISTRY and TASK_REGISTRY[name] is kind:
+        return name
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def description(checkpoint: Mapping[str, Any], path: str = "checkpoint") -> dict[str, Any]:
+    """Return the description in a checkpoint, empty where it has none.
+
+    Raises:
+        WeightsError: If its format is newer than this version reads.
+    """
+    described: dict[str, Any] = checkpoint.get(KEY) or {}
+    version = described.get("format_version", FORMAT_VERSION)
+    if version > FORMAT_VERSION:
+        raise WeightsError(
+            path,
+            f"format {version} of terratorch {described.get('terratorch_version')}, "
+            f"but terratorch {__version__} reads up to format {FORMAT_VERSION}",
+            "Upgrade: pip install --upgrade terratorch",
+        )
+    return described
+
+
+def check_same_weights(model: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
+    """Raise a `WeightsError` unless weights have the names and shapes of a model's."""
+    problems = []
+    missing = [name for name in model if name not in weights]
+    extra = [name for name in weights if name not in model]
+    shapes = [
+        f"{name} is {tuple(weights[name].shape)}, not {tuple(model[name].shape)}"
+        for name in model
+        if name in weights and weights[name].shape != model[name].shape
+    ]
+    for what, names in (("missing", missing), ("of another model", extra), ("shapes", shapes)):
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            problems.append(f"{what}: {', '.join(names[:_SHOWN])}{more}")
+    if problems:
+        raise WeightsError(
+            "checkpoint",
+            f"its weights are not those of this model; {'; '.join(problems)}",
+            "Use the configuration that it was trained with (model.init_args).",
+        )

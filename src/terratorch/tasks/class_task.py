@@ -1,0 +1,135 @@
+"""What tasks over classes share: the number of classes, their names, losses and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from terratorch.errors import ConfigurationError, DataError, did_you_mean
+from terratorch.inference.prediction import MAIN_LAYER, PROBABILITIES_LAYER, PredictionKind
+from terratorch.losses.classes import CLASS_LOSSES, build_class_loss, check_class_weights
+from terratorch.losses.combined import build_losses
+from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tasks.settings import PATH
+
+LOGITS_LAYER = "logits"
+_LAYERS = (MAIN_LAYER, LOGITS_LAYER, PROBABILITIES_LAYER)
+
+
+class ClassTask(TerraTorchTask):
+    """The base of tasks that choose one of several classes."""
+
+    def configure_models(self) -> None:
+        """Check what is said of the classes, then build the model."""
+        count, names = self.num_classes, self.settings.class_names
+        if names is not None and len(names) != count:
+            raise ConfigurationError(
+                f"{PATH}.class_names",
+                f"{len(names)} names for {count} classes ({PATH}.model_args.num_classes)",
+                "Give one name for each class, in the order of their ids.",
+            )
+        if names is not None and len(set(names)) < len(names):
+            raise ConfigurationError(f"{PATH}.class_names", f"a name twice in {list(names)}")
+        check_class_weights(self.settings.class_weights, count)
+        self.requested_layers = _requested_layers(self.settings.output_on_inference)
+        super().configure_models()
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        count = self.settings.model_args.get("num_classes")
+        if count is None and self.settings.class_names is not None:
+            count = len(self.settings.class_names)
+        if not isinstance(count, int) or count < 1:
+            raise ConfigurationError(
+                f"{PATH}.model_args.num_classes",
+                f"{count!r}" if count is not None else "it is missing",
+                "Set it to how many classes the labels have.",
+            )
+        return count
+
+    def configure_losses(self) -> None:
+        """Set the criterion from the names of losses, a module, or the path of a class."""
+        loss = self.settings.loss
+        if isinstance(loss, nn.Module):
+            self.criterion = loss
+        elif self.settings.custom_loss:
+            self.criterion = _custom_loss(loss, self.settings.custom_loss_kwargs or {})
+        else:
+            self.criterion = build_losses(loss, CLASS_LOSSES, self.build_loss)
+
+    def build_loss(self, name: str) -> nn.Module:
+        """Return the loss of this name."""
+        return build_class_loss(name, self.settings.ignore_index, self.settings.class_weights)
+
+    def target_of(self, batch: Any, output: Tensor) -> Tensor:
+        """Return class ids `(B, ...)` that fit logits `(B, C, ...)`."""
+        target: Tensor = batch[self.target_key]
+        if target.ndim == output.ndim and target.shape[1] == 1:
+            target = target.squeeze(1)
+        if output.ndim < 2 or output.shape[1] != self.num_classes:
+            raise ConfigurationError(
+                f"{PATH}.model_args.num_classes",
+                f"{self.num_classes}, but the model gives scores {tuple(output.shape)}",
+                "The second size must be the number of classes.",
+            )
+        if (output.shape[0], *output.shape[2:]) != target.shape:
+            raise DataError(
+                self.target_key,
+                f"its shape is {tuple(target.shape)}, that of the scores {tuple(output.shape)}",
+                "Set model.init_args.model_args.rescale: true to resize predictions to the image.",
+            )
+        return target.long()
+
+    def decide(self, output: Tensor) -> Tensor:
+        """Return the most probable class of logits `(B, C, ...)`."""
+        return output.argmax(dim=1)
+
+    def prediction_kind(self) -> PredictionKind:
+        """Return classes, or values where the main layer holds scores."""
+        scores = MAIN_LAYER not in self.requested_layers or not self.settings.output_most_probable
+        return (
+            PredictionKind.VALUES if scores and self.kind is PredictionKind.CLASSES else self.kind
+        )
+
+    def prediction_layers(self, output: Tensor) -> dict[str, Tensor]:
+        """Return the layers that are asked for; the first is the main one if that is not."""
+        layers = {name: self._layer(name, output) for name in self.requested_layers}
+        if MAIN_LAYER not in layers:
+            first = self.requested_layers[0]
+            layers = {MAIN_LAYER: layers.pop(first), **layers}
+        return layers
+
+    def _layer(self, name: str, output: Tensor) -> Tensor:
+        if name == PROBABILITIES_LAYER:
+            return output.softmax(dim=1)
+        if name == LOGITS_LAYER or not self.settings.output_most_probable:
+            return output
+        return self.decide(output)
+
+
+def _requested_layers(names: str | Sequence[str]) -> tuple[str, ...]:
+    requested = (names,) if isinstance(names, str) else tuple(names)
+    thing = f"{PATH}.output_on_inference"
+    if not requested:
+        raise ConfigurationError(thing, "it is empty", f"Use some of {', '.join(_LAYERS)}.")
+    for name in requested:
+        if name not in _LAYERS:
+            cure = f"{did_you_mean(name, _LAYERS)} Use some of {', '.join(_LAYERS)}.".strip()
+            raise ConfigurationError(thing, f"{name!r} is no layer", cure)
+    return requested
+
+
+def _custom_loss(path: Any, arguments: dict[str, Any]) -> nn.Module:
+    """Return the loss of a class that is given by its path."""
+    from importlib import import_module
+
+    module, _, name = str(path).rpartition(".")
+    if not module:
+        raise ConfigurationError(
+            f"{PATH}.loss", f"{path!r} is not the path of a class", "Give package.module.Class."
+        )
+    built: nn.Module = getattr(import_module(module), name)(**arguments)
+    return built

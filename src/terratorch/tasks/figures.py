@@ -1,0 +1,95 @@
+"""Sample plots, for any logger that takes figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+# Plotted a validation: the first samples of the first batch, so that they can be followed.
+SAMPLES = 4
+
+
+def _to_tensorboard(logger: Any, tag: str, figure: Any, step: int) -> None:
+    logger.experiment.add_figure(tag, figure, global_step=step)
+
+
+def _to_wandb(logger: Any, tag: str, figure: Any, step: int) -> None:
+    logger.log_image(tag, [figure], step=step)
+
+
+def _to_mlflow(logger: Any, tag: str, figure: Any, step: int) -> None:
+    logger.experiment.log_figure(logger.run_id, figure, f"{tag}_{step}.png")
+
+
+def _to_comet(logger: Any, tag: str, figure: Any, step: int) -> None:
+    logger.experiment.log_figure(tag, figure, step=step)
+
+
+# By the name of the class, so that none of their packages is imported.
+_SENDERS: dict[str, Callable[[Any, str, Any, int], None]] = {
+    "TensorBoardLogger": _to_tensorboard,
+    "WandbLogger": _to_wandb,
+    "MLFlowLogger": _to_mlflow,
+    "CometLogger": _to_comet,
+}
+
+
+def figure_senders(loggers: Iterable[Any]) -> list[Callable[[str, Any, int], None]]:
+    """Return for each logger that takes figures what sends it one: `(tag, figure, step)`.
+
+    A logger of the user's own takes them if it has the method `log_figure(tag, figure, step)`.
+    """
+    senders: list[Callable[[str, Any, int], None]] = []
+    for logger in loggers:
+        known = [
+            _SENDERS[kind.__name__] for kind in type(logger).__mro__ if kind.__name__ in _SENDERS
+        ]
+        own = getattr(logger, "log_figure", None)
+        if known:
+            senders.append(_bound(known[0], logger))
+        elif callable(own):
+            senders.append(own)
+    return senders
+
+
+def _bound(
+    send: Callable[[Any, str, Any, int], None], logger: Any
+) -> Callable[[str, Any, int], None]:
+    def bound(tag: str, figure: Any, step: int) -> None:
+        send(logger, tag, figure, step)
+
+    return bound
+
+
+def plot_samples(
+    dataset: Any,
+    batch: Mapping[str, Any],
+    prediction: Tensor,
+    senders: Iterable[Callable[[str, Any, int], None]],
+    step: int,
+) -> None:
+    """Plot the first samples of a batch with their prediction and send them to the loggers.
+
+    Args:
+        dataset: What draws them: its `plot(sample)` returns a figure.
+        batch: The batch.
+        prediction: The prediction of each sample, added to it as `prediction`.
+        senders: What `figure_senders` returned.
+        step: The step that they belong to.
+    """
+    import matplotlib.pyplot as plt
+
+    for index in range(min(SAMPLES, len(prediction))):
+        sample = {key: _of_sample(value, index) for key, value in batch.items()}
+        figure = dataset.plot({**sample, "prediction": prediction[index].cpu()})
+        for send in senders:
+            send(f"val/sample_{index}", figure, step)
+        plt.close(figure)
+
+
+def _of_sample(value: Any, index: int) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _of_sample(entry, index) for key, entry in value.items()}
+    return value[index].cpu() if isinstance(value, Tensor) else value[index]

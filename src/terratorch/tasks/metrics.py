@@ -1,0 +1,5 @@
+"""The public path of `BoundaryMeanIoU`."""
+
+from terratorch.metrics.classes import BoundaryMeanIoU
+
+__all__ = ["BoundaryMeanIoU"]

@@ -1,0 +1,137 @@
+"""Optimizers and schedulers of torch, by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer, lr_scheduler
+
+from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
+from terratorch.metrics import check_monitor
+
+DEFAULT_OPTIMIZER = "Adam"
+# Keys of `scheduler_hparams` that are for the Trainer: when the scheduler steps.
+_TRAINER_KEYS = ("interval", "frequency")
+
+
+def optimizer_factory(
+    optimizer: str,
+    lr: float,
+    params_to_be_optimized: Any,
+    optimizer_hparams: dict[str, Any] | None = None,
+    scheduler: str | None = None,
+    monitor: str = "val_loss",
+    scheduler_hparams: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Build an optimizer and its scheduler, as Lightning takes them.
+
+    Args:
+        optimizer: Name of a class of `torch.optim`.
+        lr: Learning rate.
+        params_to_be_optimized: Parameters, or groups of them.
+        optimizer_hparams: Other arguments of the optimizer.
+        scheduler: Name of a class of `torch.optim.lr_scheduler`; None for none.
+        monitor: The metric that `ReduceLROnPlateau` watches.
+        scheduler_hparams: Arguments of the scheduler, and `interval` (`epoch` or `step`) and
+            `frequency` for the Trainer.
+
+    Raises:
+        ConfigurationError: If a name or an argument is not one of torch's.
+    """
+    build = _class_named(optimizer, torch.optim, Optimizer, "optimizer")
+    hparams = dict(optimizer_hparams or {})
+    _check_arguments(build, hparams, "optimizer_hparams", given=("params", "lr"))
+    built = build(params_to_be_optimized, lr=lr, **hparams)
+    if scheduler is None:
+        return {"optimizer": built}
+    return {
+        "optimizer": built,
+        "lr_scheduler": _scheduler(scheduler, built, monitor, dict(scheduler_hparams or {})),
+    }
+
+
+def _scheduler(
+    name: str, optimizer: Optimizer, monitor: str, hparams: dict[str, Any]
+) -> dict[str, Any]:
+    build = _class_named(name, lr_scheduler, lr_scheduler.LRScheduler, "scheduler")
+    for_trainer = {key: hparams.pop(key) for key in _TRAINER_KEYS if key in hparams}
+    _check_arguments(build, hparams, "scheduler_hparams", given=("optimizer",))
+    if issubclass(build, lr_scheduler.ReduceLROnPlateau):
+        mode = hparams.get("mode", "min")
+        check_monitor(monitor, mode, "model.init_args.scheduler_hparams.mode")
+    return {"scheduler": build(optimizer, **hparams), "monitor": monitor, **for_trainer}
+
+
+def parameter_groups(
+    named_parameters: Iterable[tuple[str, nn.Parameter]], lr_overrides: Mapping[str, float] | None
+) -> list[nn.Parameter] | list[dict[str, Any]]:
+    """Return the parameters, with a group of its own for each overridden learning rate.
+
+    Args:
+        named_parameters: Parameters by name.
+        lr_overrides: Learning rates of the parameters whose name contains the key.
+
+    Raises:
+        ConfigurationError: If an override fits no parameter, or two fit the same one.
+    """
+    named = list(named_parameters)
+    if not lr_overrides:
+        return [parameter for _, parameter in named]
+    groups: dict[str, list[nn.Parameter]] = {key: [] for key in lr_overrides}
+    rest: list[nn.Parameter] = []
+    for name, parameter in named:
+        keys = [key for key in lr_overrides if key in name]
+        if len(keys) > 1:
+            raise ConfigurationError(
+                "model.init_args.lr_overrides", f"{keys} all fit the parameter {name!r}"
+            )
+        (groups[keys[0]] if keys else rest).append(parameter)
+    for key, members in groups.items():
+        if not members:
+            roots = list(dict.fromkeys(part for name, _ in named for part in name.split(".")[:3]))
+            raise ConfigurationError(
+                f"model.init_args.lr_overrides.{key}",
+                "no parameter has this in its name",
+                f"{did_you_mean(key, roots)} Parameters start with {_roots(named)}.".strip(),
+            )
+    result: list[dict[str, Any]] = [
+        {"params": members, "lr": lr_overrides[key]} for key, members in groups.items()
+    ]
+    return [*result, {"params": rest}] if rest else result
+
+
+def _roots(named: list[tuple[str, nn.Parameter]]) -> str:
+    roots = dict.fromkeys(".".join(name.split(".")[:2]) for name, _ in named)
+    return ", ".join(roots)
+
+
+def _class_named(name: str, module: Any, base: type, argument: str) -> Any:
+    names = [
+        key
+        for key, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, base) and value is not base
+    ]
+    if name not in names:
+        raise ConfigurationError(
+            f"model.init_args.{argument}",
+            f"{module.__name__} has no {argument} {name!r}",
+            did_you_mean(name, names),
+        )
+    return getattr(module, name)
+
+
+def _check_arguments(
+    build: Any, hparams: Mapping[str, Any], argument: str, given: tuple[str, ...]
+) -> None:
+    names = [name for name in inspect.signature(build).parameters if name not in given]
+    for name in hparams:
+        thing = f"model.init_args.{argument}.{name}"
+        if name in given:
+            raise ConfigurationError(thing, "it is given beside it", f"Use model.init_args.{name}.")
+        if name not in names:
+            cure = f"{did_you_mean(name, names)} Arguments: {', '.join(names)}."
+            raise ArgumentNameError(thing, f"{build.__name__} takes no {name!r}", cure.strip())
