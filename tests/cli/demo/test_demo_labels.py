@@ -12,6 +12,7 @@ from terratorch.cli.demo.labels import (
     IGNORE,
     Polygon,
     Split,
+    class_weights,
     rasterize_labels,
     read_polygons,
     split_blocks,
@@ -100,3 +101,11 @@ def test_duplicates_count_once_and_reference_polygons_join_their_class(tmp_path)
     polygons = read_polygons(tmp_path / "osm.gpkg", tmp_path / "reference.gpkg", GRID)
     names = sorted(CLASS_NAMES[polygon.label] for polygon in polygons)
     assert names == ["agriculture", "built-up", "forest", "water", "water"]
+
+
+def test_rarer_classes_weigh_more_by_the_root_of_their_frequency():
+    labels = np.array([0] * 16 + [1] * 4 + [2, 3] + [IGNORE] * 9 + [2] * 50, dtype=np.uint8)
+    splits = np.array([Split.TRAIN] * 31 + [Split.TEST] * 50, dtype=np.uint8)
+    weights = class_weights(labels, splits)
+    np.testing.assert_allclose(np.array(weights) / weights[0], [1, 2, 4, 4], rtol=0.02)
+    np.testing.assert_allclose(np.mean(weights), 1, atol=0.01)

@@ -76,6 +76,13 @@ def test_the_yaml_names_files_that_are_there(sample):
     np.testing.assert_allclose(data["means"], mean * data["constant_scale"], atol=2e-5)
 
 
+def test_any_path_is_written_so_that_yaml_reads_it_back(sample):
+    odd = sample / "it's #1: {demo}"
+    main([str(odd)])
+    document = yaml.safe_load((odd / YAML_FILE).read_text())
+    assert document["data"]["init_args"]["train_data_root"] == str(odd / "images")
+
+
 def test_the_notices_are_written(sample):
     main([str(sample)])
     text = (sample / "ATTRIBUTION.txt").read_text()

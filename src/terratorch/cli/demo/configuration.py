@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib.resources import files
@@ -29,12 +29,14 @@ class Recipe:
         seed: For the initial weights and the order of the chips.
         means: Mean of each band over the training blocks, as pixel values.
         stds: Standard deviation of each band, likewise.
+        class_weights: A weight for each class in the loss.
     """
 
     root: Path
     seed: int
     means: Sequence[float]
     stds: Sequence[float]
+    class_weights: Sequence[float]
 
 
 class Written(Enum):
@@ -48,13 +50,15 @@ def render(recipe: Recipe) -> str:
     """Return the text of the YAML; its first line holds the digest of the rest."""
     template = files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8")
     body = Template(template).substitute(
-        root=recipe.root,
+        # Paths stand in single quotes.
+        root=recipe.root.as_posix().replace("'", "''"),
         seed=recipe.seed,
         ignore=IGNORE,
         num_classes=len(CLASS_NAMES),
         num_bands=len(BANDS),
         scale=f"{REFLECTANCE:.4f}",
         bands=_yaml_list(BANDS.values()),
+        class_weights=_yaml_list(recipe.class_weights),
         class_names=_yaml_list(CLASS_NAMES),
         means=_yaml_list(f"{mean * REFLECTANCE:.5f}" for mean in recipe.means),
         stds=_yaml_list(f"{std * REFLECTANCE:.5f}" for std in recipe.stds),
@@ -79,5 +83,5 @@ def _digest(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:16]
 
 
-def _yaml_list(items: object) -> str:
-    return f"[{', '.join(map(str, items))}]"  # type: ignore[call-overload]
+def _yaml_list(items: Iterable[object]) -> str:
+    return f"[{', '.join(map(str, items))}]"

@@ -71,7 +71,9 @@ def prepare(root: Path, cache: Path, fold: int, seed: int, overwrite: bool) -> P
     split_of_pixel = labels.split_blocks(scene.grid.shape, fold)
     scene_labels = labels.rasterize_labels(polygons, scene.grid, split_of_pixel)
     counts = _write_rasters(root, scene, scene_labels, split_of_pixel)
-    recipe = configuration.Recipe(root, seed, *chips.statistics(scene, split_of_pixel))
+    means, stds = chips.statistics(scene, split_of_pixel)
+    class_weights = labels.class_weights(scene_labels, split_of_pixel)
+    recipe = configuration.Recipe(root, seed, means, stds, class_weights)
     _write_attribution(root / "ATTRIBUTION.txt")
     return Prepared(counts, configuration.write(root / YAML_FILE, recipe, overwrite))
 
