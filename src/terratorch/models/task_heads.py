@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from terratorch.errors import ConfigurationError, did_you_mean
+from terratorch.models.embedding_model import EmbeddingModel
 from terratorch.models.encoder_decoder_model import EncoderDecoderModel
 from terratorch.models.heads import (
     ClassificationHead,
@@ -24,14 +25,14 @@ class TaskHead:
 
     Attributes:
         model: The class of the model.
-        head: The class of the head.
+        head: The class of the head; None for a model without decoder and head.
         size_argument: The argument that says how many channels the prediction has.
         default_size: How many where it is not given; None: it must be.
     """
 
     model: type[EncoderDecoderModel]
-    head: type[nn.Module]
-    size_argument: str
+    head: type[nn.Module] | None
+    size_argument: str = ""
     default_size: int | None = None
 
 
@@ -40,6 +41,7 @@ TASK_HEADS = {
     "regression": TaskHead(PixelWiseRegressionModel, RegressionHead, "num_outputs", 1),
     "classification": TaskHead(ScalarOutputModel, ClassificationHead, "num_classes"),
     "scalar_regression": TaskHead(ScalarOutputModel, ScalarHead, "num_outputs", 1),
+    "embedding_generation": TaskHead(EmbeddingModel, None),
 }
 
 
@@ -73,7 +75,7 @@ def prediction_size(wanted: TaskHead, **sizes: int | None) -> int | None:
             raise ConfigurationError(
                 f"model_args.{argument}",
                 f"is {value}, but this task does not use it",
-                f"It uses {wanted.size_argument}.",
+                f"It uses {wanted.size_argument}." if wanted.size_argument else "Leave it out.",
             )
-    size = sizes[wanted.size_argument]
+    size = sizes.get(wanted.size_argument)
     return wanted.default_size if size is None else size

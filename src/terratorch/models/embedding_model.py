@@ -1,0 +1,23 @@
+"""The model that gives the features of a backbone as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from terratorch.models.encoder_decoder_model import EncoderDecoderModel, Images
+
+
+class EmbeddingModel(EncoderDecoderModel):
+    """Return the list of features behind the necks, without decoder and head."""
+
+    def forward(self, x: Images, **kwargs: Any) -> list[Tensor]:  # type: ignore[override]
+        """Return the features; there is no prediction that a `ModelOutput` could hold.
+
+        Args:
+            x: Images `(B, C, H, W)` or `(B, C, T, H, W)`, or a dictionary of them by modality.
+            kwargs: Further inputs of the encoder, such as coordinates.
+        """
+        features, _ = self.features(x, **kwargs)
+        return features
