@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -118,6 +118,11 @@ class GenericDataModule(LightningDataModule):
         return self._input_spec
 
     @property
+    def predict_input_spec(self) -> InputSpec:
+        """How images to predict are read: they may have other bands in their files."""
+        return self._predict_input_spec
+
+    @property
     def class_names(self) -> list[str] | None:
         """The name of each class, where the data tells."""
         return None
@@ -125,6 +130,13 @@ class GenericDataModule(LightningDataModule):
     @abstractmethod
     def build_dataset(self, split: str, source: SplitSource) -> Dataset[Any]:
         """Build the data set of `train`, `val` or `test`."""
+
+    def build_dataset_as_read(self, split: str) -> Dataset[Any]:
+        """Build the data set of a split without transforms, as statistics are computed from."""
+        source = self._sources[split]
+        if source.images is None:
+            self._check_optional(split)
+        return self.build_dataset(split, replace(source, transform=None))
 
     def setup(self, stage: str | None = None) -> None:
         """Build the data sets that a stage needs: `fit`, `validate`, `test` or `predict`."""

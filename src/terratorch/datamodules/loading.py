@@ -13,7 +13,7 @@ from terratorch.datasets.prediction import PredictionDataset
 from terratorch.errors import DataError, TerraTorchError
 
 
-class Loader(DataLoader[dict[str, Any]]):
+class Loader(DataLoader[Any]):
     """A data loader that raises the errors that a worker delivered."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a generator is an iterator

@@ -142,6 +142,14 @@ class GenericPixelWiseDataset(DeliversErrors, Dataset[dict[str, Any]]):
             )
         return {**self._to_tensors(image, mask), "filename": str(pair.image)}
 
+    def read_image(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read an image without transforms, and where it is valid, `(H, W)`."""
+        return self._reader.read_with_validity(self.pairs[index].image)
+
+    def read_label(self, index: int) -> NDArray[Any]:
+        """Read a label without transforms, `(H, W)`."""
+        return self._read_mask(self.pairs[index].label)
+
     def _read_mask(self, path: Path) -> NDArray[Any]:
         raise NotImplementedError
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -108,6 +110,14 @@ class GenericScalarLabelDataset(DeliversErrors, Dataset[dict[str, Any]]):
         if label is not None:
             sample["label"] = torch.tensor(label)
         return sample
+
+    def read_image(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read an image without transforms, and where it is valid, `(H, W)`."""
+        return self._reader.read_with_validity(self.samples[index][0])
+
+    def read_label(self, index: int) -> int | None:
+        """Return the class id of a sample."""
+        return self.samples[index][1]
 
     def _read(self, path: Path) -> Tensor:
         image = self._reader.read(path)
