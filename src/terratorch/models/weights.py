@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from terratorch.errors import MissingFileError, WeightsError
+from terratorch.models.hub import hub_file
 from terratorch.models.weights_table import WEIGHTS, WeightRow, weights_of
 from terratorch.ops.state_dict import StateDict, compare_states, find_state_dict, match_bands
 
@@ -72,28 +73,15 @@ def _existing(path: Path) -> Path:
 
 
 def download(row: WeightRow) -> Path:
-    """Return a published file from the local cache of the Hub, downloading it the first time.
+    """Return a published file, downloading it the first time.
 
     Raises:
         WeightsError: If it cannot be downloaded, or is not the file that it should be.
     """
-    import huggingface_hub  # here because it takes long to import, and most models do without
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        # A missing local entry and the offline mode are OSErrors, other refusals are HTTP errors.
-        path = huggingface_hub.hf_hub_download(row.repo, row.file, revision=row.revision)
-    except (HfHubHTTPError, OSError) as error:
-        url = huggingface_hub.hf_hub_url(row.repo, row.file, revision=row.revision)
-        raise WeightsError(
-            f"Pretrained weights '{row.file}' of '{row.repo}'",
-            f"cannot be downloaded ({type(error).__name__})",
-            f"Download {url} where there is a network, and give its path as backbone_ckpt_path "
-            "(ckpt_path in Python).",
-        ) from error
+    path = hub_file(row.repo, row.file, row.revision)
     if row.sha256 is not None:
-        verify_sha256(Path(path), row.sha256)
-    return Path(path)
+        verify_sha256(path, row.sha256)
+    return path
 
 
 def verify_sha256(path: Path, expected: str) -> None:

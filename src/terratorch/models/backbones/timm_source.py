@@ -1,0 +1,159 @@
+"""timm as a source of backbones: any model of it that gives feature maps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+from torch import nn
+
+from terratorch.bands import expand_bands
+from terratorch.errors import ArgumentNameError, ConfigurationError, WeightsError, did_you_mean
+from terratorch.models.backbones.timm_weights import load_timm
+from terratorch.models.features import FeatureKind, FeatureSpec
+from terratorch.models.hub import hub_file
+from terratorch.models.weights import weights_file
+from terratorch.registry import Place
+from terratorch.registry.registry import place_of
+
+logger = logging.getLogger(__name__)
+
+# Arguments that most of timm's models take, for suggestions only: each model has more.
+_COMMON = (
+    *("in_chans", "bands", "pretrained", "ckpt_path", "out_indices", "img_size", "output_stride"),
+    *("drop_rate", "drop_path_rate", "global_pool", "norm_layer", "act_layer", "features_only"),
+)
+
+
+class TimmSource:
+    """The models of timm, by timm's own names."""
+
+    def build(
+        self,
+        name: str,
+        /,
+        pretrained: bool = False,
+        *,
+        bands: Sequence[object] | None = None,
+        in_chans: int | None = None,
+        out_indices: Sequence[int] | None = None,
+        ckpt_path: str | os.PathLike[str] | None = None,
+        **kwargs: Any,
+    ) -> nn.Module:
+        """Build the feature extractor of a model: `(B, C, H, W)` to a list of maps.
+
+        It is timm's own `features_only` model, with the same keys in its state dict, and with
+        `out_channels` and `feature_spec` besides.
+
+        Args:
+            name: The name of the model, with or without the tag of its weights.
+            pretrained: Whether to start from timm's weights for it.
+            bands: The bands of the input, in order. Weights that were trained on red, green and
+                blue are fitted to them by name.
+            in_chans: The number of bands, where their names do not matter; by default 3.
+            out_indices: Levels whose features are returned; by default those of timm.
+            ckpt_path: A file in timm's layout to start from; what belongs to a head is left out.
+            kwargs: Arguments of the model.
+
+        Raises:
+            ArgumentNameError: If the model has no such argument.
+            ConfigurationError: If a value cannot be used.
+            WeightsError: If weights cannot be had or do not fit.
+        """
+        used_bands = None if bands is None else expand_bands(bands)
+        arguments = {**kwargs, "in_chans": _channels(used_bands, in_chans)}
+        if out_indices is not None:
+            arguments["out_indices"] = tuple(out_indices)
+        file = _weights_file(name, pretrained, ckpt_path)
+        model = _create(name, arguments)
+        if file is not None:
+            own = ckpt_path is not None
+            load_timm(model, name, arguments, file, used_bands, strict_names=own)
+        return _declare_features(model)
+
+    def find(self, name: str) -> Place:
+        """Say where a model is defined."""
+        return place_of(name, timm.model_entrypoint(name.split(".")[0]))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(timm.is_model(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(timm.list_models())
+
+    def __len__(self) -> int:
+        return len(timm.list_models())
+
+
+def _channels(bands: Sequence[object] | None, in_chans: int | None) -> int:
+    if bands is None:
+        return 3 if in_chans is None else in_chans
+    if in_chans not in (None, len(bands)):
+        raise ConfigurationError(
+            "in_chans", f"{in_chans}, but there are {len(bands)} bands", "Leave in_chans out."
+        )
+    return len(bands)
+
+
+def _create(name: str, arguments: dict[str, Any]) -> Any:
+    """Build a feature extractor without weights; say in our words what timm does not take."""
+    try:
+        return timm.create_model(name, pretrained=False, features_only=True, **arguments)
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None or unknown[1] not in arguments:
+            raise
+        raise ArgumentNameError(
+            f"backbone 'timm_{name}'",
+            f"has no argument '{unknown[1]}'",
+            did_you_mean(unknown[1], _COMMON) or "See the documentation of timm for its arguments.",
+        ) from error
+    except (IndexError, AssertionError) as error:
+        if "out_indices" not in arguments:
+            raise
+        raise ConfigurationError(
+            f"backbone 'timm_{name}'",
+            f"cannot give out_indices {list(arguments['out_indices'])} ({error})",
+            "Leave out_indices out to see how many there are; they count from 0.",
+        ) from error
+
+
+def _weights_file(
+    name: str, pretrained: bool, ckpt_path: str | os.PathLike[str] | None
+) -> Path | None:
+    if ckpt_path is not None:
+        return weights_file(name, pretrained, ckpt_path)
+    if not pretrained:
+        return None
+    row = timm.get_pretrained_cfg(name)
+    if row is None or not row.hf_hub_id:
+        known = timm.list_pretrained(f"{name.split('.')[0]}*")
+        raise WeightsError(
+            f"backbone 'timm_{name}' with pretrained=True",
+            "timm names no weights on the Hugging Face Hub for it",
+            f"Known are: {', '.join(known)}." if known else "Give a file as backbone_ckpt_path.",
+        )
+    return hub_file(row.hf_hub_id, row.hf_hub_filename or "model.safetensors")
+
+
+def _declare_features(model: Any) -> nn.Module:
+    """Add what the factory asks of a backbone.
+
+    These are attributes on timm's module, not a module around it: that would rename its weights.
+    """
+    info = model.feature_info
+    layout = str(getattr(model, "output_fmt", "NCHW"))
+    last = layout.endswith("NHWC")
+    model.out_channels = list(info.channels())
+    model.feature_spec = FeatureSpec(
+        channels=tuple(info.channels()),
+        kind=FeatureKind.MAPS_CHANNELS_LAST if last else FeatureKind.MAPS,
+        strides=tuple(info.reduction()),
+    )
+    built: nn.Module = model
+    return built
