@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 
 class FeatureKind(StrEnum):
@@ -55,6 +55,25 @@ def feature_spec_of(backbone: Any) -> FeatureSpec:
     if isinstance(declared, FeatureSpec):
         return declared
     return FeatureSpec(tuple(backbone.out_channels))
+
+
+@runtime_checkable
+class StopsEarly(Protocol):
+    """Optional for a backbone: it can leave out layers that no neck reads.
+
+    The state dict must stay the same.
+    """
+
+    def stop_after(self, index: int) -> None:
+        """Compute nothing deeper than feature `index`, from 0; return no feature after it."""
+
+
+@runtime_checkable
+class Freezes(Protocol):
+    """Optional for a backbone: a part of it is trained even when it is frozen, such as prompts."""
+
+    def freeze(self) -> None:
+        """Exclude from training what is to be frozen."""
 
 
 @dataclass(frozen=True)
