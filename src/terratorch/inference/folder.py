@@ -30,8 +30,8 @@ class PredictionFolder:
     """Write predictions as they come; use it as a context manager.
 
     Maps are called `PREFIX` + the name of the image without its suffix + `_pred.tif`, further
-    layers `_pred_LAYER.tif`. Labels of images are rows of `PREFIX` + `predictions.csv`, which appears when
-    the block ends.
+    layers `_pred_LAYER.tif`. Labels of images are rows of `PREFIX` + `predictions.csv`, which
+    appears when the block ends.
 
     Args:
         directory: The folder; it is created.
@@ -130,12 +130,14 @@ class LabelTable:
 
     def add(self, prediction: Prediction) -> None:
         """Add a row for each image of a batch."""
-        rows = csv.writer(self._file)
-        with output_errors(self.path):
+        rows = [
+            (filename, label, _name(prediction, label, filename), score)
             for filename, label, score in zip(
                 prediction.filenames, prediction.main.tolist(), _scores(prediction), strict=True
-            ):
-                rows.writerow((filename, label, _name(prediction, label, filename), score))
+            )
+        ]
+        with output_errors(self.path):
+            csv.writer(self._file).writerows(rows)
 
     def close(self, complete: bool) -> None:
         """Give the table its final name, or remove it where it is not complete."""

@@ -197,6 +197,15 @@ class MapWriter:
 
 def _check_complete(path: Path) -> None:
     """Check that every block of a file is on the disk: GDAL does not report all failed writes."""
+    try:
+        missing = _missing_block(path)
+    except DataError as error:
+        raise OSError(errno.EIO, f"the file came out damaged: {error.seen}") from error
+    if missing is not None:
+        raise OSError(errno.EIO, f"block {missing} is not on the disk")
+
+
+def _missing_block(path: Path) -> tuple[int, int] | None:
     size = path.stat().st_size
     with open_raster(path) as dataset:
         for band in dataset.indexes:
@@ -204,7 +213,8 @@ def _check_complete(path: Path) -> None:
                 offset = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
                 length = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
                 if offset is None or int(offset) + int(length) > size:
-                    raise OSError(errno.ENOSPC, f"block {column}, {row} is missing")
+                    return row, column
+    return None
 
 
 def make_folder(folder: Path) -> None:
@@ -226,7 +236,7 @@ def output_errors(path: Path) -> Iterator[None]:
     """Raise what goes wrong while a file is written as an error that names its folder."""
     try:
         yield
-    except (OSError, RasterioError, CPLE_BaseError, DataError) as error:
+    except (OSError, RasterioError, CPLE_BaseError) as error:
         raise _output_error(path.parent, error) from error
 
 
