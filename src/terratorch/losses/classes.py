@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +10,6 @@ from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError
 from terratorch.losses import functional
-
-logger = logging.getLogger(__name__)
 
 
 class ClassLoss(nn.Module):
@@ -102,8 +99,6 @@ def build_class_loss(
     arguments: dict[str, Any] = {"ignore_index": ignore_index}
     if loss.takes_class_weights:
         arguments["class_weights"] = class_weights
-    elif class_weights is not None:
-        logger.warning("class_weights: the loss %r does not use them, only 'ce' does", name)
     return loss(**arguments)
 
 

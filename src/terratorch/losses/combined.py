@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,3 +71,27 @@ def build_losses(
         return build(names)
     weight = list(names.values()) if isinstance(names, Mapping) else None
     return CombinedLoss({name: build(name) for name in listed}, weight)
+
+
+def load_loss(
+    path: Any, arguments: Mapping[str, Any], thing: str = "model.init_args.loss"
+) -> nn.Module:
+    """Return a loss of the user's own.
+
+    Args:
+        path: Where its class is: `package.module.Class`.
+        arguments: Its arguments.
+        thing: Where in the configuration the path stands.
+
+    Raises:
+        ConfigurationError: If there is no such class.
+    """
+    module, _, name = str(path).rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ValueError, ModuleNotFoundError, AttributeError) as error:
+        raise ConfigurationError(
+            thing, f"there is no class {path!r}", "With custom_loss, give package.module.Class."
+        ) from error
+    loss: nn.Module = kind(**arguments)
+    return loss

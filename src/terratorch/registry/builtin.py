@@ -81,6 +81,7 @@ FACTORIES: dict[str, str] = {
 TASKS: dict[str, str] = {
     **_rows("tasks.segmentation_tasks", "SemanticSegmentationTask"),
     **_rows("tasks.classification_tasks", "ClassificationTask"),
+    **_rows("tasks.regression_tasks", "PixelwiseRegressionTask"),
 }
 
 DATAMODULES: dict[str, str] = {

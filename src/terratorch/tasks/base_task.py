@@ -16,6 +16,7 @@ from torchmetrics import MetricCollection
 
 from terratorch.errors import ConfigurationError
 from terratorch.inference.prediction import Prediction, PredictionKind
+from terratorch.losses.combined import build_losses, load_loss
 from terratorch.losses.handler import LossHandler
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
@@ -40,7 +41,7 @@ _NOT_FOR_MODEL = frozenset({"image", "mask", "label", "filename", "valid"})
 class TerraTorchTask(LightningModule, ABC):
     """The base of all tasks.
 
-    A task gives its criterion (`configure_losses`), its metrics (`build_metrics`) and its
+    A task gives its losses (`loss_names`, `build_loss`), its metrics (`build_metrics`) and its
     prediction (`decide`, `prediction_layers`). All arguments of its constructor are
     hyperparameters, and those that tasks share are in `settings`.
 
@@ -56,6 +57,7 @@ class TerraTorchTask(LightningModule, ABC):
 
     monitor = "val/loss"
     target_key: ClassVar[str] = "mask"
+    loss_names: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[PredictionKind] = PredictionKind.CLASSES
 
     criterion: nn.Module
@@ -91,8 +93,8 @@ class TerraTorchTask(LightningModule, ABC):
     # What a task gives
 
     @abstractmethod
-    def configure_losses(self) -> None:
-        """Set `criterion`: `(prediction, target)` to a loss, or to several by name."""
+    def build_loss(self, name: str) -> nn.Module:
+        """Return the loss of this name, one of `loss_names`: `(prediction, target)` to a scalar."""
 
     @abstractmethod
     def build_metrics(self) -> MetricCollection:
@@ -128,6 +130,16 @@ class TerraTorchTask(LightningModule, ABC):
         if not isinstance(getattr(self, "model", None), nn.Module):
             self.model = build_model(self.hparams["task"], self.settings)
         freeze_parts(self.model, self.settings)
+
+    def configure_losses(self) -> None:
+        """Set the criterion from the names of losses, a module, or the path of a class."""
+        loss = self.settings.loss
+        if isinstance(loss, nn.Module):
+            self.criterion = loss
+        elif self.settings.custom_loss:
+            self.criterion = load_loss(loss, self.settings.custom_loss_kwargs or {})
+        else:
+            self.criterion = build_losses(loss, self.loss_names, self.build_loss)
 
     def configure_metrics(self) -> None:
         """Build the metrics of each stage, and of each named test set."""

@@ -114,7 +114,7 @@ def _report_labels(counted: Tensor, batch: Mapping[str, Any], num_classes: int) 
     files = outside.reshape(len(outside), -1).any(1).nonzero().flatten().tolist()
     raise DataError(
         _files(batch, files),
-        f"label ids {_some(ids)}, but with num_classes {num_classes} ids are 0 to {num_classes - 1}",
+        f"label ids {_some(ids)}, but num_classes {num_classes} means ids 0 to {num_classes - 1}",
         "Set model.init_args.ignore_index to leave an id out, data.init_args.no_label_replace "
         "where it means nodata, data.init_args.reduce_zero_label where ids start at 1, or raise "
         "model.init_args.model_args.num_classes.",

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
 from terratorch.inference.prediction import MAIN_LAYER, PROBABILITIES_LAYER, PredictionKind
-from terratorch.losses.classes import CLASS_LOSSES, build_class_loss, check_class_weights
-from terratorch.losses.combined import build_losses
+from terratorch.losses.classes import (
+    CLASS_LOSSES,
+    CrossEntropyLoss,
+    build_class_loss,
+    check_class_weights,
+)
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.settings import PATH
+
+logger = logging.getLogger(__name__)
 
 LOGITS_LAYER = "logits"
 _LAYERS = (MAIN_LAYER, LOGITS_LAYER, PROBABILITIES_LAYER)
@@ -20,6 +27,8 @@ _LAYERS = (MAIN_LAYER, LOGITS_LAYER, PROBABILITIES_LAYER)
 
 class ClassTask(TerraTorchTask):
     """The base of tasks that choose one of several classes."""
+
+    loss_names: ClassVar[tuple[str, ...]] = tuple(CLASS_LOSSES)
 
     def configure_models(self) -> None:
         """Check what is said of the classes, then build the model."""
@@ -51,14 +60,11 @@ class ClassTask(TerraTorchTask):
         return count
 
     def configure_losses(self) -> None:
-        """Set the criterion from the names of losses, a module, or the path of a class."""
-        loss = self.settings.loss
-        if isinstance(loss, nn.Module):
-            self.criterion = loss
-        elif self.settings.custom_loss:
-            self.criterion = _custom_loss(loss, self.settings.custom_loss_kwargs or {})
-        else:
-            self.criterion = build_losses(loss, CLASS_LOSSES, self.build_loss)
+        """Set the criterion; weights of classes that no loss uses are said."""
+        super().configure_losses()
+        weighted = any(isinstance(part, CrossEntropyLoss) for part in self.criterion.modules())
+        if self.settings.class_weights is not None and not weighted:
+            logger.warning("%s.class_weights: only the loss 'ce' uses them", PATH)
 
     def build_loss(self, name: str) -> nn.Module:
         """Return the loss of this name."""
@@ -120,16 +126,3 @@ def _requested_layers(names: str | Sequence[str]) -> tuple[str, ...]:
             cure = f"{did_you_mean(name, _LAYERS)} Use some of {', '.join(_LAYERS)}.".strip()
             raise ConfigurationError(thing, f"{name!r} is no layer", cure)
     return requested
-
-
-def _custom_loss(path: Any, arguments: dict[str, Any]) -> nn.Module:
-    """Return the loss of a class that is given by its path."""
-    from importlib import import_module
-
-    module, _, name = str(path).rpartition(".")
-    if not module:
-        raise ConfigurationError(
-            f"{PATH}.loss", f"{path!r} is not the path of a class", "Give package.module.Class."
-        )
-    built: nn.Module = getattr(import_module(module), name)(**arguments)
-    return built

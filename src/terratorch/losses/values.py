@@ -1,0 +1,80 @@
+"""Losses over values, as pure functions and modules, and the table of their names.
+
+Targets that are NaN or equal `ignore_index` enter neither the loss nor its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# The root has no gradient at zero, where all is right or ignored.
+_SMALLEST = 1e-12
+
+
+def valid_values(target: Tensor, ignore_index: float | None) -> Tensor:
+    """Return where a target counts: where it is a number, and not the ignored one."""
+    valid = ~target.isnan()
+    return valid if ignore_index is None else valid & (target != ignore_index)
+
+
+def _mean_of(loss: Callable[..., Tensor], prediction: Tensor, target: Tensor) -> Tensor:
+    # The mean of nothing would be NaN.
+    return loss(prediction, target, reduction="sum") / max(target.numel(), 1)
+
+
+def mse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the mean squared error, 0 of nothing."""
+    return _mean_of(functional.mse_loss, prediction, target)
+
+
+def mae(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute error, 0 of nothing."""
+    return _mean_of(functional.l1_loss, prediction, target)
+
+
+def huber(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the Huber loss, 0 of nothing."""
+    return _mean_of(functional.huber_loss, prediction, target)
+
+
+def rmse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the loss that configurations call `rmse`: the root of the root mean squared error.
+
+    The name stands for the fourth root of the squared error since people train with it; the metric
+    `RMSE` is the plain root.
+    """
+    return mse(prediction, target).clamp_min(_SMALLEST).sqrt().sqrt()
+
+
+VALUE_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": mse,
+    "rmse": rmse,
+    "mae": mae,
+    "huber": huber,
+}
+
+
+class ValueLoss(nn.Module):
+    """A loss over values.
+
+    Args:
+        name: One of `VALUE_LOSSES`.
+        ignore_index: The target that is left out, beside NaN; None where there is none.
+    """
+
+    def __init__(self, name: str, ignore_index: float | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self.ignore_index = ignore_index
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of values `(B, ...)`, or `(B, 1, ...)`, and a target `(B, ...)`."""
+        if prediction.ndim == target.ndim + 1:
+            prediction = prediction.squeeze(1)
+        valid = valid_values(target, self.ignore_index)
+        kept, wanted = prediction.float()[valid], target.to(torch.float32)[valid]
+        return VALUE_LOSSES[self.name](kept, wanted)
