@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from torch import nn
@@ -23,6 +23,7 @@ from terratorch.datamodules.loading import (
 )
 from terratorch.datamodules.utils import Normalize
 from terratorch.datasets.files import find_files
+from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.prediction import PredictionDataset
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
@@ -128,10 +129,10 @@ class GenericDataModule(LightningDataModule):
         return None
 
     @abstractmethod
-    def build_dataset(self, split: str, source: SplitSource) -> Dataset[Any]:
+    def build_dataset(self, split: str, source: SplitSource) -> ImageFolderDataset:
         """Build the data set of `train`, `val` or `test`."""
 
-    def build_dataset_as_read(self, split: str) -> Dataset[Any]:
+    def build_dataset_as_read(self, split: str) -> ImageFolderDataset:
         """Build the data set of a split without transforms, as statistics are computed from."""
         source = self._sources[split]
         if source.images is None:
@@ -148,9 +149,11 @@ class GenericDataModule(LightningDataModule):
             if source.images is None:
                 self._check_optional(split)
             else:
-                self.datasets[split] = self.build_dataset(split, source)
-        if "train" in self.datasets:
-            self._check_batch_size(len(cast(Sized, self.datasets["train"])))
+                dataset = self.build_dataset(split, source)
+                self._check_bands(dataset.check_files())
+                self.datasets[split] = dataset
+                if split == "train":
+                    self._check_batch_size(len(dataset))
 
     def train_dataloader(self) -> Any:
         """Return the loader of training, shuffled."""
@@ -205,6 +208,16 @@ class GenericDataModule(LightningDataModule):
         if split != "val" or "train" not in self.datasets:
             raise ConfigurationError(
                 f"{split}_data_root", "not given", "Give the folder of the images."
+            )
+
+    def _check_bands(self, bands: int) -> None:
+        # Where the bands have no names, only a file tells how many there are.
+        means = self.input_spec.means
+        if means is not None and len(means) != bands:
+            raise ConfigurationError(
+                "means",
+                f"{len(means)} values, but the images have {bands} bands",
+                "Give one value in means and stds for each band that goes to the model.",
             )
 
     def _check_batch_size(self, count: int) -> None:

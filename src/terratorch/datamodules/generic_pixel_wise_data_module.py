@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import Dataset
-
 from terratorch.datamodules.base import GenericDataModule, Loading, SplitSource, refuse_unknown
 from terratorch.datamodules.utils import read_numbers
 from terratorch.datasets.generic_pixel_wise_dataset import (
@@ -14,6 +12,7 @@ from terratorch.datasets.generic_pixel_wise_dataset import (
     GenericNonGeoSegmentationDataset,
     refuse_unsupported,
 )
+from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.pairing import OptionNames
 from terratorch.datasets.utils import HLSBands
@@ -48,7 +47,7 @@ class GenericPixelWiseDataModule(GenericDataModule):
         self.dataset_class = dataset_class
         self._dataset_options = dataset_options
 
-    def build_dataset(self, split: str, source: SplitSource) -> Dataset[Any]:
+    def build_dataset(self, split: str, source: SplitSource) -> ImageFolderDataset:
         """Build the data set of `train`, `val` or `test`."""
         assert source.images is not None
         return self.dataset_class(

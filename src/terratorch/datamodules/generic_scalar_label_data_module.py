@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import Dataset
-
 from terratorch.datamodules.base import GenericDataModule, Loading, SplitSource, refuse_unknown
 from terratorch.datamodules.utils import Normalize, read_numbers
 from terratorch.datasets.generic_scalar_label_dataset import (
     GenericNonGeoClassificationDataset,
     class_folders,
 )
+from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.pairing import OptionNames
 from terratorch.datasets.utils import HLSBands
@@ -122,7 +121,7 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
         found = {name for root in roots if root for name in class_folders(Path(root))}
         return sorted(found) or None
 
-    def build_dataset(self, split: str, source: SplitSource) -> Dataset[Any]:
+    def build_dataset(self, split: str, source: SplitSource) -> ImageFolderDataset:
         """Build the data set of `train`, `val` or `test`."""
         assert source.images is not None
         return GenericNonGeoClassificationDataset(

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Sampler, default_collate, get_worker_info
+from torch.utils.data import DataLoader, default_collate, get_worker_info
 
 from terratorch.datasets.delivery import DeliversErrors
-from terratorch.datasets.prediction import PredictionDataset
+from terratorch.datasets.prediction import PredictionBatches, PredictionDataset
 from terratorch.errors import DataError, TerraTorchError
 
 
@@ -68,45 +68,20 @@ def _size(sample: dict[str, Any]) -> str:
     return " x ".join(str(size) for size in sample["image"].shape)
 
 
-class SameSizeBatches(Sampler[list[int]]):
-    """Batches of images of one size, in order: a batch ends where the size changes.
-
-    Args:
-        dataset: Whose images they are.
-        batch_size: How many at most.
-    """
-
-    def __init__(self, dataset: PredictionDataset, batch_size: int) -> None:
-        self._batches: list[list[int]] = []
-        last: tuple[int, ...] | None = None
-        for index in range(len(dataset)):
-            shape = dataset.shape(index)
-            if shape == last and len(self._batches[-1]) < batch_size:
-                self._batches[-1].append(index)
-            else:
-                self._batches.append([index])
-            last = shape
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches)
-
-    def __len__(self) -> int:
-        return len(self._batches)
+def first_sample(samples: list[Any]) -> Any:
+    """Return the only sample: what a data set gives is a whole batch, or needs none."""
+    return samples[0]
 
 
 def prediction_loader(
     dataset: PredictionDataset, batch_size: int, num_workers: int
 ) -> DataLoader[Any]:
-    """Return a loader over images of any sizes."""
-    if batch_size == 1:
-        batches: dict[str, Any] = {"batch_size": 1}
-    else:
-        batches = {"batch_sampler": SameSizeBatches(dataset, batch_size)}
+    """Return a loader over images of any sizes; a batch ends where the size changes."""
+    # Not by a batch sampler: for prediction, Lightning takes only those that it can build.
     return Loader(
-        dataset,
-        **batches,
+        PredictionBatches(dataset, batch_size),
         num_workers=num_workers,
-        collate_fn=collate,
+        collate_fn=first_sample,
         worker_init_fn=ask_for_errors if num_workers else None,
     )
 

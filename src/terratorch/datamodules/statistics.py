@@ -12,9 +12,10 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import Dataset
 
 from terratorch.datamodules.base import GenericDataModule
-from terratorch.datamodules.loading import Loader, ask_for_errors
+from terratorch.datamodules.loading import Loader, ask_for_errors, first_sample
 from terratorch.datasets.delivery import DeliversErrors
-from terratorch.errors import DataError, TerraTorchError
+from terratorch.datasets.image_folder_dataset import ImageFolderDataset
+from terratorch.errors import DataError
 from terratorch.ops.statistics import Moments, count_classes, image_moments
 
 Progress = Callable[[int, int], None]
@@ -156,7 +157,7 @@ def _measure(datamodule: LightningDataModule, total: _Total) -> Iterator[_Measur
         workers = datamodule.loading.num_workers
         yield from Loader(
             dataset,
-            collate_fn=_only,
+            collate_fn=first_sample,
             num_workers=workers,
             worker_init_fn=ask_for_errors if workers else None,
         )
@@ -170,7 +171,7 @@ def _measure(datamodule: LightningDataModule, total: _Total) -> Iterator[_Measur
 class _MeasuredDataset(DeliversErrors, Dataset[_Measured]):
     """The counts of each image of a data set: small, so that workers read and count."""
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: ImageFolderDataset) -> None:
         self._dataset = dataset
 
     def __len__(self) -> int:
@@ -191,10 +192,6 @@ def _measured(image: torch.Tensor, valid: torch.Tensor | None, label: Any, count
     if label is not None and not torch.as_tensor(label).is_floating_point():
         classes = count_classes(torch.as_tensor(label))
     return _Measured(moments, count, pixels, excluded, classes)
-
-
-def _only(samples: list[_Measured | TerraTorchError]) -> _Measured | TerraTorchError:
-    return samples[0]
 
 
 def _band_names(datamodule: LightningDataModule) -> Sequence[str | int] | None:

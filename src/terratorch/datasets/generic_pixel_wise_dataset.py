@@ -10,23 +10,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from terratorch.bands import Band
 from terratorch.datasets.band_selection import BandSelection
-from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.files import Split
+from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.labels import read_class_mask, read_value_mask
 from terratorch.datasets.pairing import OptionNames, pair_files
-from terratorch.datasets.transforms.pipeline import as_pipeline
 from terratorch.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class GenericPixelWiseDataset(DeliversErrors, Dataset[dict[str, Any]]):
+class GenericPixelWiseDataset(ImageFolderDataset):
     """Images and labels of the same size, paired by name.
 
     Args:
@@ -86,7 +84,6 @@ class GenericPixelWiseDataset(DeliversErrors, Dataset[dict[str, Any]]):
         *,
         names: OptionNames | None = None,
     ) -> None:
-        super().__init__()
         refuse_unsupported(
             embedding_input=embedding_input,
             tortilla_df=tortilla_df is not None,
@@ -102,10 +99,9 @@ class GenericPixelWiseDataset(DeliversErrors, Dataset[dict[str, Any]]):
             expand_time=expand_temporal_dimension,
             band_major=temporal_channel_major,
         )
-        self.rgb_indices = list(rgb_indices) if rgb_indices else [0, 1, 2]
+        reader = ImageReader(selection, constant_scale, no_data_replace)
+        super().__init__(reader, transform, names.transform, rgb_indices)
         self.no_label_replace, self.reduce_zero_label = no_label_replace, reduce_zero_label
-        self._reader = ImageReader(selection, constant_scale, no_data_replace)
-        self._pipeline = as_pipeline(transform, names.transform)
         self.pairs = pair_files(
             Path(data_root),
             None if label_data_root is None else Path(label_data_root),
@@ -127,9 +123,6 @@ class GenericPixelWiseDataset(DeliversErrors, Dataset[dict[str, Any]]):
         """The labels, in the order of the samples."""
         return [pair.label for pair in self.pairs]
 
-    def __len__(self) -> int:
-        return len(self.pairs)
-
     def __getitem__(self, index: int) -> dict[str, Any]:
         pair = self.pairs[index]
         image = self._reader.read(pair.image)
@@ -141,10 +134,6 @@ class GenericPixelWiseDataset(DeliversErrors, Dataset[dict[str, Any]]):
                 "Image and label must cover the same pixels.",
             )
         return {**self._to_tensors(image, mask), "filename": str(pair.image)}
-
-    def read_image(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Read an image without transforms, and where it is valid, `(H, W)`."""
-        return self._reader.read_with_validity(self.pairs[index].image)
 
     def read_label(self, index: int) -> NDArray[Any]:
         """Read a label without transforms, `(H, W)`."""

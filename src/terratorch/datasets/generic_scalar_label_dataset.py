@@ -6,26 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from terratorch.bands import Band
 from terratorch.datasets.band_selection import BandSelection
-from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.files import FoundFile, Split, check_folder, find_files, shortened
+from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.pairing import OptionNames
-from terratorch.datasets.transforms.pipeline import as_pipeline
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class GenericScalarLabelDataset(DeliversErrors, Dataset[dict[str, Any]]):
+class GenericScalarLabelDataset(ImageFolderDataset):
     """Images in folders; the name of the folder is the class.
 
     Args:
@@ -70,7 +66,6 @@ class GenericScalarLabelDataset(DeliversErrors, Dataset[dict[str, Any]]):
         class_names: Sequence[str] | None = None,
         names: OptionNames | None = None,
     ) -> None:
-        super().__init__()
         names = names or OptionNames()
         selection = BandSelection(
             dataset_bands,
@@ -78,9 +73,8 @@ class GenericScalarLabelDataset(DeliversErrors, Dataset[dict[str, Any]]):
             expand_time=expand_temporal_dimension,
             band_major=temporal_channel_major,
         )
-        self.rgb_indices = list(rgb_indices) if rgb_indices else [0, 1, 2]
-        self._reader = ImageReader(selection, constant_scale, no_data_replace)
-        self._pipeline = as_pipeline(transform, names.transform)
+        reader = ImageReader(selection, constant_scale, no_data_replace)
+        super().__init__(reader, transform, names.transform, rgb_indices)
         root = Path(data_root)
         self.classes = find_classes(root, class_names, names.images) if require_label else []
         files = find_files(root, "*/**" if require_label else "**", names.images)
@@ -101,19 +95,12 @@ class GenericScalarLabelDataset(DeliversErrors, Dataset[dict[str, Any]]):
         """The class id of each sample; None where labels are not required."""
         return [label for _, label in self.samples]
 
-    def __len__(self) -> int:
-        return len(self.samples)
-
     def __getitem__(self, index: int) -> dict[str, Any]:
         path, label = self.samples[index]
         sample: dict[str, Any] = {"image": self._read(path), "filename": str(path)}
         if label is not None:
             sample["label"] = torch.tensor(label)
         return sample
-
-    def read_image(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Read an image without transforms, and where it is valid, `(H, W)`."""
-        return self._reader.read_with_validity(self.samples[index][0])
 
     def read_label(self, index: int) -> int | None:
         """Return the class id of a sample."""

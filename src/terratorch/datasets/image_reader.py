@@ -65,6 +65,16 @@ class ImageReader:
         invalid_anywhere: NDArray[np.bool_] = np.any(raster.invalid, axis=0)
         return image, ~invalid_anywhere
 
+    def check(self, path: Path) -> int:
+        """Check that a file is an image with the bands expected, without reading its pixels.
+
+        Returns:
+            How many bands are read of each time step.
+        """
+        with open_raster(path) as dataset:
+            places = self.selection.indexes(path, dataset.count)
+        return self.selection.count or len(places)
+
     def _read(self, path: Path) -> Raster:
         with open_raster(path) as dataset:
             if dataset.dtypes[0].startswith("complex"):

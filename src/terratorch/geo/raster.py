@@ -106,9 +106,10 @@ def _open(path: str | Path) -> Any:
         if "://" not in str(path) and not local.exists():
             raise MissingFileError(str(path), "there is no such file", "Check the path.") from error
         what = "a folder" if local.is_dir() else "not an image that can be read"
+        reason = _reason(error).removeprefix(f"'{path}' ")  # GDAL names the file as well
         raise DataError(
             str(path),
-            f"{what} ({_reason(error)})",
+            f"{what} ({reason})",
             "Images are GeoTIFF files, or of another raster format that GDAL reads.",
         ) from error
 

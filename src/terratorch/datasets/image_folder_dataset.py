@@ -1,0 +1,72 @@
+"""What data sets of image files share: reading, transforms, and a check before training starts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from terratorch.datasets.delivery import DeliversErrors
+from terratorch.datasets.image_reader import ImageReader
+from terratorch.datasets.transforms.pipeline import as_pipeline
+
+# Opening a file takes a third of a millisecond: this many are checked in no time, however many the
+# folder holds; the others are checked as they are read.
+_CHECKED_FILES = 64
+
+
+class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
+    """Base of the data sets of image files.
+
+    Args:
+        reader: How images are read.
+        transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
+        transform_name: What error messages call that option.
+        rgb_indices: Which bands are shown as red, green and blue; the first three where None.
+    """
+
+    def __init__(
+        self,
+        reader: ImageReader,
+        transform: Any,
+        transform_name: str,
+        rgb_indices: list[int] | None,
+    ) -> None:
+        super().__init__()
+        self.rgb_indices = list(rgb_indices) if rgb_indices else [0, 1, 2]
+        self._reader = reader
+        self._pipeline = as_pipeline(transform, transform_name)
+
+    @property
+    @abstractmethod
+    def image_files(self) -> list[Path]:
+        """The images, in the order of the samples."""
+
+    @abstractmethod
+    def read_label(self, index: int) -> Any:
+        """Return the label of a sample without transforms: a class id, a mask, or None."""
+
+    def read_image(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read an image without transforms, and where it is valid, `(H, W)`."""
+        return self._reader.read_with_validity(self.image_files[index])
+
+    def check_files(self) -> int:
+        """Open some images spread over all, and check that they have the bands expected.
+
+        Returns:
+            How many bands a sample has.
+
+        Raises:
+            DataError: If one is not an image, or has other bands.
+        """
+        files = self.image_files
+        step = max(1, len(files) // _CHECKED_FILES)
+        bands = [self._reader.check(path) for path in files[::step]]
+        return bands[0]
+
+    def __len__(self) -> int:
+        return len(self.image_files)
