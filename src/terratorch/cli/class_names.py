@@ -95,7 +95,8 @@ def _class_of(name: str, path: str, registry: Registry, base: type) -> type:
 
 
 def _subclasses(base: type) -> Iterator[type]:
-    for kind in base.__subclasses__():
+    kinds: list[type] = base.__subclasses__()
+    for kind in kinds:
         yield kind
         yield from _subclasses(kind)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from terratorch.errors import ArgumentNameError, ConfigurationError, MissingFileError, did_you_mean
 
+# Arguments of the Trainer's methods, which differ from one to the other.
+RUN_ARGUMENTS = ("ckpt_path", "weights_only", "verbose", "return_predictions")
 # The top level of a configuration, whatever the sub-command: what `fit` saved, `predict` reads.
 SECTIONS = (
     "seed_everything",
@@ -21,10 +23,7 @@ SECTIONS = (
     "data",
     "optimizer",
     "lr_scheduler",
-    "ckpt_path",
-    "weights_only",
-    "verbose",
-    "return_predictions",
+    *RUN_ARGUMENTS,
 )
 OWN_OPTIONS = (
     "predict_data",

@@ -8,17 +8,10 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
+from terratorch.tasks.checkpoint import without_weights
+
 DEPLOY_FILE = "config_deploy.yaml"
 
-# The weights come from the checkpoint: nothing is downloaded, and no other file is needed.
-_NO_WEIGHTS = {
-    "pretrained": False,
-    "backbone_pretrained": False,
-    "ckpt_path": None,
-    "backbone_ckpt_path": None,
-    "checkpoint_path": None,
-    "backbone_checkpoint_path": None,
-}
 # They belong to the training that was: where it logged, what it saved, from where it went on.
 _TRAINING_SECTIONS = ("optimizer", "lr_scheduler", "ckpt_path")
 _TRAINER_KEYS = ("callbacks", "logger", "default_root_dir", "max_epochs", "devices", "num_nodes")
@@ -38,19 +31,17 @@ def deployed(config: dict[str, Any]) -> dict[str, Any]:
         for key, value in trainer.items()
         if key not in _TRAINER_KEYS and value is not None
     } | {"logger": False}
-    kept["model"] = _without_weights(kept.get("model"))
+    kept["model"] = _model_without_weights(kept.get("model"))
     return kept
 
 
-def _without_weights(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: _NO_WEIGHTS[key] if key in _NO_WEIGHTS else _without_weights(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_without_weights(item) for item in value]
-    return value
+def _model_without_weights(model: Any) -> Any:
+    """The weights come from the checkpoint: nothing is downloaded, no other file is needed."""
+    arguments = (model or {}).get("init_args") or {}
+    if not isinstance(arguments.get("model_args"), dict):
+        return model
+    changed = {**arguments, "model_args": without_weights(arguments["model_args"])}
+    return {**model, "init_args": changed}
 
 
 class StudioDeploySaveConfigCallback(SaveConfigCallback):
@@ -60,12 +51,17 @@ class StudioDeploySaveConfigCallback(SaveConfigCallback):
     `deploy_config_file: false`.
     """
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Save the configuration of a training; a later test or prediction leaves it alone."""
+        if stage == "fit":
+            super().setup(trainer, pl_module, stage)
+
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write `config_deploy.yaml` into the folder of the run when training begins."""
         import yaml
 
         log_dir = trainer.log_dir
-        if stage != "fit" or log_dir is None or not self.config.get("deploy_config_file"):
+        if log_dir is None or not self.config.get("deploy_config_file"):
             return
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         text = yaml.safe_dump(deployed(config), sort_keys=False)

@@ -54,3 +54,18 @@ def write_help(text: str) -> int:
     """Write a help text, and return the exit code."""
     sys.stdout.write(text)
     return 0
+
+
+STATISTICS_HELP = """\
+usage: terratorch compute_statistics -c CONFIG [-c CONFIG ...] [options]
+
+Compute the mean and the standard deviation of each band of the training images, in one pass.
+They are printed and written as YAML, ready to be pasted into data.init_args.
+
+options:
+  -c, --config FILE           YAML with the section data; others are not looked at
+  --output FILE               where the statistics are written (statistics.yaml)
+  --custom_modules_path PATH  folder or file with modules of your own to import
+  --data.KEY VALUE            set any key of the data module
+  --debug                     show the traceback of an error
+"""

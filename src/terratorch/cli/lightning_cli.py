@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Any, Literal
+from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.types import LRSchedulerTypeUnion
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from terratorch.cli.callbacks.checkpoints import default_checkpoints
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.callbacks.run_summary import RunSummary
+from terratorch.cli.configuration import RUN_ARGUMENTS
 from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
+from terratorch.cli.parser_messages import parse
+from terratorch.cli.predict import OutDtype, check_data
+from terratorch.cli.prediction_data import from_datamodule
+from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
+from terratorch.datamodules.statistics import Statistics, compute_statistics
 from terratorch.errors import ConfigurationError
+from terratorch.metrics import check_monitor
 
 logger = logging.getLogger(__name__)
-
-OutDtype = Literal[
-    "uint8", "int8", "uint16", "int16", "uint32", "int32", "float16", "float32", "float64"
-]
 
 
 class MyTrainer(Trainer):
     """Lightning's Trainer; it computes the statistics of training data as well."""
 
-    def compute_statistics(self, datamodule: LightningDataModule) -> dict[str, Any]:
+    def compute_statistics(self, datamodule: LightningDataModule) -> Statistics:
         """Compute the means and standard deviations of the training images."""
-        from terratorch.cli.statistics import compute
-
-        return compute(datamodule)
+        return compute_statistics(datamodule)
 
 
 class MyLightningCLI(LightningCLI):
@@ -71,15 +72,16 @@ class MyLightningCLI(LightningCLI):
             type=str | None,
             help="Folder or file with modules of your own to import.",
         )
+        parser.add_lr_scheduler_args((PlateauScheduler, LRScheduler))
         if not self._has_subcommands:
             # What `fit` saved holds the arguments of its method, which nothing takes here.
-            for key in ("ckpt_path", "weights_only"):
+            for key in RUN_ARGUMENTS:
                 add(f"--{key}", type=Any, default=None)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse; Lightning would warn of arguments given beside those of the process."""
         if isinstance(args, list):
-            self.config = parser.parse_args(args)
+            self.config = parse(parser, args)
         else:
             super().parse_arguments(parser, args)
 
@@ -126,6 +128,7 @@ class MyLightningCLI(LightningCLI):
             callbacks += writers if self.subcommand == "predict" else []
         for writer in writers:
             writer.configure(**options)
+        self._writers = writers
 
     def _add_configure_optimizers_method_to_model(self, subcommand: str | None) -> None:
         """Let the optimizer of the configuration win over that of the task, and say so."""
@@ -150,13 +153,19 @@ class MyLightningCLI(LightningCLI):
         """Join optimizer and scheduler; one that needs a metric watches its own, or the task's."""
         if isinstance(lr_scheduler, ReduceLROnPlateau):
             monitor = getattr(lr_scheduler, "monitor", None) or _monitor(lightning_module)
+            check_monitor(monitor, lr_scheduler.mode, "lr_scheduler.init_args")
             scheduler = {"scheduler": lr_scheduler, "monitor": monitor}
             return {"optimizer": optimizer, "lr_scheduler": scheduler}
         return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
 
     def predict(self, **kwargs: Any) -> None:
         """Predict; the writer takes each batch, and nothing is kept."""
+        paths = self._get(self.config, "predict_data")
+        if paths:
+            kwargs["datamodule"] = from_datamodule(self.datamodule, check_data(paths))
         self.trainer.predict(**{**kwargs, "return_predictions": False})
+        for writer in self._writers:
+            writer.say_what_was_written()
 
 
 def _monitor(model: LightningModule) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 
 _ADVERTISING = "💡 Tip:"
 
@@ -17,7 +18,12 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in t
 
 
 def set_up_logging() -> None:
-    """Show our messages from INFO on, and leave out Lightning's advertising."""
+    """Show our messages from INFO on, and leave out what does not concern the user."""
+    # Lightning 2.6 calls what newer versions of torch call otherwise, at every epoch.
+    warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+    warnings.filterwarnings("ignore", ".*LeafSpec.*", DeprecationWarning)
+    # Our own sampler gives every image; Lightning cannot know.
+    warnings.filterwarnings("ignore", ".*custom batch sampler `SameSizeBatches`.*", UserWarning)
     ours = logging.getLogger("terratorch")
     if not any(isinstance(handler, _Handler) for handler in ours.handlers):
         handler = _Handler()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from argparse import ArgumentError
+
+from jsonargparse import ArgumentParser, Namespace
 
 from terratorch.errors import ConfigurationError, did_you_mean
 
@@ -28,13 +31,29 @@ _NOISE = re.compile(
 _LONGEST_VALUE = 120
 
 
-def explain_parser_error(text: str) -> str:
+def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    """Parse, with the errors of the parser as ours.
+
+    Args:
+        parser: A parser that does not exit on errors.
+        arguments: The arguments.
+
+    Raises:
+        ConfigurationError: If they, or a configuration that they name, cannot be used.
+    """
+    try:
+        return parser.parse_args(arguments)
+    except ArgumentError as error:
+        raise explained(str(error)) from error
+
+
+def explained(text: str) -> ConfigurationError:
     """Turn a message of jsonargparse into one with the YAML path, what was seen, and the cure."""
     for explanation in (_unknown_option, _refused, _required, _no_class, _wrong_type):
         error = explanation(text)
         if error is not None:
-            return str(error)
-    return _NOISE.sub("", text).strip()
+            return error
+    return ConfigurationError(_NOISE.sub("", text).strip())
 
 
 def _path(text: str) -> tuple[str, str | None, int]:
@@ -46,7 +65,8 @@ def _path(text: str) -> tuple[str, str | None, int]:
             parts.append(match["key"])
         else:
             class_path = match["path"]
-            parts.append("init_args")
+            if parts[-1:] != ["init_args"]:  # a class that is refused twice is named twice
+                parts.append("init_args")
         end = match.end()
     return ".".join(parts), class_path, end
 

@@ -6,29 +6,15 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal, get_args
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.option_parser import OptionParser
 from terratorch.cli.stages import check_checkpoint, prepare, run_prepared, setting
-from terratorch.errors import ConfigurationError, DataError, MissingFileError
-
-if TYPE_CHECKING:
-    from terratorch.datamodules.prediction import PredictionDataModule
-    from terratorch.tasks.checkpoint import CheckpointInfo
+from terratorch.errors import ConfigurationError, MissingFileError
 
 # The types that a map can be written in; None fits the type to what is predicted.
-OUT_DTYPES = (
-    "uint8",
-    "int8",
-    "uint16",
-    "int16",
-    "uint32",
-    "int32",
-    "float16",
-    "float32",
-    "float64",
-)
+OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
 
 _EPILOG = """\
 A checkpoint is enough: it holds the model, the bands, the means and the tiling. With -c CONFIG the
@@ -52,7 +38,11 @@ def _parser() -> OptionParser:
     add("--ckpt_path", metavar="FILE", help="the checkpoint of the trained model")
     add("--predict_data", nargs="+", metavar="PATH", help="files or folders to predict")
     add("--predict_output_dir", metavar="DIR", help="the folder that maps are written to")
-    add("--out_dtype", choices=OUT_DTYPES, help="type of the maps; by default it fits the task")
+    add(
+        "--out_dtype",
+        choices=get_args(OutDtype),
+        help="type of the maps; by default it fits the task",
+    )
     add("--output_file_prefix", metavar="TEXT", help="what the name of every map begins with")
     add("--batch_size", type=int, default=1, help="images at once; of one size if several (1)")
     add("--num_workers", type=int, default=0, help="processes that read images (0)")
@@ -94,41 +84,18 @@ def _predict_from_checkpoint(options: argparse.Namespace) -> int:
         from terratorch.registry import load_custom_modules
 
         load_custom_modules(options.custom_modules_path)
-    from terratorch.tasks.checkpoint import read_checkpoint
-
-    checkpoint = read_checkpoint(options.ckpt_path)
-    datamodule = prediction_data(checkpoint, paths, options.batch_size, options.num_workers)
-    _run(checkpoint, datamodule, options)
+    _run(options, paths)
     return 0
 
 
-def prediction_data(
-    checkpoint: CheckpointInfo, paths: list[Path], batch_size: int = 1, num_workers: int = 0
-) -> PredictionDataModule:
-    """Return the data module that reads images the way the model of a checkpoint was trained.
-
-    Raises:
-        ConfigurationError: If the checkpoint does not say how.
-    """
-    from terratorch.datamodules.prediction import PredictionDataModule
-
-    if checkpoint.input_spec is None:
-        raise ConfigurationError(
-            "ckpt_path",
-            "the checkpoint does not say which bands and means its model was trained with",
-            "Predict with the configuration: terratorch predict -c CONFIG --ckpt_path FILE ...",
-        )
-    return PredictionDataModule(
-        paths, checkpoint.input_spec, batch_size=batch_size, num_workers=num_workers
-    )
-
-
-def _run(
-    checkpoint: CheckpointInfo, datamodule: PredictionDataModule, options: argparse.Namespace
-) -> None:
+def _run(options: argparse.Namespace, paths: list[Path]) -> None:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
     from terratorch.cli.lightning_cli import MyTrainer
+    from terratorch.cli.prediction_data import from_checkpoint
+    from terratorch.tasks.checkpoint import read_checkpoint
 
+    checkpoint = read_checkpoint(options.ckpt_path)
+    datamodule = from_checkpoint(checkpoint, paths, options.batch_size, options.num_workers)
     writer = PredictionWriter(
         options.predict_output_dir, options.out_dtype, options.output_file_prefix
     )
@@ -141,16 +108,19 @@ def _run(
         callbacks=[writer],
     )
     trainer.predict(checkpoint.build_task(), datamodule=datamodule, return_predictions=False)
+    writer.say_what_was_written()
 
 
 def check_data(paths: Sequence[str] | None) -> list[Path]:
-    """Return the files and folders to predict.
+    """Return the files to predict: those that are named, and those in folders that are named.
 
     Raises:
-        ConfigurationError: If there are none.
+        ConfigurationError: If none are named, or two would be written to the same map.
         MissingFileError: If one is not there.
-        DataError: If a folder is empty.
+        DataError: If a folder holds none.
     """
+    from terratorch.datasets.files import find_files
+
     if not paths:
         raise ConfigurationError(
             "predict_data",
@@ -158,14 +128,30 @@ def check_data(paths: Sequence[str] | None) -> list[Path]:
             "Name files or folders: --predict_data FILE_OR_DIR; or give a configuration with "
             "data.init_args.predict_data_root.",
         )
+    files: list[Path] = []
     for path in map(Path, paths):
-        if not path.exists():
+        if path.is_dir():
+            files += [found.path for found in find_files(path, None, "predict_data")]
+        elif path.exists():
+            files.append(path)
+        else:
             raise MissingFileError(
                 f"predict_data '{path}'", "does not exist", "Check the spelling of the path."
             )
-        if path.is_dir() and not any(path.iterdir()):
-            raise DataError(f"predict_data '{path}'", "is an empty folder")
-    return list(map(Path, paths))
+    _refuse_same_names(files)
+    return files
+
+
+def _refuse_same_names(files: list[Path]) -> None:
+    by_stem: dict[str, Path] = {}
+    for file in files:
+        other = by_stem.setdefault(file.stem, file)
+        if other is not file:
+            raise ConfigurationError(
+                f"predict_data '{file}'",
+                f"its map would have the name of that of '{other}'",
+                "Predict them in separate runs, with an output folder each.",
+            )
 
 
 def check_output_dir(path: str) -> None:

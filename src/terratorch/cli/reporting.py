@@ -14,7 +14,6 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from terratorch.cli.parser_messages import explain_parser_error
 from terratorch.cli.user_code import own_frames
 from terratorch.errors import TerraTorchError
 
@@ -116,26 +115,17 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
-_WORKER = re.compile(r"^Caught \w+ in (DataLoader worker process|replica) \d+", re.MULTILINE)
+_WORKER = re.compile(r"Caught \w+ in (DataLoader worker process|replica) \d+")
+_OURS = re.compile(r"^terratorch\.errors\.\w+: ", re.MULTILINE)
 
 
 def _explain_ours(error: BaseException) -> str | None:
-    """Our own errors; one from a worker process of a loader holds a traceback that is cut off."""
-    if not isinstance(error, TerraTorchError):
-        return None
+    """Our own errors; of one from a worker process the traceback that it holds is cut off."""
     text = str(error)
-    if not _WORKER.match(text):
-        return text
-    _, _, message = text.rpartition(f"\n{type(error).__module__}.{type(error).__qualname__}: ")
-    return message or text
-
-
-def _explain_parser(error: BaseException) -> str | None:
-    # jsonargparse raises argparse's own error; neither is imported where no parser ran.
-    argparse = sys.modules.get("argparse")
-    if argparse is None or not isinstance(error, argparse.ArgumentError):
-        return None
-    return explain_parser_error(str(error))
+    if _WORKER.match(text):
+        *_, last = [0, *(match.end() for match in _OURS.finditer(text))]
+        return text[last:] if last else None
+    return text if isinstance(error, TerraTorchError) else None
 
 
 def _explain_lightning(error: BaseException) -> str | None:
@@ -155,6 +145,11 @@ def _explain_memory(error: BaseException) -> str | None:
 
 def _explain_weights(error: BaseException) -> str | None:
     text = str(error)
+    if isinstance(error, KeyError) and "checkpoint contains only the model" in text:
+        return (
+            "ckpt_path: the checkpoint holds weights only, and training cannot go on from it. "
+            "Give the whole one, such as last.ckpt beside it."
+        )
     if not (isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict")):
         return None
     lines = [line if len(line) <= 300 else f"{line[:300]} ..." for line in text.splitlines()]
@@ -178,7 +173,6 @@ def _explain_system(error: BaseException) -> str | None:
 
 _EXPLANATIONS: tuple[Callable[[BaseException], str | None], ...] = (
     _explain_ours,
-    _explain_parser,
     _explain_lightning,
     _explain_memory,
     _explain_weights,

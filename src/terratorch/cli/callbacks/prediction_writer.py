@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from terratorch.errors import ConfigurationError
+from terratorch.inference.folder import PredictionFolder
+from terratorch.inference.prediction import Prediction
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -31,7 +34,8 @@ class PredictionWriter(BasePredictionWriter):
         self.output_dir = output_dir
         self.out_dtype = out_dtype
         self.output_file_prefix = output_file_prefix
-        self.written: list[Path] = []
+        self.written: dict[Path, None] = {}  # in order; a table of labels once
+        self._folder: PredictionFolder | None = None
 
     def configure(
         self,
@@ -60,6 +64,12 @@ class PredictionWriter(BasePredictionWriter):
                 "Say where the maps go: --predict_output_dir DIR, or output_dir of the writer.",
             )
 
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the folder."""
+        assert self.output_dir is not None, "setup() refuses to go on without a folder"
+        self._folder = PredictionFolder(self.output_dir, self.output_file_prefix, self.out_dtype)
+        self._folder.__enter__()  # left when the prediction ends, or fails
+
     def write_on_batch_end(
         self,
         trainer: Trainer,
@@ -71,7 +81,35 @@ class PredictionWriter(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         """Write the prediction of a batch."""
-        raise NotImplementedError  # wired below
+        if not isinstance(prediction, Prediction):
+            raise ConfigurationError(
+                f"predict_step of {type(pl_module).__name__}",
+                f"gives a {type(prediction).__name__}",
+                "Return a terratorch.inference.prediction.Prediction, or configure a writer of "
+                "your own in trainer.callbacks.",
+            )
+        assert self._folder is not None, "a batch ends between start and end of the prediction"
+        self.written.update(dict.fromkeys(self._folder.write(prediction)))
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the last files their final names."""
+        self._close(None)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Remove what is not complete."""
+        self._close(exception)
+
+    def say_what_was_written(self) -> None:
+        """Say how many files there are, and where; after the progress bar is gone."""
+        count = len(self.written)
+        sys.stdout.write(f"{count} file{'' if count == 1 else 's'} in {self.output_dir}\n")
+
+    def _close(self, error: BaseException | None) -> None:
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            folder.__exit__(None if error is None else type(error), error, None)
 
 
 class CustomWriter(PredictionWriter):

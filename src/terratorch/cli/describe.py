@@ -1,0 +1,217 @@
+"""`terratorch describe`: what a name is, what it takes, and what it gives."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from terratorch.cli.catalog import KINDS, OWN_SOURCE, registry_of
+from terratorch.cli.option_parser import OptionParser
+from terratorch.errors import UnknownNameError, did_you_mean
+from terratorch.registry import MultiSourceRegistry, Place, Registry
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a constructor, as it is shown."""
+
+    name: str
+    type: str
+    default: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a name: a heading, and sections of rows."""
+
+    name: str
+    kind: str
+    text: str
+    facts: list[tuple[str, str]]
+    arguments: list[Argument]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `terratorch describe`."""
+    parser = OptionParser(
+        prog="terratorch describe",
+        description="Say what a name is: where it is defined, arguments, output, weights.",
+    )
+    parser.add_argument("name", help="of a backbone, decoder, neck, head, factory, task, ...")
+    parser.add_argument("--custom_modules_path", help="folder or file with modules of your own")
+    options = parser.parse_args(arguments)
+    if options.custom_modules_path:
+        from terratorch.registry import load_custom_modules
+
+        load_custom_modules(options.custom_modules_path)
+    for description in describe(options.name):
+        _show(description)
+    return 0
+
+
+def describe(name: str) -> list[Description]:
+    """Describe what is registered under a name, once for each kind.
+
+    Args:
+        name: The name, with or without the prefix of its source.
+
+    Raises:
+        UnknownNameError: If no registry knows it.
+    """
+    kinds = [kind for kind in KINDS if _in_own(name, registry_of(kind))]
+    kinds = kinds or [kind for kind in KINDS if name in registry_of(kind)]
+    if not kinds:
+        own = {known for kind in KINDS for known in _own(registry_of(kind))}
+        raise UnknownNameError(
+            f"'{name}'",
+            f"is in no registry ({', '.join(KINDS)})",
+            did_you_mean(name, own) or "List the names with: terratorch list KIND",
+        )
+    return [_described(name, kind) for kind in kinds]
+
+
+def _own(registry: Registry | MultiSourceRegistry) -> Any:
+    """The source that can be asked without an import."""
+    return registry if isinstance(registry, Registry) else registry[OWN_SOURCE]
+
+
+def _in_own(name: str, registry: Registry | MultiSourceRegistry) -> bool:
+    return name.removeprefix(f"{OWN_SOURCE}_") in _own(registry)
+
+
+def _described(name: str, kind: str) -> Description:
+    registry = registry_of(kind)
+    place = registry.find(name)
+    constructor = _constructor(name, registry)
+    summary, documented = _docstring(place)
+    arguments = [] if constructor is None else list(_arguments(constructor, documented))
+    facts = [("defined in", str(place))]
+    if kind == "backbones":
+        facts += [*_output(name, constructor), *_weights(name)]
+    return Description(name, registry.kind, summary, facts, arguments)
+
+
+def _constructor(name: str, registry: Registry | MultiSourceRegistry) -> Any:
+    """Return what builds a name of ours; of other packages only the place is known."""
+    if not _in_own(name, registry):
+        return None
+    return _own(registry)[name.removeprefix(f"{OWN_SOURCE}_")]
+
+
+def _docstring(place: Place) -> tuple[str, dict[str, str]]:
+    """Return the text of a docstring without its sections, and what it says of the arguments."""
+    import docstring_parser
+
+    parsed = docstring_parser.parse(place.docstring or "", docstring_parser.DocstringStyle.GOOGLE)
+    text = "\n\n".join(filter(None, [parsed.short_description, parsed.long_description]))
+    documented = {item.arg_name: item.description or "" for item in parsed.params}
+    return text, {name: " ".join(text.split()) for name, text in documented.items()}
+
+
+_STARS: dict[Any, str] = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}
+
+
+def _arguments(constructor: Any, documented: dict[str, str]) -> Iterator[Argument]:
+    for parameter in inspect.signature(constructor).parameters.values():
+        annotation = parameter.annotation
+        empty = annotation is inspect.Parameter.empty
+        shown = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+        star = _STARS.get(parameter.kind, "")
+        required = parameter.default is inspect.Parameter.empty
+        default = "" if star else "required" if required else repr(parameter.default)
+        description = documented.get(parameter.name, "")
+        name = f"{star}{parameter.name}"
+        yield Argument(name, "" if empty else shown, default, description)
+
+
+def _output(name: str, constructor: Any) -> list[tuple[str, str]]:
+    """What a backbone gives, from one that is built without memory for its weights."""
+    if constructor is not None and _needs_arguments(constructor):
+        return []
+    import torch
+
+    from terratorch.models.features import feature_spec_of
+    from terratorch.registry import BACKBONE_REGISTRY
+
+    with torch.device("meta"):
+        backbone = BACKBONE_REGISTRY.build(name)
+    spec = feature_spec_of(backbone)
+    facts = [("features", f"{len(spec)}, {spec.kind.replace('_', ' ')}")]
+    facts.append(("channels", _sequence(spec.channels)))
+    if spec.strides:
+        facts.append(("strides", _sequence(spec.strides)))
+    parameters = sum(parameter.numel() for parameter in backbone.parameters())
+    facts.append(("parameters", f"{parameters / 1e6:.1f} million"))
+    return facts
+
+
+def _sequence(values: Sequence[int]) -> str:
+    if len(values) > 1 and len(set(values)) == 1:
+        return f"{values[0]} each"
+    return ", ".join(map(str, values))
+
+
+def _needs_arguments(constructor: Any) -> bool:
+    return any(
+        parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        for parameter in inspect.signature(constructor).parameters.values()
+    )
+
+
+def _weights(name: str) -> list[tuple[str, str]]:
+    from terratorch.models.weights_table import weights_of
+
+    row = weights_of(name)
+    if row is None:
+        return []
+    return [
+        ("weights", f"{row.repo}: {row.file}"),
+        ("bands", ", ".join(row.bands)),
+        ("means", ", ".join(f"{value:g}" for value in row.mean)),
+        ("stds", ", ".join(f"{value:g}" for value in row.std)),
+        ("licence", row.licence),
+        ("paper", row.paper),
+    ]
+
+
+def _show(description: Description) -> None:
+    if sys.stdout.isatty():
+        _show_tables(description)
+        return
+    lines = [f"{description.name} ({description.kind})", "", description.text, ""]
+    lines += [f"{label}: {value}" for label, value in description.facts]
+    lines += ["", "arguments:"] if description.arguments else []
+    for argument in description.arguments:
+        kind = f": {argument.type}" if argument.type else ""
+        default = f" = {argument.default}" if argument.default else ""
+        lines.append(f"  {argument.name}{kind}{default}")
+        lines += [f"      {argument.description}"] if argument.description else []
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _show_tables(description: Description) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(description.name)}[/bold] ({description.kind})\n")
+    console.print(escape(description.text), "\n")
+    facts = Table.grid(padding=(0, 2))
+    for label, value in description.facts:
+        facts.add_row(f"[dim]{label}[/dim]", escape(value))
+    console.print(facts)
+    if description.arguments:
+        table = Table("argument", "type", "default", "what it is", box=None, padding=(0, 2, 0, 0))
+        for argument in description.arguments:
+            row = (argument.name, argument.type, argument.default, argument.description)
+            table.add_row(*map(escape, row))
+        console.print("", table)

@@ -1,0 +1,165 @@
+"""Maps from Python: a trained model that takes a file and gives a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from torch import Tensor
+
+from terratorch.cli.configuration import read_configuration
+from terratorch.cli.predict import check_data
+from terratorch.cli.prediction_data import from_checkpoint, from_datamodule
+from terratorch.cli.stages import check_checkpoint
+from terratorch.inference.prediction import Prediction
+from terratorch.registry import load_custom_modules
+from terratorch.tasks.checkpoint import read_checkpoint
+
+
+class LightningInferenceModel:
+    """A trained model, with all that is needed to predict from files.
+
+    Args:
+        trainer: Runs the prediction.
+        model: The task.
+        datamodule: Says how images are read and normalised (`input_spec`), and which images
+            `inference_on_dir` takes by default.
+        checkpoint_path: The weights; None if the model has them.
+
+    Examples:
+        >>> model = LightningInferenceModel.from_checkpoint("best.ckpt")  # doctest: +SKIP
+        >>> classes = model.inference("scene.tif")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        checkpoint_path: Path | None = None,
+    ) -> None:
+        self.trainer = trainer
+        self.model = model
+        self.datamodule = datamodule
+        self.checkpoint_path = checkpoint_path
+        if checkpoint_path is not None:
+            check_checkpoint(str(checkpoint_path))
+
+    @classmethod
+    def from_config(
+        cls,
+        config_path: str | Path,
+        checkpoint_path: str | Path | None = None,
+        predict_dataset_bands: list[str] | None = None,
+        predict_output_bands: list[str] | None = None,
+    ) -> LightningInferenceModel:
+        """Build it from a configuration, as `fit` was given or saved it.
+
+        Args:
+            config_path: The YAML.
+            checkpoint_path: The checkpoint of the trained model.
+            predict_dataset_bands: The bands of the files to predict, if they hold others.
+            predict_output_bands: Those of them that go to the model, if named otherwise.
+        """
+        from terratorch.cli.class_names import import_named_classes
+        from terratorch.cli.lightning_cli import build_lightning_cli
+
+        configuration = read_configuration([str(config_path)])
+        custom_modules = configuration.content.get("custom_modules_path")
+        if custom_modules is not None:
+            load_custom_modules(custom_modules)
+        import_named_classes(configuration, [])
+        arguments = ["--config", str(config_path)]
+        bands = {
+            "predict_dataset_bands": predict_dataset_bands,
+            "predict_output_bands": predict_output_bands,
+        }
+        for name, value in bands.items():
+            if value is not None:
+                arguments += [f"--data.init_args.{name}", str(list(value))]
+        cli = build_lightning_cli(arguments, run=False)
+        return cls.from_task_and_datamodule(cli.model, cli.datamodule, checkpoint_path)
+
+    @classmethod
+    def from_task_and_datamodule(
+        cls,
+        task: LightningModule,
+        datamodule: LightningDataModule,
+        checkpoint_path: str | Path | None = None,
+    ) -> LightningInferenceModel:
+        """Build it from a task and a data module that are there already.
+
+        Args:
+            task: The task.
+            datamodule: The data module.
+            checkpoint_path: The checkpoint of the trained model; None if the task has its weights.
+        """
+        path = None if checkpoint_path is None else Path(checkpoint_path)
+        return cls(_trainer(), task, datamodule, path)
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path) -> LightningInferenceModel:
+        """Build it from a checkpoint alone.
+
+        Args:
+            path: The checkpoint of a task of ours.
+        """
+        checkpoint = read_checkpoint(path)
+        return cls(_trainer(), checkpoint.build_task(), from_checkpoint(checkpoint, []))
+
+    def inference(self, file_path: str | Path) -> Tensor:
+        """Predict one file.
+
+        Args:
+            file_path: The image.
+
+        Returns:
+            The map `(H, W)` of class ids or values, or what else the main layer of the task holds.
+        """
+        return self._predict([Path(file_path)])[0][0]
+
+    def inference_on_dir(
+        self, folder: str | Path | None = None
+    ) -> tuple[Tensor | list[Tensor], list[str]]:
+        """Predict all images of a folder.
+
+        Args:
+            folder: The folder; None takes the images of the data module.
+
+        Returns:
+            The maps, stacked to `(N, H, W)` where all have one size, and the files they belong to.
+        """
+        import torch
+
+        maps, files = self._predict(None if folder is None else [Path(folder)])
+        one_size = len({one.shape for one in maps}) == 1
+        return (torch.stack(maps) if one_size else maps), files
+
+    def _predict(self, paths: Sequence[Path] | None) -> tuple[list[Tensor], list[str]]:
+        datamodule = self.datamodule
+        if paths is not None:
+            datamodule = from_datamodule(datamodule, check_data([str(path) for path in paths]))
+        predictions = self._run(datamodule)
+        maps = [one for prediction in predictions for one in prediction.main.cpu()]
+        return maps, [name for prediction in predictions for name in prediction.filenames]
+
+    def _run(self, datamodule: LightningDataModule) -> list[Prediction]:
+        results: Any = self.trainer.predict(
+            self.model,
+            datamodule=datamodule,
+            ckpt_path=None if self.checkpoint_path is None else str(self.checkpoint_path),
+            return_predictions=True,
+        )
+        self.checkpoint_path = None  # the weights are loaded: the next prediction need not
+        return [prediction.cpu() for prediction in results]
+
+
+def _trainer() -> Trainer:
+    return Trainer(
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )

@@ -1,0 +1,63 @@
+"""`terratorch compute_statistics`: means and standard deviations, ready to paste."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.cli import LightningArgumentParser
+
+from terratorch.cli.arguments import wants_help
+from terratorch.cli.configuration import OWN_OPTIONS, SECTIONS
+from terratorch.cli.help_texts import STATISTICS_HELP, write_help
+from terratorch.cli.parser_messages import parse
+from terratorch.cli.stages import prepare
+from terratorch.datamodules.statistics import Statistics, compute_statistics
+
+DEFAULT_OUTPUT = "statistics.yaml"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `terratorch compute_statistics`."""
+    if wants_help(arguments):
+        return write_help(STATISTICS_HELP)
+    prepare("compute_statistics", arguments, sections=("data",))
+    parser = _parser()
+    config = parse(parser, list(arguments))
+    datamodule = parser.instantiate_classes(config).data
+    text = _with_progress(datamodule).to_yaml()
+    Path(config.output).write_text(text)
+    sys.stdout.write(text)
+    sys.stderr.write(f"Written to {config.output}: paste it into data.init_args.\n")
+    return 0
+
+
+def _with_progress(datamodule: LightningDataModule) -> Statistics:
+    """Compute, with a bar on the terminal and nothing in a log file."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Reading the training images", total=None)
+        return compute_statistics(
+            datamodule,
+            lambda done, count: bar.update(task, completed=done, total=count or None),
+        )
+
+
+def _parser() -> LightningArgumentParser:
+    """Return a parser that builds the data alone: no model, no weights, no trainer."""
+    from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # public, not typed so
+
+    parser = LightningArgumentParser(exit_on_error=False)
+    parser.add_argument("-c", "--config", action=ActionConfigFile)
+    parser.add_argument("--output", type=str, default=DEFAULT_OUTPUT)
+    parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
+    for name in (*SECTIONS, *OWN_OPTIONS):
+        if name != "data":
+            parser.add_argument(f"--{name}", type=Any)
+    return parser

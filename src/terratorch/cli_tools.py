@@ -1,0 +1,17 @@
+"""Public path of the classes behind the command line; they live in `terratorch.cli`."""
+
+from terratorch.cli.callbacks.checkpoints import StateDictAwareModelCheckpoint
+from terratorch.cli.callbacks.prediction_writer import CustomWriter
+from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
+from terratorch.cli.inference_model import LightningInferenceModel
+from terratorch.cli.lightning_cli import MyLightningCLI, MyTrainer, build_lightning_cli
+
+__all__ = [
+    "CustomWriter",
+    "LightningInferenceModel",
+    "MyLightningCLI",
+    "MyTrainer",
+    "StateDictAwareModelCheckpoint",
+    "StudioDeploySaveConfigCallback",
+    "build_lightning_cli",
+]
