@@ -216,9 +216,19 @@ def test_labels_become_a_table(tmp_path):
         assert not path.exists()
     assert path == tmp_path / "x_predictions.csv"
     rows = list(csv.reader(path.read_text().splitlines()))
-    assert rows[0] == ["filename", "class_id", "class_name", "probability"]
-    assert rows[1:3] == [["a.tif", "1", "water", "0.7"], ["b.tif", "0", "forest", "0.6"]]
+    assert rows[0][:4] == ["filename", "class_id", "class_name", "probability"]
+    assert rows[0][4:] == ["probabilities_forest", "probabilities_water", "probabilities_built"]
+    assert rows[1] == ["a.tif", "1", "water", "0.7", "0.1", "0.7", "0.2"]
+    assert rows[2] == ["b.tif", "0", "forest", "0.6", "0.6", "0.3", "0.1"]
     assert len(rows) == 5
+
+
+def test_scores_alone_name_the_highest(tmp_path):
+    layers = {"prediction": torch.tensor([[0.0, 2.0]])}
+    (path,) = write_prediction(Prediction(layers, ["a.tif"], kind=PredictionKind.LABELS), tmp_path)
+    rows = list(csv.reader(path.read_text().splitlines()))
+    assert rows[0][4:] == ["prediction_0", "prediction_1"]
+    assert rows[1] == ["a.tif", "1", "", "", "0", "2"]
 
 
 def test_an_interrupted_table_is_not_there(tmp_path):

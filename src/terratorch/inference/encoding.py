@@ -14,12 +14,7 @@ from torch import Tensor
 
 from terratorch.colors import palette
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
-from terratorch.inference.prediction import (
-    MAIN_LAYER,
-    PROBABILITIES_LAYER,
-    Prediction,
-    PredictionKind,
-)
+from terratorch.inference.prediction import MAIN_LAYER, Prediction, PredictionKind
 
 # What stands for nodata. For classes the last id of the dtype, which is never that of a class; for
 # floats NaN, since any number may be a prediction. The source's own value may be either.
@@ -179,8 +174,8 @@ def _band_names(
     values: Tensor, layer: str, is_classes: bool, names: Sequence[str] | None
 ) -> tuple[str, ...]:
     count = values.shape[1] if values.ndim == 4 else 1
-    if layer == PROBABILITIES_LAYER and names is not None and len(names) == count:
-        return tuple(names)
     if count == 1:
         return ("class",) if is_classes else (layer,)
+    if names is not None and len(names) == count:
+        return tuple(names)
     return tuple(f"{layer}_{index}" for index in range(count))

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-import torch
 from torch import Tensor
 
 from terratorch.errors import DataError
@@ -126,18 +125,15 @@ class LabelTable:
         self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         with output_errors(path):
             self._file: TextIO = self._partial.open("w", newline="", encoding="utf-8")
-            csv.writer(self._file).writerow(LABELS_HEADER)
+        self._has_header = False
 
     def add(self, prediction: Prediction) -> None:
-        """Add a row for each image of a batch."""
-        rows = [
-            (filename, label, _name(prediction, label, filename), score)
-            for filename, label, score in zip(
-                prediction.filenames, prediction.main.tolist(), _scores(prediction), strict=True
-            )
-        ]
+        """Add a row for each image of a batch; layers of scores have a column for each class."""
+        rows = [] if self._has_header else [_header(prediction)]
+        rows += [_row(image) for image in prediction.split()]
         with output_errors(self.path):
             csv.writer(self._file).writerows(rows)
+        self._has_header = True
 
     def close(self, complete: bool) -> None:
         """Give the table its final name, or remove it where it is not complete."""
@@ -150,22 +146,36 @@ class LabelTable:
             self._partial.unlink(missing_ok=True)
 
 
-def _scores(prediction: Prediction) -> list[str]:
-    """Return the probability of each predicted label, empty where there are no probabilities."""
-    probabilities = prediction.layers.get(PROBABILITIES_LAYER)
-    if probabilities is None:
-        return [""] * len(prediction)
-    chosen: Tensor = probabilities.gather(1, prediction.main.to(torch.int64).unsqueeze(1))
-    return [f"{value:.6g}" for value in chosen.squeeze(1).tolist()]
+def _header(prediction: Prediction) -> list[str]:
+    header = list(LABELS_HEADER)
+    for layer, values in _score_layers(prediction).items():
+        names = prediction.class_names or range(values.shape[1])
+        header += [f"{layer}_{name}" for name in names]
+    return header
 
 
-def _name(prediction: Prediction, label: int, filename: str) -> str:
-    names = prediction.class_names
+def _row(image: Prediction) -> list[str]:
+    """Return the row of a batch of one."""
+    label = int(image.main.argmax(1) if image.main.ndim == 2 else image.main)
+    scores = _score_layers(image)
+    probabilities = scores.get(PROBABILITIES_LAYER)
+    probability = "" if probabilities is None else f"{probabilities[0, label]:.6g}"
+    every = [f"{value:.6g}" for values in scores.values() for value in values[0].tolist()]
+    return [image.filenames[0], str(label), _class_name(image, label), probability, *every]
+
+
+def _score_layers(prediction: Prediction) -> dict[str, Tensor]:
+    """Return the layers `(B, C)` that hold a score for each class."""
+    return {name: values for name, values in prediction.layers.items() if values.ndim == 2}
+
+
+def _class_name(image: Prediction, label: int) -> str:
+    names = image.class_names
     if names is None:
         return ""
-    if not 0 <= label < len(names):
+    if label >= len(names):
         raise DataError(
-            filename,
+            image.filenames[0],
             f"its predicted class is {label}, but there are {len(names)} class_names",
             "Give as many class_names as num_classes.",
         )
