@@ -24,7 +24,7 @@ ALLOWED = {
     },
     "tasks": {"inference", "models", "losses", "metrics", "ops"},
     "datamodules": {"datasets", "ops", "geo"},
-    "inference": {"ops", "geo"},
+    "inference": {"models", "ops", "geo"},
     "models": {"ops"},
     "datasets": {"ops", "geo"},
     "losses": {"ops"},
@@ -33,9 +33,9 @@ ALLOWED = {
     "geo": set(),
     "registry": set(),
 }
-BASE = {"errors", "bands", "colors", "optional", "registry", "utils"}
+BASE = {"terratorch", "errors", "bands", "colors", "optional", "registry", "utils"}
 # Public paths of the existing toolkit that re-export, and the doors of the package.
-DOORS = {"__init__", "__main__", "cli_tools"}
+DOORS = {"terratorch", "__main__", "cli_tools"}
 
 
 def _module_name(file: Path) -> str:
@@ -58,7 +58,7 @@ def _imports(file: Path) -> set[str]:
 
 def _room(module: str) -> str:
     parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+    return parts[1] if len(parts) > 1 else "terratorch"
 
 
 FILES = sorted(ROOT.rglob("*.py"))
