@@ -105,12 +105,14 @@ def _create(name: str, arguments: dict[str, Any]) -> Any:
     try:
         return timm.create_model(name, pretrained=False, features_only=True, **arguments)
     except TypeError as error:
-        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        # The second is said of an argument whose value is what makes this variant of the model.
+        said = r"(?:unexpected|multiple values for) keyword argument '(\w+)'"
+        unknown = re.search(said, str(error))
         if unknown is None or unknown[1] not in arguments:
             raise
         raise ArgumentNameError(
             f"backbone 'timm_{name}'",
-            f"has no argument '{unknown[1]}'",
+            f"does not take the argument '{unknown[1]}'",
             did_you_mean(unknown[1], _COMMON) or "See the documentation of timm for its arguments.",
         ) from error
     except (IndexError, AssertionError) as error:
