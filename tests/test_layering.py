@@ -1,6 +1,7 @@
 """The house: arrows point down only, and there is no cycle."""
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -43,25 +44,25 @@ def _module_name(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _imports(file: Path) -> set[str]:
-    """The modules of our own that a file imports, at the top or inside a function."""
-    own = {_module_name(path) for path in ROOT.rglob("*.py")}
+FILES = sorted(ROOT.rglob("*.py"))
+OWN = {_module_name(file) for file in FILES}
+
+
+def _imported(nodes: Iterable[ast.AST]) -> set[str]:
+    """The modules of our own among the import statements of some nodes."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in own else node.module for name in names}
-    return {name for name in found if name.split(".")[0] == "terratorch"}
+            found |= {name if name in OWN else node.module for name in names}
+    return found & OWN
 
 
 def _room(module: str) -> str:
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else "terratorch"
-
-
-FILES = sorted(ROOT.rglob("*.py"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
@@ -70,7 +71,8 @@ def test_arrows_point_down(file):
     if room in DOORS:
         return
     allowed = BASE | {room} | ALLOWED.get(room, set())
-    upward = {name for name in _imports(file) if _room(name) not in allowed}
+    imported = _imported(ast.walk(ast.parse(file.read_text())))
+    upward = {name for name in imported if _room(name) not in allowed}
     assert not upward, f"{file.relative_to(ROOT)} imports {sorted(upward)}, which stand above it"
 
 
@@ -79,20 +81,8 @@ def test_every_room_has_its_place():
     assert rooms <= set(ALLOWED)
 
 
-def _top_level_imports(file: Path) -> set[str]:
-    own = {_module_name(path) for path in ROOT.rglob("*.py")}
-    found = set()
-    for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in own else node.module for name in names}
-    return found & own
-
-
 def test_there_is_no_cycle():
-    graph = {_module_name(file): _top_level_imports(file) for file in FILES}
+    graph = {_module_name(file): _imported(ast.parse(file.read_text()).body) for file in FILES}
     done: set[str] = set()
 
     def visit(module: str, path: tuple[str, ...]) -> None:
