@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.transform import from_origin
+from rasterio.transform import Affine
 
 BANDS = ["BLUE", "GREEN", "RED", "NIR_NARROW", "SWIR_1", "SWIR_2"]
 
@@ -23,7 +23,7 @@ def write_tif(path: Path, array: np.ndarray, nodata: float | None = None) -> Pat
         width=width,
         dtype=array.dtype,
         crs="EPSG:32633",
-        transform=from_origin(500_000, 5_500_000, 10, 10),
+        transform=Affine(10, 0, 500_000, 0, -10, 5_500_000),
         nodata=nodata,
     ) as dataset:
         dataset.write(array)

@@ -60,11 +60,10 @@ class BandSelection:
             DataError: If the file has other bands than expected.
         """
         self._check_count(path, count)
-        places = range(count) if self._places is None else self._places
+        size = count if self.file_bands is None else len(self.file_bands)
+        places = range(size) if self._places is None else self._places
         if not self.expand_time:
             return tuple(place + 1 for place in places)
-        assert self.file_bands is not None
-        size = len(self.file_bands)
         steps = count // size
         if self._band_major:
             return tuple(place * steps + step + 1 for place in places for step in range(steps))

@@ -52,7 +52,10 @@ class Padding(_albumentations.DualTransform):
         input_shape: Height and width wanted, as the last two numbers; a square where None.
     """
 
-    _targets = ("image", "mask")
+    _targets = (
+        _albumentations.core.type_definitions.Targets.IMAGE,
+        _albumentations.core.type_definitions.Targets.MASK,
+    )
 
     def __init__(self, input_shape: list[int] | None = None) -> None:
         super().__init__(p=1)

@@ -1,0 +1,251 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from chip_files import BANDS, write_tif
+
+from terratorch.datasets import (
+    GenericNonGeoClassificationDataset,
+    GenericNonGeoPixelwiseRegressionDataset,
+    GenericNonGeoSegmentationDataset,
+)
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.labels import read_class_mask
+from terratorch.datasets.prediction import PredictionBatches, PredictionDataset
+from terratorch.errors import ConfigurationError, DataError
+
+PATTERNS = {"image_grep": "*_merged.tif", "label_grep": "*.mask.tif"}
+
+
+def chip(folder, image, mask, nodata=None, label_nodata=None):
+    write_tif(folder / "a_merged.tif", image, nodata)
+    write_tif(folder / "a.mask.tif", mask, label_nodata)
+    return folder
+
+
+def image_of(value, bands=2, dtype=np.int16):
+    return np.full((bands, 4, 4), value, dtype)
+
+
+MASK = np.zeros((4, 4), np.uint8)
+
+
+def test_a_segmentation_sample(segmentation_folder):
+    dataset = GenericNonGeoSegmentationDataset(segmentation_folder, 3, **PATTERNS)
+    sample = dataset[0]
+    assert len(dataset) == 4
+    assert sample["image"].shape == (6, 32, 32)
+    assert sample["image"].dtype == torch.float32
+    assert sample["mask"].shape == (32, 32)
+    assert sample["mask"].dtype == torch.int64
+    assert sample["filename"] == str(dataset.image_files[0])
+    assert dataset.segmentation_mask_files[0].name == "chip_0.mask.tif"
+
+
+def test_bands_are_chosen_and_scaled(segmentation_folder):
+    whole = GenericNonGeoSegmentationDataset(segmentation_folder, 3, **PATTERNS)[0]["image"]
+    dataset = GenericNonGeoSegmentationDataset(
+        segmentation_folder,
+        3,
+        dataset_bands=BANDS,
+        output_bands=["RED", "BLUE"],
+        constant_scale=0.5,
+        **PATTERNS,
+    )
+    assert torch.equal(dataset[0]["image"], whole[[2, 0]] * 0.5)
+
+
+def test_time_is_expanded(segmentation_folder):
+    whole = GenericNonGeoSegmentationDataset(segmentation_folder, 3, **PATTERNS)[0]["image"]
+    dataset = GenericNonGeoSegmentationDataset(
+        segmentation_folder,
+        3,
+        dataset_bands=["A", "B"],
+        expand_temporal_dimension=True,
+        **PATTERNS,
+    )
+    # The file holds the bands of one time step after another.
+    assert torch.equal(dataset[0]["image"], whole.unflatten(0, (3, 2)).transpose(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("image", "nodata", "words"),
+    [
+        (image_of(-9999), -9999, r"16 pixels are nodata \(-9999\)"),
+        (image_of(np.nan, dtype=np.float32), None, "16 pixels are NaN, infinite or nodata"),
+    ],
+)
+def test_nodata_is_replaced_or_an_error(tmp_path, image, nodata, words):
+    chip(tmp_path, image, MASK, nodata)
+    with pytest.raises(DataError, match=rf"a_merged\.tif: {words}. Set no_data_replace"):
+        GenericNonGeoSegmentationDataset(tmp_path, 2, **PATTERNS)[0]
+    replaced = GenericNonGeoSegmentationDataset(
+        tmp_path, 2, no_data_replace=3, constant_scale=2, **PATTERNS
+    )
+    assert (replaced[0]["image"] == 6).all()
+
+
+def test_only_chosen_bands_need_be_valid(tmp_path):
+    image = image_of(1.0, dtype=np.float32)
+    image[1] = np.nan
+    chip(tmp_path, image, MASK)
+    dataset = GenericNonGeoSegmentationDataset(tmp_path, 2, output_bands=[0], **PATTERNS)
+    assert (dataset[0]["image"] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("replace", "reduce", "expected"),
+    [
+        (None, False, [0, 1, 2, 255]),
+        (-1, False, [0, 1, 2, -1]),
+        (None, True, [-1, 0, 1, 255]),
+        (-1, True, [-1, 0, 1, -1]),
+        (99, True, [99, 0, 1, 99]),
+    ],
+)
+def test_labels_are_replaced_and_reduced(tmp_path, replace, reduce, expected):
+    path = write_tif(tmp_path / "mask.tif", np.array([[0, 1, 2, 255]], np.uint8), nodata=255)
+    assert read_class_mask(path, replace, reduce).tolist() == [expected]
+
+
+def test_zero_as_nodata_is_reduced_to_no_label(tmp_path):
+    path = write_tif(tmp_path / "mask.tif", np.array([[0, 1]], np.uint8), nodata=0)
+    assert read_class_mask(path, reduce_zero_label=True).tolist() == [[-1, 0]]
+
+
+def test_whole_numbers_in_float_masks_are_ids(tmp_path):
+    path = write_tif(tmp_path / "mask.tif", np.array([[0, 1, np.nan]], np.float32))
+    assert read_class_mask(path, no_label_replace=-1).tolist() == [[0, 1, -1]]
+    with pytest.raises(DataError, match=r"mask\.tif: 1 pixels .* NaN.* Set no_label_replace"):
+        read_class_mask(path)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.array([[0.5]], np.float32), "0.5, which is not a class id"),
+        (np.array([[-3]], np.int16), "-3, which is not a class id.* -1 is no label"),
+        (np.zeros((3, 2, 2), np.uint8), "3 bands, but a label has one.* label_grep"),
+    ],
+)
+def test_masks_that_hold_no_ids(tmp_path, mask, message):
+    with pytest.raises(DataError, match=message):
+        read_class_mask(write_tif(tmp_path / "mask.tif", mask))
+
+
+def test_image_and_label_cover_the_same_pixels(tmp_path):
+    chip(tmp_path, image_of(1), np.zeros((4, 5), np.uint8))
+    with pytest.raises(
+        DataError, match=r"a\.mask\.tif: 5 x 4 pixels, but .*a_merged\.tif has 4 x 4"
+    ):
+        GenericNonGeoSegmentationDataset(tmp_path, 2, **PATTERNS)[0]
+
+
+@pytest.mark.parametrize("option", ["embedding_input", "return_georeference"])
+def test_what_is_not_supported_says_so(segmentation_folder, option):
+    with pytest.raises(ConfigurationError, match=f"{option}: not supported yet"):
+        GenericNonGeoSegmentationDataset(segmentation_folder, 3, **PATTERNS, **{option: True})
+
+
+def test_class_names_fit_the_number_of_classes(segmentation_folder):
+    with pytest.raises(ConfigurationError, match="2 names, but num_classes is 3"):
+        GenericNonGeoSegmentationDataset(segmentation_folder, 3, class_names=["a", "b"], **PATTERNS)
+
+
+def test_regression_values_keep_their_fractions(tmp_path):
+    values = np.array([[0.25, -7, np.nan, 3.0]], np.float32).repeat(4, 0)
+    chip(tmp_path, image_of(1), values, label_nodata=-7)
+    sample = GenericNonGeoPixelwiseRegressionDataset(tmp_path, **PATTERNS)[0]
+    assert sample["mask"].dtype == torch.float32
+    assert sample["mask"][0].isnan().tolist() == [False, True, True, False]
+    replaced = GenericNonGeoPixelwiseRegressionDataset(tmp_path, no_label_replace=-1, **PATTERNS)
+    assert replaced[0]["mask"][0].tolist() == [0.25, -1, -1, 3]
+
+
+def test_folders_are_classes(classification_folder):
+    dataset = GenericNonGeoClassificationDataset(classification_folder, 2)
+    assert dataset.class_names == ["forest", "water"]
+    assert dataset.targets == [0, 0, 0, 1, 1, 1]
+    sample = dataset[5]
+    assert sample["image"].shape == (6, 32, 32)
+    assert sample["label"].dtype == torch.int64
+    assert sample["label"] == 1
+    assert "mask" not in sample
+
+
+def test_a_split_of_class_folders(classification_folder, tmp_path):
+    split = tmp_path / "split.txt"
+    split.write_text("forest/forest_1.tif\nwater_2\n")
+    dataset = GenericNonGeoClassificationDataset(classification_folder, 2, split=split)
+    assert [path.name for path in dataset.image_files] == ["forest_1.tif", "water_2.tif"]
+
+
+def test_images_without_label(classification_folder):
+    dataset = GenericNonGeoClassificationDataset(
+        classification_folder / "water", 2, require_label=False
+    )
+    assert len(dataset) == 3
+    assert "label" not in dataset[0]
+
+
+def test_the_number_of_folders_is_the_number_of_classes(classification_folder):
+    with pytest.raises(ConfigurationError, match="3, but there are 2 classes: forest, water"):
+        GenericNonGeoClassificationDataset(classification_folder, 3)
+
+
+def test_folders_have_the_names_of_classes(classification_folder):
+    with pytest.raises(DataError, match="'forest' is not in class_names. Did you mean 'forst'"):
+        GenericNonGeoClassificationDataset(classification_folder, 2, class_names=["forst", "water"])
+
+
+def test_images_beside_each_other_have_no_class(classification_folder):
+    with pytest.raises(DataError, match="no folders in it"):
+        GenericNonGeoClassificationDataset(classification_folder / "water", 2)
+
+
+def test_prediction_keeps_what_is_valid(tmp_path):
+    image = image_of(5)
+    image[0, 0, 0] = -1
+    path = write_tif(tmp_path / "a.tif", image, nodata=-1)
+    spec = InputSpec.create(means=[7, 8], stds=[1, 1])
+    sample = PredictionDataset([path], spec)[0]
+    assert sample["valid"].sum() == 15
+    assert sample["image"][:, 0, 0].tolist() == [7, 5]
+    replaced = PredictionDataset([path], InputSpec.create(no_data_replace=0))[0]
+    assert replaced["image"][:, 0, 0].tolist() == [0, 5]
+    assert not replaced["valid"][0, 0]
+
+
+def test_batches_of_prediction_hold_one_size(tmp_path):
+    sizes = [8, 8, 8, 4, 4, 8]
+    paths = [
+        write_tif(tmp_path / f"{number}.tif", np.ones((1, size, size), np.uint8))
+        for number, size in enumerate(sizes)
+    ]
+    batches = PredictionBatches(PredictionDataset(paths, InputSpec()), 2)
+    shapes = [tuple(batches[index]["image"].shape) for index in range(len(batches))]
+    assert shapes == [(2, 1, 8, 8), (1, 1, 8, 8), (2, 1, 4, 4), (1, 1, 8, 8)]
+    assert batches[0]["filename"] == [str(paths[0]), str(paths[1])]
+
+
+def test_data_sets_go_to_workers(segmentation_folder):
+    dataset = GenericNonGeoSegmentationDataset(
+        segmentation_folder, 3, transform=["D4", "ToTensorV2"], **PATTERNS
+    )
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy[0]["image"].shape == (6, 32, 32)
+
+
+def test_plots_are_figures(segmentation_folder, classification_folder):
+    dataset = GenericNonGeoSegmentationDataset(segmentation_folder, 3, **PATTERNS)
+    sample = dataset[0]
+    figure = dataset.plot({**sample, "prediction": sample["mask"]}, suptitle="chip 0")
+    assert [axis.get_title() for axis in figure.axes] == ["image", "mask", "prediction"]
+    assert figure.get_suptitle() == "chip 0"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["0", "1", "2"]
+    regression = GenericNonGeoPixelwiseRegressionDataset(segmentation_folder, **PATTERNS)
+    assert regression.plot(regression[0]).axes[1].get_title() == "mask"
+    classification = GenericNonGeoClassificationDataset(classification_folder, 2)
+    figure = classification.plot({**classification[0], "prediction": torch.tensor(1)})
+    assert figure.axes[0].get_title() == "label: forest\nprediction: water"
