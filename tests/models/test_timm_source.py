@@ -156,9 +156,7 @@ def test_a_file_of_another_model_is_refused(tmp_path):
 def test_a_file_of_another_width_is_refused(whole, tmp_path):
     state = {**whole.state_dict(), "conv_stem.weight": torch.zeros(32, 3, 3, 3)}
     torch.save(state, tmp_path / "w.pth")
-    with pytest.raises(
-        WeightsError, match=r"do not fit timm's test_efficientnet: .*conv_stem\.weight"
-    ):
+    with pytest.raises(WeightsError, match=r"do not fit EfficientNetFeatures: .*conv_stem\.weight"):
         build(ckpt_path=tmp_path / "w.pth")
 
 

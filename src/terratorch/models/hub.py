@@ -40,7 +40,7 @@ def hub_file(repo: str, file: str, revision: str | None = None) -> Path:
     try:
         return fetch(cached=False)
     except (HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().partition("\n")[0]
         raise _not_available(repo, file, url, reason) from error
 
 

@@ -126,12 +126,15 @@ def read_checkpoint_file(path: str | os.PathLike[str]) -> Any:
             "Where it was made, save the state dict alone: torch.save(model.state_dict(), ...).",
         ) from error
     except (RuntimeError, EOFError, OSError) as error:  # truncated archives are RuntimeErrors
-        raise _unreadable(path, str(error).splitlines()[0]) from error
+        raise _unreadable(path, str(error)) from error
 
 
 def _unreadable(path: Path, reason: str) -> WeightsError:
+    first_line = reason.partition("\n")[0]
     return WeightsError(
-        f"Weight file '{path}'", f"cannot be read ({reason})", "Is it complete? Download it again."
+        f"Weight file '{path}'",
+        f"cannot be read ({first_line})",
+        "Is it complete? Download it again.",
     )
 
 
