@@ -135,8 +135,8 @@ def _without_prefix(
 
 
 def _hint(key: str, known: Sequence[str]) -> str:
-    prefixed = [name for name in known if name.endswith(f"_{key}")]
-    return did_you_mean(key, prefixed or known)
+    prefixed = [repr(name) for name in known if name.endswith(f"_{key}")]
+    return f"Did you mean {' or '.join(prefixed)}?" if prefixed else did_you_mean(key, known)
 
 
 def aux_config(aux: AuxiliaryHead | Mapping[str, Any], position: int) -> AuxConfig:

@@ -92,7 +92,6 @@ class SatMAEHead(Decoder):
         return grid.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
 
-@TERRATORCH_DECODER_REGISTRY.register
 class SatMAEHeadViT(SatMAEHead):
     """Rebuild images from all their tokens, one tensor `(1 + patches, D)` for each image.
 

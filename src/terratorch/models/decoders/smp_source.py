@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from terratorch.errors import ArgumentNameError, ConfigurationError, UnknownNameError, did_you_mean
 from terratorch.models.decoders.base import Decoder
+from terratorch.models.decoders.fit_levels import crop_like, pad_levels
 from terratorch.registry import Place
 from terratorch.registry.registry import place_of
 
@@ -33,6 +34,9 @@ class Row:
         output: The argument of the decoder that says its channels; empty if it says so itself.
         depth: The argument that takes the number of features less one; empty for none.
         features: The fewest features that it can work on.
+        channels: The argument that takes the channels of the features.
+        halves: 0 where it takes maps of any size; else each has to be a multiple of the next, and
+            the coarsest of this number.
     """
 
     target: str
@@ -41,7 +45,8 @@ class Row:
     output: str
     depth: str = "encoder_depth"
     features: int = 2
-    channels: str = field(default="encoder_channels")
+    channels: str = "encoder_channels"
+    halves: int = 0
 
 
 _UNET_LIKE = {"decoder_channels": "decoder_channels", **_NORM, **_MODE}
@@ -68,6 +73,7 @@ ROWS: dict[str, Row] = {
         "decoder_channels",
         "n_blocks",
         features=3,
+        halves=1,
     ),
     "MAnet": Row(
         "manet.decoder:MAnetDecoder",
@@ -75,6 +81,7 @@ ROWS: dict[str, Row] = {
         {"decoder_channels": _WIDTHS},
         "decoder_channels",
         "n_blocks",
+        halves=1,
     ),
     "Linknet": Row(
         "linknet.decoder:LinknetDecoder",
@@ -82,6 +89,7 @@ ROWS: dict[str, Row] = {
         {"prefinal_channels": 32},
         "prefinal_channels",
         "n_blocks",
+        halves=1,
     ),
     "FPN": Row(
         "fpn.decoder:FPNDecoder",
@@ -95,6 +103,7 @@ ROWS: dict[str, Row] = {
         {},
         "",
         features=4,
+        halves=1,
     ),
     "PAN": Row(
         "pan.decoder:PANDecoder",
@@ -102,6 +111,7 @@ ROWS: dict[str, Row] = {
         {"decoder_channels": 32},
         "decoder_channels",
         features=4,
+        halves=1,
     ),
     "PSPNet": Row(
         "pspnet.decoder:PSPDecoder",
@@ -126,6 +136,7 @@ ROWS: dict[str, Row] = {
         {**_ASPP, "aspp_separable": True, "output_stride": 16},
         "out_channels",
         features=4,
+        halves=1,
     ),
     "Segformer": Row(
         "segformer.decoder:SegformerDecoder",
@@ -155,35 +166,43 @@ ROWS: dict[str, Row] = {
         "fusion_channels",
         depth="",
         channels="encoder_out_channels",
+        halves=2,
     ),
 }
 
 
 class SmpDecoder(Decoder):
-    """A decoder of segmentation-models-pytorch, which gets the features as they are.
+    """A decoder of segmentation-models-pytorch, for maps of any size.
 
     Args:
         decoder: The decoder.
         out_channels: Channels of its output.
+        halves: What sizes it takes, as of `Row`.
     """
 
-    def __init__(self, decoder: nn.Module, out_channels: int) -> None:
+    def __init__(self, decoder: nn.Module, out_channels: int, halves: int = 0) -> None:
         super().__init__()
         self._smp_decoder = decoder
         self.out_channels = out_channels
+        self.halves = halves
 
     def forward(self, x: list[Tensor]) -> Tensor:
         """Return a map `(B, out_channels, H, W)`."""
-        decoded: Tensor = self._smp_decoder(list(x))
+        if not self.halves:
+            return self._decode(list(x))
+        padded = pad_levels(x, self.halves)
+        return crop_like(self._decode(padded), padded[0], x[0])
+
+    def _decode(self, x: list[Tensor]) -> Tensor:
+        decoded: Tensor = self._smp_decoder(x)
         return decoded
 
 
 class SmpMapsDecoder(SmpDecoder):
     """The same, of a decoder that also asks for the class tokens that maps do not have."""
 
-    def forward(self, x: list[Tensor]) -> Tensor:
-        """Return a map `(B, out_channels, H, W)`."""
-        decoded: Tensor = self._smp_decoder(list(x), [None] * len(x))
+    def _decode(self, x: list[Tensor]) -> Tensor:
+        decoded: Tensor = self._smp_decoder(x, [None] * len(x))
         return decoded
 
 
@@ -216,7 +235,7 @@ class SmpDecoderSource:
         ).initialize_decoder(decoder)
         out = own[row.output] if row.output else decoder.out_channels
         wrapper = SmpMapsDecoder if name == "DPT" else SmpDecoder
-        return wrapper(decoder, out if isinstance(out, int) else out[-1])
+        return wrapper(decoder, out if isinstance(out, int) else out[-1], row.halves)
 
     def find(self, name: str) -> Place:
         """Say where a decoder is defined."""

@@ -1,0 +1,68 @@
+"""Backbones of a few parameters: tokens, maps, and one that returns a vector."""
+
+import torch
+from torch import nn
+
+from terratorch.models.features import FeatureKind, FeatureSpec
+
+
+class TinyTokens(nn.Module):
+    """Tokens of 8 px patches with a class token, of as many layers as are asked for."""
+
+    def __init__(self, depth: int = 6, frames: int = 1, dim: int = 8):
+        super().__init__()
+        self.proj = nn.Conv3d(3, dim, (1, 8, 8), (1, 8, 8))
+        self.cls = nn.Parameter(torch.zeros(1, 1, dim))
+        self.layers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(depth))
+        self.patch_size = (1, 8, 8)
+        self.out_channels = [dim] * depth
+        kind, prefix = FeatureKind.TOKENS, 1
+        self.feature_spec = FeatureSpec((dim,) * depth, kind, (8,) * depth, prefix, frames)
+        self.stop = depth - 1
+
+    def stop_after(self, index: int) -> None:
+        self.stop = index
+
+    def forward(self, x, scale=None):
+        x = x if x.ndim == 5 else x[:, :, None]
+        tokens = self.proj(x).flatten(2).mT
+        tokens = torch.cat([self.cls.expand(len(x), -1, -1), tokens], 1)
+        features = []
+        for layer in self.layers[: self.stop + 1]:
+            tokens = tokens + layer(tokens)
+            features.append(tokens if scale is None else tokens * scale)
+        return features
+
+
+class TinyMaps(nn.Module):
+    """Maps of strides 2, 4 and 8."""
+
+    def __init__(self, in_chans: int = 3, width: int = 4):
+        super().__init__()
+        self.stages = nn.ModuleList(
+            nn.Conv2d(in_chans if level == 0 else width, width, 3, 2, 1) for level in range(3)
+        )
+        self.out_channels = [width] * 3
+        self.feature_spec = FeatureSpec((width,) * 3, FeatureKind.MAPS, (2, 4, 8))
+
+    def forward(self, x):
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+class BasicBackbone(nn.Module):
+    def __init__(self, out_channels=64):
+        super().__init__()
+        self.flatten = nn.Flatten()
+        self.layer = nn.Linear(224 * 224, out_channels)
+        self.out_channels = [out_channels]
+
+    def forward(self, x):
+        return self.layer(self.flatten(x))
+
+
+def basic_backbone_128():
+    return BasicBackbone(out_channels=128)
