@@ -30,12 +30,15 @@ echo "== Prepare the sample"
 terratorch demo "$dir"
 
 echo "== Train with the pretrained encoder, and from random weights at the same time (about 3 minutes)"
+set -m # a process group of its own, so that all of it ends when this script is interrupted
 train_and_test random_weights \
   --model.init_args.model_args.backbone_ckpt_path null >"$dir/random_weights.log" 2>&1 &
 other=$!
-trap 'kill $other 2>/dev/null || true' EXIT
+set +m
+trap 'kill -- -$other 2>/dev/null || true' EXIT
 train_and_test pretrained
 wait $other || { cat "$dir/random_weights.log"; exit 1; }
+trap - EXIT
 
 echo "== Map the whole scene"
 rm -rf "$dir/maps"

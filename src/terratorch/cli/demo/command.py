@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="the seed in the configuration (0)")
     parser.add_argument(
-        "--cache", type=Path, metavar="FOLDER", help=f"where downloads are kept ({default_cache()})"
+        "--cache", type=Path, metavar="FOLDER", help="where downloads are kept (the user's cache)"
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a configuration that you have changed"

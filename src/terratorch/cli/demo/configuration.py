@@ -55,7 +55,6 @@ def render(recipe: Recipe) -> str:
         seed=recipe.seed,
         ignore=IGNORE,
         num_classes=len(CLASS_NAMES),
-        num_bands=len(BANDS),
         scale=f"{REFLECTANCE:.4f}",
         bands=_yaml_list(BANDS.values()),
         class_weights=_yaml_list(recipe.class_weights),
