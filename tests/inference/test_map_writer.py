@@ -3,6 +3,9 @@
 import csv
 import json
 import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +207,41 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(TerraTorchError, match=r"out: it cannot be written to .No space left"):
         write_prediction(classes(image), tmp_path / "out")
     assert names_in(tmp_path / "out") == []
+
+
+def test_a_disk_that_fills_up_is_told_and_leaves_nothing(tmp_path):
+    image = scene(tmp_path / "scene.tif", height=300, width=300)
+    layers = {"prediction": torch.rand(1, 300, 300)}
+    prediction = Prediction(layers, [image], kind=PredictionKind.VALUES)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(
+            TerraTorchError, match=r"^The output folder .*out: it cannot be written"
+        ):
+            write_prediction(prediction, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert names_in(tmp_path / "out") == []
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_nothing_under_a_final_name(tmp_path):
+    image = scene(tmp_path / "scene.tif")
+    path = tmp_path / "out/scene_pred.tif"
+    code = f"""
+import os, signal, torch
+from pathlib import Path
+from terratorch.inference.encoding import Encoding
+from terratorch.inference.writer import Georeference, MapWriter
+encoding = Encoding("uint8", ("class",))
+with MapWriter(Path({str(path)!r}), Georeference.of({image!r}), encoding) as writer:
+    writer.write_rows(0, torch.zeros(1, 8, 30))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], timeout=120, check=False)
+    assert killed.returncode == -9
+    assert [name for name in names_in(tmp_path / "out") if name.endswith(".tif")] == []
 
 
 def test_labels_become_a_table(tmp_path):

@@ -175,14 +175,15 @@ class _Rows:
         self.pieces.append(rows.clone())
 
 
-def test_a_stream_of_rows_gives_the_same_and_holds_few():
+@pytest.mark.parametrize(("padding", "zeroed"), [("reflect", False), (False, True)])
+def test_a_stream_of_rows_gives_the_same_and_holds_few(padding, zeroed):
     x = image(1, 2, 90, 21)
-    parameters = TiledInferenceParameters(16, 10, 16, 10, 2)
+    parameters = TiledInferenceParameters(16, 10, 16, 10, 2, padding=padding)
     plan = plan_tiles(90, 21, parameters)
     rows = _Rows()
-    canvas = RollingCanvas(rows, width=21)
+    canvas = RollingCanvas(rows, width=21, zeroed=zeroed)
     weights = tile_weights(plan, parameters, torch.device("cpu"))
-    scene = Scene(plan, TensorSource(x, "reflect"), canvas, weights)
+    scene = Scene(plan, TensorSource(x, parameters.padding_mode), canvas, weights)
     run_tiles([scene], lambda tiles, extras: tiles * 2, batch_size=5)
     whole = tiled_inference(lambda tiles: tiles * 2, x, inference_parameters=parameters)
     assert torch.equal(torch.cat(rows.pieces, 1), whole[0])

@@ -161,15 +161,27 @@ class OwnerWeights:
         return order, tile.row, tile.column
 
 
-def blend_into(canvas: Tensor, values: Tensor, weights: Tensor) -> None:
+def blend_into(
+    canvas: Tensor, values: Tensor, weights: Tensor, fresh: tuple[int, int] | None
+) -> None:
     """Add the prediction of a tile to the canvas, in place.
 
     Args:
         canvas: `(C, h, w)`.
         values: `(C, h, w)`.
         weights: `(h, w)`: weights that sum to one over the tiles, or a mask of what the tile owns.
+        fresh: Row and column from which on the canvas holds nothing yet, not even zeros; None where
+            it holds zeros or sums everywhere.
     """
     if weights.dtype == torch.bool:
         torch.where(weights, values, canvas, out=canvas)
-    else:
+        return
+    if fresh is None:
         canvas.addcmul_(values, weights)
+        return
+    row, column = fresh
+    below, right = slice(row, None), slice(column, None)
+    above, left = slice(row), slice(column)
+    torch.mul(values[:, below, right], weights[below, right], out=canvas[:, below, right])
+    canvas[:, above].addcmul_(values[:, above], weights[above])
+    canvas[:, below, left].addcmul_(values[:, below, left], weights[below, left])

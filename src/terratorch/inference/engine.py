@@ -152,6 +152,7 @@ def _blend(job: _Job, output: Tensor) -> None:
         )
     top, bottom, left, right = tile.kept
     canvas = scene.canvas.rows(top, bottom, like=values)[:, :, left:right]
-    blend_into(canvas, values.to(canvas.device), weights)
+    fresh = (tile.fresh[0] - top, tile.fresh[1] - left) if scene.plan.even else None
+    blend_into(canvas, values.to(canvas.device), weights, fresh)
     if tile.column + 1 == len(scene.plan.columns):
         scene.canvas.finish(scene.plan.finished(tile.row))

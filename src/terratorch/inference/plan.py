@@ -50,6 +50,10 @@ class Axis:
         start = self.starts[index]
         return max(start + trim, 0), min(start + self.crop - trim, self.length)
 
+    def reached(self, index: int, trim: int) -> int:
+        """Return the end of what is kept of the tiles before."""
+        return self.kept(index - 1, trim)[1] if index else 0
+
     def overlapping(self, index: int) -> range:
         """Return the tiles that share a pixel with a tile, itself included."""
         start = self.starts[index]
@@ -72,6 +76,8 @@ class Tile:
         width: Columns that it sees.
         trim: Pixels that are dropped along its sides.
         kept: `(top, bottom, left, right)` of what is kept, in the scene.
+        fresh: Row and column of the scene from which on, within what is kept, no earlier tile lies;
+            before them, earlier ones lie everywhere. Only of plans that are `even`.
     """
 
     row: int
@@ -82,6 +88,7 @@ class Tile:
     width: int
     trim: int
     kept: tuple[int, int, int, int]
+    fresh: tuple[int, int]
 
     def local(self) -> tuple[slice, slice]:
         """Return what is kept as slices of the tile."""
@@ -102,6 +109,11 @@ class TilePlan:
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)
 
+    @property
+    def even(self) -> bool:
+        """Whether as much is dropped of each tile, so that what is kept forms a grid."""
+        return self.rows.padded or len(self) == 1 or self.rows.delta == self.columns.delta == 0
+
     def is_whole(self, row: int, column: int) -> bool:
         """Whether nothing is dropped of a tile: of border tiles without padding around them."""
         border = self.rows.is_border(row) or self.columns.is_border(column)
@@ -119,6 +131,7 @@ class TilePlan:
             width=self.columns.crop,
             trim=trim,
             kept=(*self.rows.kept(row, trim), *self.columns.kept(column, trim)),
+            fresh=(self.rows.reached(row, trim), self.columns.reached(column, trim)),
         )
 
     def tile_row(self, row: int) -> Iterator[Tile]:

@@ -12,7 +12,9 @@ class Canvas(Protocol):
     """The rows of one scene's prediction that tiles are being blended into."""
 
     def rows(self, top: int, bottom: int, like: Tensor) -> Tensor:
-        """Return the `(C, bottom - top, W)` of these rows to blend into; new ones hold zeros.
+        """Return the `(C, bottom - top, W)` of these rows to blend into.
+
+        New ones hold zeros if the canvas was made so, else anything (see `TilePlan.even`).
 
         Args:
             top: First row; none before the finished ones.
@@ -42,10 +44,14 @@ class TensorSink:
         height: Rows of each.
         width: Columns of each.
         device: Where the tensor lies.
+        zeroed: Whether it begins with zeros; a plan that is `even` needs none.
     """
 
-    def __init__(self, scenes: int, height: int, width: int, device: torch.device) -> None:
+    def __init__(
+        self, scenes: int, height: int, width: int, device: torch.device, zeroed: bool = True
+    ) -> None:
         self.scenes, self.height, self.width, self.device = scenes, height, width, device
+        self.zeroed = zeroed
         self.output: Tensor | None = None
 
     def canvas(self, scene: int) -> Canvas:
@@ -56,7 +62,8 @@ class TensorSink:
         """Return the `(B, C, H, W)` of all scenes."""
         if self.output is None:
             shape = (self.scenes, like.shape[0], self.height, self.width)
-            self.output = torch.zeros(shape, dtype=like.dtype, device=self.device)
+            make = torch.zeros if self.zeroed else torch.empty
+            self.output = make(shape, dtype=like.dtype, device=self.device)
         return self.output
 
 
@@ -78,21 +85,23 @@ class RollingCanvas:
     Args:
         sink: Takes the finished rows.
         width: Columns of the scene.
+        zeroed: Whether new rows hold zeros; a plan that is `even` needs none.
     """
 
-    def __init__(self, sink: RowSink, width: int) -> None:
-        self.sink, self.width = sink, width
+    def __init__(self, sink: RowSink, width: int, zeroed: bool = True) -> None:
+        self.sink, self.width, self.zeroed = sink, width, zeroed
         self.top = 0
         self.held = 0  # rows from `top` on that hold something
         self._buffer: Tensor | None = None
 
     def rows(self, top: int, bottom: int, like: Tensor) -> Tensor:
-        """Return the `(C, bottom - top, W)` of these rows to blend into; new ones hold zeros."""
+        """Return the `(C, bottom - top, W)` of these rows to blend into."""
         assert top >= self.top, f"row {top} is finished: rows from {self.top} on are held"
         needed = bottom - self.top
         buffer = self._grown(needed, like)
         if needed > self.held:
-            buffer[:, self.held : needed] = 0
+            if self.zeroed:
+                buffer[:, self.held : needed] = 0
             self.held = needed
         return buffer[:, top - self.top : needed]
 

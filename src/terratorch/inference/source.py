@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from terratorch.errors import DataError
 from terratorch.inference.plan import Tile
@@ -54,8 +55,7 @@ class TensorSource:
         across = _Stretch(tile.left, tile.width, self.width)
         if self.padding == "circular":
             return across.wrap(down.wrap(image, -2), -1)
-        inside = across.inside(down.inside(image, -2), -1)
-        return across.pad(down.pad(inside, -2, self.padding), -1, self.padding)
+        return _filled(across.inside(down.inside(image, -2), -1), down, across, self.padding)
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,26 @@ class _Stretch:
         """Return the part that is not beyond, without a copy."""
         return image.narrow(dim, self.start + self.before, self.length - self.before - self.after)
 
-    def pad(self, inside: Tensor, dim: int, mode: str) -> Tensor:
-        return pad_axis(inside, dim, self.before, self.after, mode)
-
     def wrap(self, image: Tensor, dim: int) -> Tensor:
         """Return the stretch where the axis begins again behind its end."""
         if not self.before and not self.after:
             return self.inside(image, dim)
         index = torch.arange(self.start, self.start + self.length, device=image.device) % self.size
         return image.index_select(dim, index)
+
+
+def _filled(inside: Tensor, down: _Stretch, across: _Stretch, mode: str) -> Tensor:
+    """Return what is inside the scene with the padding around it."""
+    pads = (across.before, across.after, down.before, down.after)
+    if not any(pads):
+        return inside
+    one_reflection = max(pads[:2]) < inside.shape[-1] and max(pads[2:]) < inside.shape[-2]
+    if inside.is_floating_point() and one_reflection:
+        # Several times faster than to gather along the last axis.
+        planes = F.pad(inside.flatten(0, -3).unsqueeze(0), pads, mode)
+        return planes.reshape(*inside.shape[:-2], down.length, across.length)
+    inside = pad_axis(inside, -2, down.before, down.after, mode)
+    return pad_axis(inside, -1, across.before, across.after, mode)
 
 
 def scene_size(images: Images) -> tuple[int, int]:

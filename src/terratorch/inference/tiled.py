@@ -153,7 +153,7 @@ def _run(
     height, width = scene_size(images)
     plan = plan_tiles(height, width, parameters)
     weights = tile_weights(plan, parameters, first.device)
-    sink = TensorSink(count, height, width, first.device)
+    sink = TensorSink(count, height, width, first.device, zeroed=not plan.even)
     rows, shared = _per_image(kwargs, count)
     scenes = (
         Scene(
