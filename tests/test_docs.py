@@ -64,6 +64,7 @@ class Page:
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture) -> None:
         self.folder = folder
         self.capsys = capsys
+        self.files: list[str] = []
         self.names: dict[str, object] = {"__name__": "a_page"}
 
     def run(self, block: re.Match) -> None:
@@ -81,6 +82,7 @@ class Page:
     def yaml(self, text: str, mark: str | None, value: str | None) -> None:
         if mark == "file":
             self.folder.joinpath(value).write_text(text)
+            self.files.append(value)
             return
         assert mark == "over", "a YAML block says whether it is a file, or over which it is laid"
         self.folder.joinpath("over.yaml").write_text(text)
@@ -135,6 +137,8 @@ def test_a_page_runs_as_it_stands(page, folder, capsys):
         if page.name == "README.md" and "land_cover.yaml" in block["text"]:
             continue  # the quick start runs these commands, with the file that they name
         runner.run(block)
+    unused = [name for name in runner.files if f"-c {name}" not in page.read_text()]
+    assert not unused, "a YAML that no command uses is not known to work"
 
 
 def test_links_lead_somewhere():
