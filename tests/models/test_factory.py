@@ -4,7 +4,7 @@ import logging
 
 import pytest
 import torch
-from tiny_backbones import BasicBackbone, TinyMaps, TinyTokens, basic_backbone_128
+from tiny_backbones import TinyMaps, TinyVector
 from torch import nn
 
 from terratorch.errors import ArgumentNameError, ConfigurationError
@@ -17,9 +17,6 @@ from terratorch.registry import (
     TERRATORCH_BACKBONE_REGISTRY,
     TERRATORCH_DECODER_REGISTRY,
 )
-
-for constructor in (TinyTokens, TinyMaps, BasicBackbone, basic_backbone_128):
-    TERRATORCH_BACKBONE_REGISTRY.register(constructor, overwrite=True)
 
 
 def build(**arguments) -> Model:
@@ -92,15 +89,15 @@ def test_embeddings_are_the_features_as_they_are():
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"backbone": "BasicBackbone", "backbone_out_channels": 64},
-        {"backbone": "basic_backbone_128"},
-        {"backbone": BasicBackbone(32)},
+        {"backbone": "TinyVector", "backbone_out_channels": 64},
+        {"backbone": "tiny_vector_128"},
+        {"backbone": TinyVector(32)},
     ],
 )
 def test_a_backbone_that_returns_a_vector(arguments):
     model = build(task="classification", decoder="IdentityDecoder", num_classes=3, **arguments)
-    assert model(torch.rand(2, 1, 224, 224)).output.shape == (2, 3)
-    assert BACKBONE_REGISTRY.build("BasicBackbone", out_channels=64).out_channels == [64]
+    assert model(torch.rand(2, 1, 16, 16)).output.shape == (2, 3)
+    assert BACKBONE_REGISTRY.build("TinyVector", out_channels=64).out_channels == [64]
 
 
 class TestBothForms:

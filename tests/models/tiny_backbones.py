@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from terratorch.models.features import FeatureKind, FeatureSpec
+from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY
 
 
 class TinyTokens(nn.Module):
@@ -53,16 +54,22 @@ class TinyMaps(nn.Module):
         return features
 
 
-class BasicBackbone(nn.Module):
+class TinyVector(nn.Module):
+    """One vector of an image of 16 px, returned as a tensor and not as a list."""
+
     def __init__(self, out_channels=64):
         super().__init__()
         self.flatten = nn.Flatten()
-        self.layer = nn.Linear(224 * 224, out_channels)
+        self.layer = nn.Linear(16 * 16, out_channels)
         self.out_channels = [out_channels]
 
     def forward(self, x):
         return self.layer(self.flatten(x))
 
 
-def basic_backbone_128():
-    return BasicBackbone(out_channels=128)
+def tiny_vector_128():
+    return TinyVector(out_channels=128)
+
+
+for constructor in (TinyTokens, TinyMaps, TinyVector, tiny_vector_128):
+    TERRATORCH_BACKBONE_REGISTRY.register(constructor, overwrite=True)

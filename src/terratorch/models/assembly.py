@@ -10,12 +10,13 @@ from torch import nn
 
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import ArgumentCheck, constructor_of, named_arguments
-from terratorch.models.config import ModelConfig, PartConfig
+from terratorch.models.config import ModelConfig
 from terratorch.models.decoder_part import DecoderPart, build_part
 from terratorch.models.encoder_decoder_model import Parts
 from terratorch.models.features import FeatureSpec, feature_spec_of
 from terratorch.models.necks.build import build_necks
 from terratorch.models.task_heads import TaskHead
+from terratorch.models.temporal_wrapper import TemporalWrapper
 from terratorch.models.wiring import necks_yaml, standard_necks
 from terratorch.registry import BACKBONE_REGISTRY, DECODER_REGISTRY
 
@@ -37,8 +38,10 @@ def build_parts(config: ModelConfig, wanted: TaskHead) -> Parts:
         one.name: DecoderPart(one.decoder, one.head, f"aux_decoders[{position}].decoder_args.")
         for position, one in enumerate(config.aux)
     }
-    _check_arguments(config.backbone, [*([main] if main else []), *aux.values()], wanted)
+    _check_arguments(config, [*([main] if main else []), *aux.values()], wanted)
     encoder = build_part(BACKBONE_REGISTRY, config.backbone)
+    if config.temporal is not None:
+        encoder = TemporalWrapper(encoder, **config.temporal)
     spec = _declared(encoder, config.backbone.label)
     ops = config.necks if config.necks is not None else _default_necks(spec, main)
     necks, spec = build_necks(ops, spec, config.backbone.label)
@@ -82,19 +85,28 @@ def _main_decoder(config: ModelConfig, wanted: TaskHead) -> DecoderPart | None:
 
 
 def _check_arguments(
-    backbone: PartConfig, decoders: Iterable[DecoderPart], wanted: TaskHead
+    config: ModelConfig, decoders: Iterable[DecoderPart], wanted: TaskHead
 ) -> None:
     """Compare all arguments with the signatures of what takes them, before anything is built."""
     check = ArgumentCheck("model_args")
+    backbone = config.backbone
     if isinstance(backbone.choice, str):
         constructor = constructor_of(BACKBONE_REGISTRY, backbone.choice)
         check.compare("backbone_", backbone.arguments, constructor, first=0)
+    if config.temporal is not None:
+        check.compare("backbone_temporal_", config.temporal, TemporalWrapper)
     for decoder in decoders:
         decoder.compare(check, wanted)
     check.report()
 
 
 def _declared(encoder: nn.Module, label: str) -> FeatureSpec:
+    if isinstance(encoder, TemporalWrapper) and encoder.out_channels is None:
+        raise ConfigurationError(
+            "backbone_temporal_n_timestamps",
+            "is missing, and temporal_pooling: concat needs it",
+            "Give the number of time steps of the images.",
+        )
     if not isinstance(getattr(encoder, "out_channels", None), (list, tuple)):
         raise ConfigurationError(
             f"backbone '{label}'",

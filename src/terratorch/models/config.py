@@ -46,6 +46,7 @@ class ModelConfig:
 
     Attributes:
         backbone: The backbone.
+        temporal: Arguments of the wrapper that runs it over time series; None for no wrapper.
         decoder: The decoder; None for none.
         head: Arguments of the head.
         necks: Name and arguments of each neck; None for those that the decoder needs.
@@ -54,6 +55,7 @@ class ModelConfig:
     """
 
     backbone: PartConfig
+    temporal: Arguments | None
     decoder: PartConfig | None
     head: Arguments
     necks: Sequence[Mapping[str, Any]] | None = None
@@ -83,9 +85,18 @@ def read_config(
     arguments = split_prefixes(flat, nested, "model_args", others)
     return ModelConfig(
         PartConfig(backbone, arguments["backbone"]),
+        _take_temporal(arguments["backbone"]),
         None if decoder is None else PartConfig(decoder, arguments["decoder"]),
         arguments["head"],
     )
+
+
+def _take_temporal(arguments: Arguments) -> Arguments | None:
+    """Move the arguments of the temporal wrapper out of those of the backbone, if it is wanted."""
+    if not arguments.pop("use_temporal", False):
+        return None
+    names = [name for name in arguments if name.startswith("temporal_")]
+    return {name.removeprefix("temporal_"): arguments.pop(name) for name in names}
 
 
 def split_prefixes(

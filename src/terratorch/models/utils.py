@@ -1,4 +1,4 @@
-"""Public functions on the images that go into models."""
+"""Public helpers around models: padding, cropping, time series."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from terratorch.models.temporal_wrapper import TemporalWrapper
 from terratorch.ops.padding import crop_center, pad_to_multiple
 
-__all__ = ["center_crop", "pad_images"]
+__all__ = ["TemporalWrapper", "center_crop", "pad_images"]
 
 
 def pad_images(
