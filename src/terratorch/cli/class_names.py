@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from terratorch.cli.arguments import option_value
@@ -27,8 +27,11 @@ def import_named_classes(configuration: Configuration, arguments: Sequence[str])
         ConfigurationError: If there is no such class.
         ArgumentNameError: If it does not take an argument that it is given.
     """
-    from lightning.pytorch import LightningDataModule, LightningModule
+    from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
+    trainer = configuration.content.get("trainer")
+    if isinstance(trainer, Mapping):
+        check_arguments(inspect.signature(Trainer).parameters, trainer, "trainer", "the Trainer")
     bases = {
         "model": (TASK_REGISTRY, LightningModule),
         "data": (DATAMODULE_REGISTRY, LightningDataModule),
@@ -68,7 +71,10 @@ def _check_section(section: str, content: Any, registry: Registry, base: type) -
         raise ConfigurationError(
             f"{section}.init_args", f"is a {type(arguments).__name__}", "Give argument: value."
         )
-    check_arguments(constructor, arguments, f"{section}.init_args")
+    parameters = inspect.signature(constructor).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return  # the parser follows where they go
+    check_arguments(parameters, arguments, f"{section}.init_args", constructor.__name__)
 
 
 def _example(registry: Registry) -> str:
@@ -124,25 +130,23 @@ def _import(name: str, path: str, registry: Registry) -> type:
     return found
 
 
-def check_arguments(constructor: Any, arguments: Mapping[str, Any], path: str) -> None:
-    """Refuse arguments that a constructor does not take; all of them at once.
+def check_arguments(known: Iterable[str], arguments: Iterable[str], path: str, taker: str) -> None:
+    """Refuse arguments that nothing takes; all of them at once.
 
-    A constructor with `**kwargs` is left to the parser, which follows where they go.
+    Args:
+        known: The arguments that are taken.
+        arguments: Those that are given.
+        path: Where in the configuration they stand.
+        taker: What should take them, for the message.
 
     Raises:
-        ArgumentNameError: If it does not take one of them.
+        ArgumentNameError: If one of them is not known.
     """
-    parameters = inspect.signature(constructor).parameters
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        return
-    unknown = [name for name in arguments if name not in parameters]
-    if not unknown:
-        return
-    lines = [f"{path}.{name}. {did_you_mean(name, parameters)}".strip(". ") for name in unknown]
-    close = [did_you_mean(name, parameters) for name in unknown]
-    taker = getattr(constructor, "__name__", path)
+    known = list(known)
+    unknown = [name for name in arguments if name not in known]
     if len(unknown) == 1:
-        cure = close[0] or f"It takes: {', '.join(parameters)}."
+        cure = did_you_mean(unknown[0], known) or f"It takes: {', '.join(known)}."
         raise ArgumentNameError(f"{path}.{unknown[0]}", f"{taker} does not take it", cure)
-    listing = "\n".join(f"  {line}" for line in lines)
-    raise ArgumentNameError(path, f"{taker} does not take {len(unknown)} of them:\n{listing}")
+    if unknown:
+        lines = [f"\n  {path}.{name} {did_you_mean(name, known)}".rstrip() for name in unknown]
+        raise ArgumentNameError(path, f"{taker} does not take these:{''.join(lines)}")

@@ -12,8 +12,8 @@ from torch import Tensor
 from terratorch.cli.configuration import read_configuration
 from terratorch.cli.predict import check_data
 from terratorch.cli.prediction_data import from_checkpoint, from_datamodule
-from terratorch.cli.stages import check_checkpoint
 from terratorch.inference.prediction import Prediction
+from terratorch.models.weights import load_state_dict_file
 from terratorch.registry import load_custom_modules
 from terratorch.tasks.checkpoint import read_checkpoint
 
@@ -45,7 +45,7 @@ class LightningInferenceModel:
         self.datamodule = datamodule
         self.checkpoint_path = checkpoint_path
         if checkpoint_path is not None:
-            check_checkpoint(str(checkpoint_path))
+            model.load_state_dict(load_state_dict_file(checkpoint_path))
 
     @classmethod
     def from_config(
@@ -78,7 +78,7 @@ class LightningInferenceModel:
         }
         for name, value in bands.items():
             if value is not None:
-                arguments += [f"--data.init_args.{name}", str(list(value))]
+                arguments += [f"--data.init_args.{name}", str(value)]
         cli = build_lightning_cli(arguments, run=False)
         return cls.from_task_and_datamodule(cli.model, cli.datamodule, checkpoint_path)
 
@@ -147,12 +147,8 @@ class LightningInferenceModel:
 
     def _run(self, datamodule: LightningDataModule) -> list[Prediction]:
         results: Any = self.trainer.predict(
-            self.model,
-            datamodule=datamodule,
-            ckpt_path=None if self.checkpoint_path is None else str(self.checkpoint_path),
-            return_predictions=True,
+            self.model, datamodule=datamodule, return_predictions=True
         )
-        self.checkpoint_path = None  # the weights are loaded: the next prediction need not
         return [prediction.cpu() for prediction in results]
 
 

@@ -106,14 +106,17 @@ class MyLightningCLI(LightningCLI):
         config = self._get(self.config_init, "trainer", default={})
         given = config.get("callbacks") or []
         callbacks: list[Callback] = list(given) if isinstance(given, list) else [given]
-        if config.get("enable_checkpointing") is not False:
+        if self.subcommand == "fit" and config.get("enable_checkpointing") is not False:
             callbacks += default_checkpoints(callbacks, _monitor(self.model))
         callbacks.append(RunSummary())
         if self.subcommand in (None, "predict"):
             self._configure_writer(callbacks)
         if self.subcommand == "predict" and config.get("logger") in (None, True):
             kwargs["logger"] = False  # a prediction logs nothing: no folder for it
-        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        try:
+            return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError("trainer", str(error)) from error
 
     def _configure_writer(self, callbacks: list[Callback]) -> None:
         """Hand the options to the writers; add one where there is none."""

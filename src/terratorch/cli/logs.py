@@ -6,11 +6,27 @@ import logging
 import sys
 import warnings
 
+_SHOWN = ("terratorch", "lightning.pytorch", "lightning.fabric")
 _ADVERTISING = "💡 Tip:"
+# Warnings of others that the user can do nothing about.
+_NOISE = (
+    # Lightning 2.6 uses what newer versions of torch call otherwise, at every epoch.
+    ".*LeafSpec.*",
+    # Our own sampler gives every image; Lightning cannot know.
+    ".*custom batch sampler `SameSizeBatches`.*",
+    # A test or prediction needs no state of the callbacks of the training.
+    ".*callbacks used to create the checkpoint need to be provided.*",
+    # The best checkpoint of a training that goes on elsewhere begins anew; the end names it.
+    "The dirpath has changed.*",
+)
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs only
     """Write to what `sys.stderr` is at that moment, as a progress bar may have replaced it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(_not_advertising)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -19,23 +35,15 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in t
 
 def set_up_logging() -> None:
     """Show our messages from INFO on, and leave out what does not concern the user."""
-    # Lightning 2.6 calls what newer versions of torch call otherwise, at every epoch.
-    warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
-    warnings.filterwarnings("ignore", ".*LeafSpec.*", DeprecationWarning)
-    # Our own sampler gives every image; Lightning cannot know.
-    warnings.filterwarnings("ignore", ".*custom batch sampler `SameSizeBatches`.*", UserWarning)
-    ours = logging.getLogger("terratorch")
-    if not any(isinstance(handler, _Handler) for handler in ours.handlers):
-        handler = _Handler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        ours.addHandler(handler)
-        ours.setLevel(logging.INFO)
-        ours.propagate = False
-        for name in (
-            "lightning.pytorch.utilities.rank_zero",
-            "lightning.fabric.utilities.rank_zero",
-        ):
-            logging.getLogger(name).addFilter(_not_advertising)
+    for message in _NOISE:
+        warnings.filterwarnings("ignore", message)
+    for name in _SHOWN:
+        shown = logging.getLogger(name)
+        # Lightning adds a handler of its own where it finds none.
+        if not any(isinstance(handler, _Handler) for handler in shown.handlers):
+            shown.addHandler(_Handler())
+            shown.setLevel(logging.INFO)
+            shown.propagate = False
 
 
 def _not_advertising(record: logging.LogRecord) -> bool:

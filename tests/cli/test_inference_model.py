@@ -1,0 +1,67 @@
+"""Maps from Python."""
+
+import numpy as np
+import pytest
+import torch
+
+from chip_files import write_tif
+from terratorch.cli_tools import LightningInferenceModel
+from terratorch.errors import ConfigurationError, MissingFileError
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    random = np.random.default_rng(1)
+    for name, shape in {"a": (6, 32, 40), "b": (6, 32, 40), "c": (6, 40, 32)}.items():
+        write_tif(tmp_path / f"{name}.tif", random.integers(0, 3000, shape).astype(np.int16))
+    return tmp_path
+
+
+@pytest.fixture
+def checkpoint(fitted):
+    return fitted / "checkpoints" / "best.ckpt"
+
+
+def test_all_ways_give_the_same_map(fitted, checkpoint, scenes):
+    models = [
+        LightningInferenceModel.from_checkpoint(checkpoint),
+        LightningInferenceModel.from_config(fitted / "given.yaml", checkpoint),
+        LightningInferenceModel.from_config(fitted / "config.yaml", checkpoint),
+        LightningInferenceModel.from_config(fitted / "config_deploy.yaml", str(checkpoint)),
+    ]
+    first, *others = [model.inference(scenes / "a.tif") for model in models]
+    assert first.shape == (32, 40)
+    assert all(torch.equal(first, other) for other in others)
+    assert torch.equal(models[1].inference(str(scenes / "a.tif")), first)  # weights stay
+
+
+def test_a_folder_is_stacked_where_all_have_one_size(checkpoint, scenes):
+    model = LightningInferenceModel.from_checkpoint(checkpoint)
+    maps, files = model.inference_on_dir(scenes)
+    assert isinstance(maps, list)
+    assert {tuple(one.shape) for one in maps} == {(32, 40), (40, 32)}
+    (scenes / "c.tif").unlink()
+    maps, files = model.inference_on_dir(scenes)
+    assert maps.shape == (2, 32, 40)
+    assert [file.rpartition("/")[2] for file in files] == ["a.tif", "b.tif"]
+
+
+def test_files_may_hold_their_bands_in_another_order(fitted, checkpoint, scenes):
+    import rasterio
+
+    bands = ["BLUE", "GREEN", "RED", "NIR_NARROW", "SWIR_1", "SWIR_2"]
+    with rasterio.open(scenes / "a.tif") as dataset:
+        image = dataset.read()
+    write_tif(scenes / "backwards.tif", image[::-1].copy())
+    expected = LightningInferenceModel.from_checkpoint(checkpoint).inference(scenes / "a.tif")
+    model = LightningInferenceModel.from_config(
+        fitted / "given.yaml", checkpoint, bands[::-1], predict_output_bands=bands
+    )
+    assert torch.equal(model.inference(scenes / "backwards.tif"), expected)
+
+
+def test_mistakes_are_ours(fitted, scenes):
+    with pytest.raises(MissingFileError, match=r"ckpt_path 'nowhere\.ckpt'"):
+        LightningInferenceModel.from_config(fitted / "given.yaml", "nowhere.ckpt")
+    with pytest.raises(ConfigurationError, match="predict_dataset_bands: expected"):
+        LightningInferenceModel.from_config(fitted / "given.yaml", None, predict_dataset_bands=3)

@@ -1,0 +1,108 @@
+"""What the command line says to a configuration that is wrong: one message, exit code 2."""
+
+import pytest
+from cli_config import write_config
+
+from terratorch.cli.main import main
+
+MODEL = "model.init_args"
+DATA = "data.init_args"
+
+
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        (
+            {"model.class_path": "SemanticSegmentatonTask"},
+            ["model.class_path: there is no task", "Did you mean 'SemanticSegmentationTask'?"],
+        ),
+        (
+            {"data.class_path": "terratorch.datamodules.GenericNonGeoSegmentationDataModul"},
+            ["data.class_path:", "Did you mean 'GenericNonGeoSegmentationDataModule'"],
+        ),
+        (
+            {"model.class_path": "nowhere.tasks.Task"},
+            ["model.class_path: there is no module 'nowhere'"],
+        ),
+        (
+            {f"{MODEL}.lerning_rate": 1},
+            [f"{MODEL}.lerning_rate: SemanticSegmentationTask does not"],
+        ),
+        (
+            {f"{MODEL}.losss": 1, f"{MODEL}.ignor_index": 2},
+            [f"{MODEL}.losss Did you mean 'loss'", "Did you mean 'ignore_index'?"],
+        ),
+        ({"model.lr": 1}, ["model.lr: is beside class_path", "Move it to model.init_args.lr"]),
+        ({f"{DATA}.batchsize": 1}, [f"{DATA}.batchsize: ", "Did you mean 'batch_size'?"]),
+        ({f"{DATA}.batch_size": "two"}, [f"{DATA}.batch_size: expected int, got two"]),
+        ({f"{DATA}.batch_size": None}, [f"{DATA}.batch_size: missing, and GenericNonGeoSeg"]),
+        ({"trainer.max_epoch": 1}, ["trainer.max_epoch: the Trainer does not", "'max_epochs'"]),
+        ({"trainer.max_epochs": "ten"}, ["trainer.max_epochs: expected int or None, got ten"]),
+        ({"trainer.accelerator": "abacus"}, ["trainer: ", "accelerator='abacus'"]),
+        (
+            {"trainer.callbacks": [{"class_path": "EarlyStoping", "init_args": {"monitor": "x"}}]},
+            ["trainer.callbacks", "EarlyStoping"],
+        ),
+        (
+            {
+                "trainer.callbacks": [
+                    {"class_path": "EarlyStopping", "init_args": {"monitor": "val/mIoU"}}
+                ]
+            },
+            ["val/mIoU is better when larger, but mode is 'min'. Set mode: max"],
+        ),
+        (
+            {"lr_scheduler": {"class_path": "StepLR", "init_args": {"step_size": 1}}},
+            ["lr_scheduler: is given without optimizer"],
+        ),
+        ({"ckpt_path": "nowhere.ckpt"}, ["ckpt_path 'nowhere.ckpt': does not exist"]),
+        ({"custom_modules_path": "nowhere"}, ["custom_modules_path 'nowhere': does not exist"]),
+    ],
+)
+def test_a_mistake_is_explained(changes, messages, config, tmp_path, capsys):
+    path = write_config(tmp_path / "c.yaml", config, changes)
+    assert main(["fit", "-c", path]) == 2
+    shown = capsys.readouterr().err
+    assert [message for message in messages if message not in shown] == [], shown
+    assert "Traceback" not in shown
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--trainer.max_epochz", "1"], "--trainer.max_epochz"),
+        (["--model.init_args.lr", "fast"], "model.init_args.lr: expected float, got fast"),
+        (["--ckpt_path"], "option --ckpt_path: has no value"),
+    ],
+)
+def test_a_wrong_option_is_explained(option, message, config, tmp_path, capsys):
+    path = write_config(tmp_path / "c.yaml", config)
+    assert main(["fit", "-c", path, *option]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "Traceback" not in shown
+
+
+def test_a_checkpoint_of_another_model_is_explained(fitted, tmp_path, capsys):
+    import yaml
+
+    given = yaml.safe_load((fitted / "given.yaml").read_text())
+    change = {"model.init_args.model_args.backbone_embed_dim": 32}
+    path = write_config(tmp_path / "c.yaml", given, change)
+    checkpoint = str(fitted / "checkpoints" / "best.ckpt")
+    assert main(["test", "-c", path, "--ckpt_path", checkpoint]) == 2
+    shown = capsys.readouterr().err
+    assert "its weights are not those of this model" in shown
+    assert "Traceback" not in shown
+
+
+def test_a_broken_custom_module_shows_its_own_frames(config, tmp_path, capsys):
+    module = tmp_path / "broken_cli_module.py"
+    module.write_text("x = 1\nimport not_there_at_all\n")
+    changes = {"custom_modules_path": str(module)}
+    assert main(["fit", "-c", write_config(tmp_path / "c.yaml", config, changes)]) == 1
+    shown = capsys.readouterr().err
+    assert "Error in your own code" in shown
+    assert f'File "{module}", line 2' in shown
+    assert "No module named 'not_there_at_all'" in shown

@@ -1,0 +1,156 @@
+"""`terratorch predict`: from a checkpoint alone, and with a configuration."""
+
+import shutil
+from typing import get_args
+
+import numpy as np
+import pytest
+import rasterio
+import yaml
+
+from chip_files import write_tif
+from terratorch.cli.main import main
+from terratorch.cli.predict import OutDtype
+from terratorch.inference.encoding import NODATA
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    """A folder of two scenes of different sizes."""
+    folder = tmp_path / "scenes"
+    random = np.random.default_rng(1)
+    write_tif(folder / "north.tif", random.integers(0, 3000, (6, 40, 48)).astype(np.int16))
+    write_tif(folder / "south.tif", random.integers(0, 3000, (6, 64, 32)).astype(np.int16))
+    return folder
+
+
+def _predict(checkpoint, *arguments) -> int:
+    return main(["predict", "--ckpt_path", str(checkpoint), *map(str, arguments)])
+
+
+def _read(path):
+    with rasterio.open(path) as dataset:
+        return dataset.read()
+
+
+@pytest.mark.parametrize("name", ["best.ckpt", "best-state_dict.ckpt"])
+def test_a_checkpoint_is_enough(name, fitted, scenes, tmp_path, capsys):
+    checkpoint = tmp_path / name
+    shutil.copy(fitted / "checkpoints" / name, checkpoint)  # away from the training
+    maps = tmp_path / "maps"
+    assert _predict(checkpoint, "--predict_data", scenes, "--predict_output_dir", maps) == 0
+    assert {file.name for file in maps.iterdir()} == {"north_pred.tif", "south_pred.tif"}
+    assert f"2 files in {maps}" in capsys.readouterr().out
+    with (
+        rasterio.open(maps / "north_pred.tif") as mapped,
+        rasterio.open(scenes / "north.tif") as scene,
+    ):
+        assert mapped.shape == scene.shape
+        assert mapped.crs == scene.crs
+        assert mapped.transform == scene.transform
+        assert mapped.dtypes == ("uint8",)
+
+
+def test_a_configuration_gives_the_same_maps(fitted, scenes, tmp_path):
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    one, two, three = (tmp_path / name for name in ("one", "two", "three"))
+    data = ("--predict_data", scenes, "--predict_output_dir")
+    assert _predict(checkpoint, *data, one) == 0
+    configured = ("-c", fitted / "given.yaml", *data, two, "--output_file_prefix", "run7_")
+    assert _predict(checkpoint, *configured) == 0
+    deployed = ("-c", fitted / "config_deploy.yaml", *data, three, "--out_dtype", "int32")
+    assert _predict(checkpoint, *deployed) == 0
+    expected = _read(one / "south_pred.tif")
+    assert np.array_equal(_read(two / "run7_south_pred.tif"), expected)
+    assert np.array_equal(_read(three / "south_pred.tif"), expected)
+    assert _read(three / "south_pred.tif").dtype == np.int32
+
+
+def test_images_of_the_configuration_and_callbacks_of_its_own(fitted, scenes, tmp_path):
+    config = yaml.safe_load((fitted / "given.yaml").read_text())
+    config["data"]["init_args"] |= {"predict_data_root": str(scenes), "img_grep": "*.tif"}
+    config["trainer"]["callbacks"] = [{"class_path": "LearningRateMonitor"}]
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(config))
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    assert _predict(checkpoint, "-c", path, "--predict_output_dir", tmp_path / "maps") == 0
+    assert len(list((tmp_path / "maps").iterdir())) == 2
+
+
+def test_a_writer_of_the_configuration_needs_no_option(fitted, scenes, tmp_path, capsys):
+    config = yaml.safe_load((fitted / "given.yaml").read_text())
+    writer = {"class_path": "terratorch.cli_tools.CustomWriter"}
+    writer["init_args"] = {"output_dir": str(tmp_path / "own")}
+    config["trainer"]["callbacks"] = [writer]
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(config))
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    arguments = ("-c", path, "--predict_data", scenes / "north.tif")
+    assert _predict(checkpoint, *arguments) == 0
+    assert [file.name for file in (tmp_path / "own").iterdir()] == ["north_pred.tif"]
+    assert _predict(checkpoint, *arguments, "--predict_output_dir", tmp_path / "else") == 2
+    assert "but the writer in trainer.callbacks says" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("configured", [False, True])
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("--ckpt_path", "ckpt_path: is missing"),
+        ("--predict_output_dir", "predict_output_dir: is missing"),
+    ],
+)
+def test_what_is_missing_is_named(configured, missing, message, fitted, scenes, tmp_path, capsys):
+    options = {
+        "--ckpt_path": fitted / "checkpoints" / "best.ckpt",
+        "--predict_data": scenes,
+        "--predict_output_dir": tmp_path / "maps",
+    }
+    if configured:
+        options["-c"] = fitted / "given.yaml"
+    given = [str(part) for key, value in options.items() if key != missing for part in (key, value)]
+    assert main(["predict", *given]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_configuration_without_images_says_so(fitted, tmp_path, capsys):
+    arguments = ("-c", fitted / "given.yaml", "--predict_output_dir", tmp_path / "maps")
+    assert _predict(fitted / "checkpoints" / "best.ckpt", *arguments) == 2
+    assert "predict_data_root: not given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "output", "message"),
+    [
+        ("nowhere.tif", "maps", "predict_data 'nowhere.tif': does not exist"),
+        ("empty", "maps", "predict_data empty"),
+        ("north.tif other/north.tif", "maps", "its map would have the name of that of 'north.tif'"),
+        ("north.tif", "north.tif", "predict_output_dir 'north.tif'"),
+        ("north.tif", "north.tif/maps", "is a file. Choose another folder."),
+        ("text.tif", "maps", "text.tif"),
+        ("other/two_bands.tif", "maps", "two_bands.tif"),
+    ],
+)
+def test_data_and_folder_are_checked(data, output, message, fitted, scenes, monkeypatch, capsys):
+    monkeypatch.chdir(scenes)
+    (scenes / "empty").mkdir()
+    (scenes / "text.tif").write_text("not an image")
+    write_tif(scenes / "other" / "north.tif", np.zeros((6, 32, 32), np.int16))
+    write_tif(scenes / "other" / "two_bands.tif", np.zeros((2, 32, 32), np.int16))
+    options = ("--predict_data", *data.split(), "--predict_output_dir", output)
+    assert _predict(fitted / "checkpoints" / "best.ckpt", *options) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "Traceback" not in shown
+
+
+def test_what_is_no_checkpoint_is_refused(scenes, tmp_path, capsys):
+    checkpoint = tmp_path / "no.ckpt"
+    checkpoint.write_text("nothing")
+    options = ("--predict_data", scenes, "--predict_output_dir", tmp_path / "maps")
+    assert _predict(checkpoint, *options) == 2
+    assert "cannot be read as a checkpoint" in capsys.readouterr().err
+
+
+def test_an_integer_type_and_every_other_one_can_be_asked_for():
+    assert set(get_args(OutDtype)) == set(NODATA)
