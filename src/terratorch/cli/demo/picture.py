@@ -41,9 +41,10 @@ def draw(
         f"map (test mIoU {miou:.2f})": paint(land_cover),
     }
     # A figure of its own, not pyplot: no global state, no display.
-    figure = Figure(figsize=(9, 14.2), layout="constrained")
+    figure = Figure(figsize=(16, 3.5), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (title, pixels) in zip(figure.subplots(len(panels)), panels.items(), strict=True):
+    row = figure.subplots(1, len(panels))
+    for axes, (title, pixels) in zip(row, panels.items(), strict=True):
         axes.imshow(pixels, interpolation="nearest")
         axes.set_title(title)
         axes.set_xticks([])
@@ -52,10 +53,14 @@ def draw(
         Patch(color=(red / 255, green / 255, blue / 255), label=name)
         for name, (red, green, blue) in zip(CLASS_NAMES, palette(CLASS_NAMES), strict=True)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-    notices = f"{SENTINEL_NOTICE}. {OSM_NOTICE}."
-    figure.supxlabel(notices, fontsize="small", color="dimgray")
-    figure.savefig(path, dpi=100)
+    figure.legend(
+        handles=handles,
+        title=f"{SENTINEL_NOTICE}. {OSM_NOTICE}.",
+        loc="outside lower center",
+        ncols=len(handles),
+        frameon=False,
+    )
+    figure.savefig(path, dpi=120)
 
 
 def true_colour(scene: NDArray[np.uint16]) -> NDArray[np.float32]:
