@@ -7,10 +7,15 @@ import torch
 from tiny_backbones import TinyMaps, TinyVector
 from torch import nn
 
-from terratorch.errors import ArgumentNameError, ConfigurationError
+from terratorch.errors import ArgumentNameError, ConfigurationError, DataError
 from terratorch.models.encoder_decoder_factory import EncoderDecoderFactory
+from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.models.model import AuxiliaryHead, Model
-from terratorch.models.necks import ReshapeTokensToImage, SelectIndices
+from terratorch.models.necks import (
+    LearnedInterpolateToPyramidal,
+    ReshapeTokensToImage,
+    SelectIndices,
+)
 from terratorch.registry import (
     BACKBONE_REGISTRY,
     DECODER_REGISTRY,
@@ -63,6 +68,12 @@ def test_image_size_out_crops():
 def test_further_inputs_reach_the_encoder():
     model, x = build(**FCN).eval(), torch.rand(1, 3, 32, 32)
     assert not torch.equal(model(x).output, model(x, scale=torch.tensor(0.0)).output)
+
+
+def test_inputs_that_the_encoder_does_not_take_are_refused():
+    message = "batch: temporal_coords: the backbone TinyTokens takes no such input"
+    with pytest.raises(DataError, match=message):
+        build(**FCN)(torch.rand(1, 3, 32, 32), temporal_coords=torch.zeros(1, 1, 2))
 
 
 @pytest.mark.parametrize(
@@ -155,6 +166,22 @@ class TestDefaultNecks:
         model = build(**FCN, necks=[{"name": "ReshapeTokensToImage", "h": 4}])
         assert len(model.neck) == 1
         assert model.neck[0].h == 4
+
+    def test_maps_of_one_size(self, caplog):
+        backbone = TinyMaps()
+        backbone.feature_spec = FeatureSpec((4,) * 3, FeatureKind.MAPS, (8,) * 3)
+        arguments = {"decoder_channels": 4, "num_classes": 2, "backbone": backbone}
+        model = build(task="segmentation", decoder="UperNetDecoder", **arguments)
+        assert [type(neck) for neck in model.neck] == [SelectIndices, LearnedInterpolateToPyramidal]
+        with caplog.at_level(logging.WARNING, "terratorch"):
+            build(task="segmentation", decoder="UperNetDecoder", necks=[], **arguments)
+        assert "gives 3 of one size" in caplog.text
+        assert "- name: LearnedInterpolateToPyramidal" in caplog.text
+
+    def test_maps_of_unknown_size_stay_as_they_are(self):
+        backbone = TinyMaps()
+        backbone.feature_spec = FeatureSpec((4,) * 3, FeatureKind.MAPS)
+        assert len(build(**{**UNET, "backbone": backbone}).neck) == 0
 
     def test_dpt_gets_four_maps_of_one_size(self):
         model = build(
@@ -252,6 +279,14 @@ class TestDecodersThatIncludeTheirHead:
         necks = [{"name": "ReshapeTokensToImage"}]
         model = build(**PROBE, decoder="TestProbe", necks=necks)
         assert model(torch.rand(1, 3, 32, 32)).output.shape == (1, 3, 32, 32)
+
+
+def test_names_of_auxiliary_heads_are_checked():
+    twice = [AuxiliaryHead("a", "FCNDecoder", {}), AuxiliaryHead("a", "FCNDecoder", {})]
+    with pytest.raises(ConfigurationError, match=r"aux_decoders\[1\].name: is 'a', as of one"):
+        build(**FCN, aux_decoders=twice)
+    with pytest.raises(ConfigurationError, match="with a dot in it"):
+        build(**FCN, aux_decoders=[AuxiliaryHead("a.b", "FCNDecoder", {})])
 
 
 def test_modules_instead_of_names():

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from torch import nn
+
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 from terratorch.registry import MultiSourceRegistry, Registry
 
@@ -29,6 +31,14 @@ def named_arguments(constructor: Constructor | None) -> list[str]:
         return []
     parameters = inspect.signature(constructor).parameters.values()
     return [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+def accepted_inputs(module: nn.Module) -> frozenset[str] | None:
+    """Return the names of the inputs that a module's forward takes, or None where it takes any."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return frozenset(p.name for p in parameters)
 
 
 class ArgumentCheck:

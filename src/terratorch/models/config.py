@@ -18,7 +18,7 @@ from terratorch.models.model import AuxiliaryHead
 Arguments = dict[str, Any]
 
 
-@dataclass
+@dataclass(frozen=True)
 class PartConfig:
     """A part by its name in the registry, or built already, and its arguments."""
 
@@ -31,7 +31,7 @@ class PartConfig:
         return self.choice if isinstance(self.choice, str) else type(self.choice).__name__
 
 
-@dataclass
+@dataclass(frozen=True)
 class AuxConfig:
     """An auxiliary decoder and its head."""
 
@@ -40,7 +40,7 @@ class AuxConfig:
     head: Arguments
 
 
-@dataclass
+@dataclass(frozen=True)
 class ModelConfig:
     """All that describes the parts of a model.
 
@@ -59,7 +59,7 @@ class ModelConfig:
     decoder: PartConfig | None
     head: Arguments
     necks: Sequence[Mapping[str, Any]] | None = None
-    aux: list[AuxConfig] = field(default_factory=list)
+    aux: Sequence[AuxConfig] = ()
     size: int | None = None
 
 
@@ -150,12 +150,28 @@ def _hint(key: str, known: Sequence[str]) -> str:
     return f"Did you mean {' or '.join(prefixed)}?" if prefixed else did_you_mean(key, known)
 
 
-def aux_config(aux: AuxiliaryHead | Mapping[str, Any], position: int) -> AuxConfig:
-    """Return the configuration of an auxiliary head.
+def aux_configs(
+    heads: Sequence[AuxiliaryHead | Mapping[str, Any]] | None,
+) -> tuple[AuxConfig, ...]:
+    """Return the configurations of auxiliary heads.
 
     Raises:
-        ConfigurationError: If it lacks a name or a decoder, or has an argument without prefix.
+        ConfigurationError: If one lacks a name or a decoder, has an argument without prefix, or a
+            name that cannot be used.
     """
+    configs = tuple(_aux_config(aux, position) for position, aux in enumerate(heads or ()))
+    for position, config in enumerate(configs):
+        taken = config.name in (other.name for other in configs[:position])
+        if taken or "." in config.name:
+            raise ConfigurationError(
+                f"aux_decoders[{position}].name",
+                f"is '{config.name}', " + ("as of one before" if taken else "with a dot in it"),
+                "Choose another name.",
+            )
+    return configs
+
+
+def _aux_config(aux: AuxiliaryHead | Mapping[str, Any], position: int) -> AuxConfig:
     place = f"aux_decoders[{position}]"
     if isinstance(aux, Mapping):
         if not {"name", "decoder"} <= set(aux) <= {"name", "decoder", "decoder_args"}:

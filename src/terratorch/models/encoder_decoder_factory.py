@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from terratorch.errors import ConfigurationError
 from terratorch.models.assembly import build_parts, known_arguments
-from terratorch.models.config import aux_config, read_config
+from terratorch.models.config import aux_configs, read_config
 from terratorch.models.encoder_decoder_model import Sizing
 from terratorch.models.model import AuxiliaryHead, Model, ModelFactory
 from terratorch.models.task_heads import prediction_size, task_head
@@ -40,7 +41,8 @@ class EncoderDecoderFactory(ModelFactory):
         """Build the model.
 
         Args:
-            task: `segmentation`, `regression`, `classification` or `scalar_regression`.
+            task: `segmentation`, `regression`, `classification`, `scalar_regression` or
+                `embedding_generation`.
             backbone: A name in `BACKBONE_REGISTRY`, or a module with `out_channels`.
             decoder: A name in `DECODER_REGISTRY`, or a module.
             backbone_kwargs: Arguments of the backbone; or give them with the prefix `backbone_`.
@@ -63,10 +65,12 @@ class EncoderDecoderFactory(ModelFactory):
         wanted = task_head(task)
         nested = {"backbone": backbone_kwargs, "decoder": decoder_kwargs, "head": head_kwargs}
         known = [*_PARAMETERS, *known_arguments(backbone, decoder, wanted.head)]
-        config = read_config(backbone, decoder, nested, kwargs, known)
-        config.necks = necks
-        config.aux = [aux_config(aux, position) for position, aux in enumerate(aux_decoders or [])]
-        config.size = prediction_size(wanted, num_classes=num_classes, num_outputs=num_outputs)
+        config = replace(
+            read_config(backbone, decoder, nested, kwargs, known),
+            necks=necks,
+            aux=aux_configs(aux_decoders),
+            size=prediction_size(wanted, num_classes=num_classes, num_outputs=num_outputs),
+        )
         parts = build_parts(config, wanted)
         patch_size = getattr(parts.encoder, "patch_size", None)
         sizing = Sizing(patch_size, rescale=rescale, image_size_out=image_size_out)

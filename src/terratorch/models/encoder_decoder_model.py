@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from terratorch.errors import DataError
+from terratorch.models.arguments import accepted_inputs
 from terratorch.models.model import Model, ModelOutput
 from terratorch.ops.modules import freeze
 from terratorch.ops.padding import pad_to_multiple
@@ -96,6 +97,7 @@ class EncoderDecoderModel(Model):
             }
         )
         self.sizing = sizing or Sizing()
+        self._inputs = accepted_inputs(parts.encoder)
 
     def freeze_encoder(self) -> None:
         """Exclude the parameters of the encoder from training."""
@@ -135,12 +137,22 @@ class EncoderDecoderModel(Model):
 
     def features(self, x: Images, **kwargs: Any) -> tuple[list[Tensor], tuple[int, int]]:
         """Return the features that the decoder gets, and the size of the padded images."""
+        self._refuse_unused(kwargs)
         padded = self._pad(x)
         padded_size = image_size_of(padded)
         features = as_list(self.encoder(padded, **kwargs))
         for neck in self.neck:
             features = as_list(neck(features, image_size=padded_size))
         return features, padded_size
+
+    def _refuse_unused(self, inputs: Mapping[str, Any]) -> None:
+        unused = [] if self._inputs is None else [key for key in inputs if key not in self._inputs]
+        if unused:
+            raise DataError(
+                f"batch: {', '.join(unused)}",
+                f"the backbone {type(self.encoder).__name__} takes no such input",
+                "Leave it out of the samples, or choose a backbone that uses it.",
+            )
 
     def _pad(self, x: Images) -> Images:
         patch_size, mode = self.sizing.patch_size, self.sizing.padding

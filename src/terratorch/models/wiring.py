@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from terratorch.errors import ConfigurationError
 from terratorch.models.features import FeatureKind, FeatureSpec, Needs
+
+log = logging.getLogger(__name__)
 
 LEVELS = 4  # of the pyramid that the standard necks make
 _WORDS = {
@@ -35,9 +38,7 @@ def standard_necks(spec: FeatureSpec, needs: Needs) -> Necks:
     necks: Necks = []
     if spec.kind is FeatureKind.UNKNOWN:
         return necks
-    flat = spec.strides is None or len(set(spec.strides)) == 1
-    image = spec.kind in (FeatureKind.TOKENS, FeatureKind.MAPS)
-    make_pyramid = needs.pyramid and image and flat and len(spec) > 1
+    make_pyramid = needs.pyramid and _of_one_size(spec)
     levels = needs.levels or (LEVELS if make_pyramid else len(spec))
     if levels != len(spec):
         necks.append({"name": "SelectIndices", "indices": spread_indices(len(spec), levels)})
@@ -46,6 +47,15 @@ def standard_necks(spec: FeatureSpec, needs: Needs) -> Necks:
     if make_pyramid:
         necks.append({"name": "LearnedInterpolateToPyramidal"})
     return necks
+
+
+def _of_one_size(spec: FeatureSpec) -> bool:
+    """Say whether there are several features, tokens or maps, that are known to be of one size."""
+    if len(spec) < 2 or spec.kind not in (FeatureKind.TOKENS, FeatureKind.MAPS):
+        return False
+    if spec.strides is None:
+        return spec.kind is FeatureKind.TOKENS
+    return len(set(spec.strides)) == 1
 
 
 def _to_maps(spec: FeatureSpec) -> Necks:
@@ -62,7 +72,7 @@ def _to_maps(spec: FeatureSpec) -> Necks:
 
 
 def check_joint(spec: FeatureSpec, needs: Needs, decoder: str, origin: str) -> None:
-    """Refuse features that a decoder cannot read.
+    """Refuse features that a decoder cannot read; warn of those that it makes little of.
 
     Args:
         spec: The features that it gets.
@@ -74,6 +84,15 @@ def check_joint(spec: FeatureSpec, needs: Needs, decoder: str, origin: str) -> N
         ConfigurationError: If they do not fit; the message holds the necks to add.
     """
     if needs.takes(spec.kind):
+        if needs.pyramid and spec.kind is FeatureKind.MAPS and _of_one_size(spec):
+            log.warning(
+                "%s is made for maps of several sizes, but %s gives %d of one size. "
+                "Add to the end of your necks:\n%s",
+                decoder,
+                origin,
+                len(spec),
+                necks_yaml(standard_necks(spec, needs)),
+            )
         return
     wanted = " or ".join(sorted(_WORDS[kind] for kind in needs.kinds or ()))
     necks = standard_necks(spec, needs)
