@@ -1,6 +1,6 @@
 """Losses over values, as pure functions and modules, and the table of their names.
 
-Targets that are NaN or equal `ignore_index` enter neither the loss nor its gradient.
+Targets that are NaN enter neither the loss nor its gradient.
 """
 
 from __future__ import annotations
@@ -13,12 +13,6 @@ from torch.nn import functional
 
 # The root has no gradient at zero, where all is right or ignored.
 _SMALLEST = 1e-12
-
-
-def valid_values(target: Tensor, ignore_index: float | None) -> Tensor:
-    """Return where a target counts: where it is a number, and not the ignored one."""
-    valid = ~target.isnan()
-    return valid if ignore_index is None else valid & (target != ignore_index)
 
 
 def _mean_of(loss: Callable[..., Tensor], prediction: Tensor, target: Tensor) -> Tensor:
@@ -63,18 +57,16 @@ class ValueLoss(nn.Module):
 
     Args:
         name: One of `VALUE_LOSSES`.
-        ignore_index: The target that is left out, beside NaN; None where there is none.
     """
 
-    def __init__(self, name: str, ignore_index: float | None = None) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
-        self.ignore_index = ignore_index
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the loss of values `(B, ...)`, or `(B, 1, ...)`, and a target `(B, ...)`."""
         if prediction.ndim == target.ndim + 1:
             prediction = prediction.squeeze(1)
-        valid = valid_values(target, self.ignore_index)
+        valid = ~target.isnan()
         kept, wanted = prediction.float()[valid], target.to(torch.float32)[valid]
         return VALUE_LOSSES[self.name](kept, wanted)

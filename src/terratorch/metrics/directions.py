@@ -11,13 +11,13 @@ Direction = Literal["max", "min"]
 
 # Patterns of the last part of a name (`mIoU` of `val/mIoU`), the first that fits counts.
 _DIRECTIONS: tuple[tuple[str, Direction], ...] = (
-    (r"(.*_)?loss", "min"),
     (r"ce|bce|dice|jaccard|focal|lovasz|mse|rmse|mae|huber", "min"),
     (r"(R?MSE|MAE)(_.*)?", "min"),
     (r"R2_Score(_.*)?", "max"),
     (r"(Boundary_)?mIoU(_Micro)?|IoU_.*", "max"),
     (r"(Class_|Pixel_|Multilabel_)?(Accuracy|F1|F1_Score|Precision|Recall)(_.*)?", "max"),
     (r"m?AP(_.*)?|map(_.*)?", "max"),
+    (r"(.*_)?loss", "min"),
 )
 _STAGES = ("train", "val", "test")
 

@@ -19,10 +19,13 @@ def confusion_matrix(
     prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int | None = None
 ) -> Tensor:
     """Return the counts `(C, C)` of class ids, rows true and columns predicted."""
-    pairs = target.flatten() * num_classes + prediction.flatten()
+    cells = num_classes**2
+    pairs = target * num_classes + prediction
     if ignore_index is not None:
-        pairs = pairs[target.flatten() != ignore_index]
-    return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+        # One more cell for what is ignored costs less than leaving it out.
+        pairs = pairs.where(target != ignore_index, cells)
+    counts = torch.bincount(pairs.flatten(), minlength=cells + 1)
+    return counts[:cells].reshape(num_classes, num_classes)
 
 
 class Counts(NamedTuple):
@@ -134,4 +137,4 @@ def _or_window(bits: Tensor, radius: int, axis: int) -> Tensor:
 def _count_bits(bits: Tensor, size: int) -> Tensor:
     """Return how many pixels have each of the lowest `size` bits set."""
     some = bits[bits != 0]
-    return torch.stack([((some >> bit) & 1).sum() for bit in range(size)])
+    return torch.stack([(some & (1 << bit)).count_nonzero() for bit in range(size)])

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
-from terratorch.losses.values import valid_values
-
 
 class Sums(NamedTuple):
     """Sums over all values that count."""
@@ -47,24 +45,20 @@ class SumsMetric(Metric):
 
     Args:
         reduce: What is read from them, one of the functions above.
-        ignore_index: The target that is left out, beside NaN.
         kwargs: Arguments of `torchmetrics.Metric`.
     """
 
     full_state_update = False
     sums: Tensor
 
-    def __init__(
-        self, reduce: Callable[[Sums], Tensor], ignore_index: float | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, reduce: Callable[[Sums], Tensor], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reduce = reduce
-        self.ignore_index = ignore_index
         self.add_state("sums", torch.zeros(len(Sums._fields)), dist_reduce_fx="sum")
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Add values `(B, ...)` and their target `(B, ...)`."""
-        valid = valid_values(target, self.ignore_index)
+        """Add values `(B, ...)` and their target `(B, ...)`, which is NaN where none counts."""
+        valid = ~target.isnan()
         # Millions of squares are too much for single precision; Apple's GPUs have no other.
         dtype = torch.float32 if target.device.type == "mps" else torch.float64
         wanted = target[valid].to(dtype)
@@ -88,9 +82,9 @@ _REGRESSION: dict[str, Callable[[Sums], Tensor]] = {
 }
 
 
-def regression_metrics(ignore_index: float | None) -> MetricCollection:
+def regression_metrics() -> MetricCollection:
     """Return the metrics of a regression, under their public names."""
     metrics: dict[str, Metric | MetricCollection] = {
-        name: SumsMetric(reduce, ignore_index) for name, reduce in _REGRESSION.items()
+        name: SumsMetric(reduce) for name, reduce in _REGRESSION.items()
     }
     return MetricCollection(metrics, compute_groups=[list(metrics)])

@@ -17,11 +17,11 @@ from torchmetrics import MetricCollection
 from terratorch.errors import ConfigurationError
 from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.losses.combined import build_losses, load_loss
-from terratorch.losses.handler import LossHandler
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
 from terratorch.tasks.batch_checks import BatchChecks
 from terratorch.tasks.figures import figure_senders, plot_samples
+from terratorch.tasks.loss_handler import LossHandler
 from terratorch.tasks.model_building import build_model, check_given_model, freeze_parts
 from terratorch.tasks.monitors import check_callbacks
 from terratorch.tasks.optimizer_factory import (
@@ -30,7 +30,7 @@ from terratorch.tasks.optimizer_factory import (
     parameter_groups,
 )
 from terratorch.tasks.records import write_metrics
-from terratorch.tasks.settings import PATH, TaskSettings, to_plain
+from terratorch.tasks.settings import PATH, TaskSettings, holds_module, to_plain
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,8 @@ class TerraTorchTask(LightningModule, ABC):
         self.checks = BatchChecks()
         # Of the data module of the Trainer, or of the checkpoint that this was loaded from.
         self.input_spec: dict[str, Any] | None = None
+        # Whether the arguments alone, as they are in a checkpoint, build the model again.
+        self.model_by_name = model is None and not holds_module(self.settings.model_args)
         check_given_model(model, self.settings)
         if model is not None:
             self.model = model
@@ -242,7 +244,10 @@ class TerraTorchTask(LightningModule, ABC):
         output = self.forward_batch(batch, tiled)
         target = self.target_of(batch, output.output)
         handler = LossHandler(prefix)
-        losses = handler.compute_loss(output, target, self.criterion, self.settings.aux_loss)
+        # Tiles, and some models in evaluation, give the main head only.
+        with_heads = self.training or output.auxiliary_heads
+        aux_loss = self.settings.aux_loss if with_heads else None
+        losses = handler.compute_loss(output, target, self.criterion, aux_loss)
         self.checks.remember_loss(losses["loss"], batch)
         handler.log_loss(self.log, losses, batch_size=len(target))
         decided = self.decide(output.output.detach())

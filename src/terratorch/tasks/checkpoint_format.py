@@ -30,14 +30,13 @@ def complete(checkpoint: dict[str, Any], task: TerraTorchTask) -> None:
         "input": _input_of(task),
         "class_names": None if class_names is None else list(class_names),
         "tiled_inference_parameters": task.hparams.get("tiled_inference_parameters"),
-        "model_by_name": bool(settings.model_args.get("backbone") or settings.model_factory),
+        "model_by_name": task.model_by_name,
     }
 
 
 def _input_of(task: TerraTorchTask) -> dict[str, Any] | None:
     """Return the input of the data module, else of the checkpoint that the task is from."""
-    trainer = task.trainer if task._trainer is not None else None
-    spec = getattr(getattr(trainer, "datamodule", None), "input_spec", None)
+    spec = getattr(getattr(task.trainer, "datamodule", None), "input_spec", None)
     return task.input_spec if spec is None else spec.to_dict()
 
 

@@ -1,6 +1,94 @@
-"""The public path of `LossHandler` and `CombinedLoss`."""
+"""From the output of a model to the losses of a step, and to the log."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.losses.combined import CombinedLoss
-from terratorch.losses.handler import LossHandler
+from terratorch.models.model import ModelOutput
 
-__all__ = ["CombinedLoss", "LossHandler"]
+__all__ = ["CombinedLoss", "LossHandler", "check_aux_loss_names"]
+
+
+class LossHandler:
+    """Computes the losses of a model output and logs them.
+
+    Args:
+        loss_prefix: What the logged names start with, such as `train/`.
+    """
+
+    def __init__(self, loss_prefix: str) -> None:
+        self.loss_prefix = loss_prefix
+
+    def compute_loss(
+        self,
+        model_output: ModelOutput,
+        ground_truth: Tensor,
+        criterion: nn.Module,
+        aux_loss_weights: Mapping[str, float] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the loss under `loss`, and its parts by name where there are several.
+
+        The parts are those of a combined loss and, with auxiliary heads, `decoder` for the main
+        head and each auxiliary head under its name.
+
+        Args:
+            model_output: What the model returned.
+            ground_truth: The target of the main and of each auxiliary head.
+            criterion: The loss; returns one, or several by name with their sum under `loss`.
+            aux_loss_weights: The weights of the auxiliary heads; without any, each counts fully.
+
+        Raises:
+            ConfigurationError: If a weight is given for a head that the model does not have.
+        """
+        parts = _as_parts(criterion(model_output.output, ground_truth))
+        heads = model_output.auxiliary_heads or {}
+        if aux_loss_weights is not None:
+            check_aux_loss_names(aux_loss_weights, heads)
+        if not heads:
+            return parts
+        weights = dict.fromkeys(heads, 1.0) if aux_loss_weights is None else aux_loss_weights
+        parts["decoder"] = parts["loss"]
+        total = parts["loss"]
+        for name, output in heads.items():
+            parts[name] = _as_parts(criterion(output, ground_truth))["loss"]
+            total = total + weights[name] * parts[name]
+        return {**parts, "loss": total}
+
+    def log_loss(
+        self, log: Callable[..., None], loss_dict: Mapping[str, Tensor], batch_size: int
+    ) -> None:
+        """Log the loss once an epoch, and its parts at each step too."""
+        for name, value in loss_dict.items():
+            log(
+                f"{self.loss_prefix}{name}",
+                value.detach(),
+                batch_size=batch_size,
+                on_step=name != "loss",
+                on_epoch=True,
+                prog_bar=name == "loss",
+                sync_dist=self.loss_prefix != "train/",
+                add_dataloader_idx=False,
+            )
+
+
+def check_aux_loss_names(weights: Mapping[str, float], heads: Mapping[str, object]) -> None:
+    """Raise a `ConfigurationError` unless the weights are those of the auxiliary heads."""
+    thing = "model.init_args.aux_loss"
+    for name in weights:
+        if name not in heads:
+            raise ConfigurationError(
+                f"{thing}.{name}",
+                f"no auxiliary head has this name; there are {sorted(heads)}",
+                did_you_mean(name, heads),
+            )
+    missing = sorted(set(heads) - set(weights))
+    if missing:
+        raise ConfigurationError(thing, f"no weight for the auxiliary heads {missing}")
+
+
+def _as_parts(loss: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+    return {"loss": loss} if isinstance(loss, Tensor) else dict(loss)

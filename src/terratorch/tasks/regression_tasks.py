@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.inference.prediction import MAIN_LAYER, PredictionKind
-from terratorch.losses.values import VALUE_LOSSES, ValueLoss, valid_values
+from terratorch.losses.values import VALUE_LOSSES, ValueLoss
 from terratorch.metrics.values import regression_metrics
 from terratorch.models.model import AuxiliaryHead
 from terratorch.registry import TASK_REGISTRY
@@ -102,18 +103,20 @@ class PixelwiseRegressionTask(TerraTorchTask):
 
     def build_loss(self, name: str) -> nn.Module:
         """Return the loss of this name."""
-        return ValueLoss(name, self.settings.ignore_index)
+        return ValueLoss(name)
 
     def build_metrics(self) -> MetricCollection:
         """Return the metrics of a regression."""
-        return regression_metrics(self.settings.ignore_index)
+        return regression_metrics()
 
     def valid_targets(self, target: Tensor) -> Tensor:
         """Return where a target is a number, and not the ignored one."""
-        return valid_values(target, self.settings.ignore_index)
+        numbers = ~target.isnan()
+        ignored = self.settings.ignore_index
+        return numbers if ignored is None else numbers & (target != ignored)
 
     def target_of(self, batch: Mapping[str, Any], output: Tensor) -> Tensor:
-        """Return values `(B, H, W)` that fit the prediction."""
+        """Return values `(B, H, W)` that fit the prediction, NaN where none counts."""
         target: Tensor = batch[self.target_key]
         values = self.decide(output)
         if target.ndim == values.ndim + 1 and target.shape[1] == 1:
@@ -124,7 +127,7 @@ class PixelwiseRegressionTask(TerraTorchTask):
                 f"its shape is {tuple(target.shape)}, that of the prediction {tuple(values.shape)}",
                 "Set model.init_args.model_args.rescale: true to resize predictions to the image.",
             )
-        return target
+        return target.where(self.valid_targets(target), torch.nan)
 
     def decide(self, output: Tensor) -> Tensor:
         """Return the values `(B, H, W)` of an output that may be `(B, 1, H, W)`."""

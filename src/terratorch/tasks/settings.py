@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError
 from terratorch.models.model import AuxiliaryHead
+from terratorch.tasks.loss_handler import check_aux_loss_names
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +112,8 @@ class TaskSettings:
                 "given, but custom_loss is false",
                 "Set custom_loss: true.",
             )
-        if self.aux_loss and not self.aux_heads and self.model_factory is not None:
-            raise ConfigurationError(f"{PATH}.aux_loss", "given, but aux_heads is not")
+        if self.aux_heads and self.aux_loss is not None:
+            check_aux_loss_names(self.aux_loss, {head.name: head for head in self.aux_heads})
         if self.scheduler is None and self.scheduler_hparams:
             raise ConfigurationError(f"{PATH}.scheduler_hparams", "given, but scheduler is not")
         names = self.test_dataloaders_names
@@ -122,6 +123,15 @@ class TaskSettings:
 
 def _aux_head(value: AuxiliaryHead | Mapping[str, Any]) -> AuxiliaryHead:
     return value if isinstance(value, AuxiliaryHead) else AuxiliaryHead(**value)
+
+
+def holds_module(value: Any) -> bool:
+    """Return whether a value is a module, or a container that holds one at any depth."""
+    if isinstance(value, Mapping):
+        return any(holds_module(entry) for entry in value.values())
+    if isinstance(value, list | tuple):
+        return any(holds_module(entry) for entry in value)
+    return isinstance(value, nn.Module)
 
 
 def to_plain(value: Any, name: str) -> Any:

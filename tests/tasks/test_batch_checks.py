@@ -1,0 +1,78 @@
+import logging
+
+import pytest
+import torch
+
+from terratorch.errors import DataError
+from terratorch.tasks.batch_checks import BatchChecks
+
+NAMES = ["a.tif", "b.tif"]
+
+
+def batch(**changes):
+    return {"image": torch.ones(2, 3, 4, 4), "filename": NAMES, **changes}
+
+
+def target(value=0):
+    labels = torch.zeros(2, 4, 4, dtype=torch.long)
+    labels[1, 0, 0] = value
+    return labels
+
+
+def check(labels, ignore_index=None, **changes):
+    checks = BatchChecks()
+    valid = None if ignore_index is None else labels != ignore_index
+    checks.check(batch(**changes), labels, valid, 3)
+    return checks
+
+
+@pytest.mark.parametrize("value", [3, 255, -1])
+def test_a_label_outside_the_classes_names_file_id_and_cures(value):
+    with pytest.raises(DataError) as error:
+        check(target(value))
+    message = str(error.value)
+    assert message.startswith(f"b.tif: label ids {value}, but num_classes 3 means ids 0 to 2.")
+    for option in ("ignore_index", "no_label_replace", "reduce_zero_label", "num_classes"):
+        assert option in message
+
+
+def test_the_ignored_label_may_lie_anywhere():
+    assert check(target(255), 255).ignored_batches == 0
+    assert check(target(2), 2).ignored_batches == 0
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_nan_in_an_image_names_the_file(value):
+    image = torch.ones(2, 3, 4, 4)
+    image[1, 2, 0, 0] = value
+    with pytest.raises(DataError, match=r"^b\.tif: the image holds NaN.*no_data_replace"):
+        check(target(), image=image)
+    with pytest.raises(DataError, match=r"^b\.tif: the image holds NaN"):
+        check(target(), image={"s1": torch.ones(2, 1, 4, 4), "s2": image})
+    with pytest.raises(DataError, match="samples 1 of a batch"):
+        check(target(), image=image, filename=None)
+
+
+def test_a_sum_that_overflows_is_no_nan():
+    check(target(), image=torch.full((2, 3, 4, 4), 3e38))
+
+
+def test_a_wholly_ignored_batch_is_counted_and_said_once(caplog):
+    checks = BatchChecks()
+    labels = torch.full((2, 4, 4), -1)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            checks.check(batch(), labels, labels != -1, 3)
+    assert checks.ignored_batches == 3
+    assert len(caplog.records) == 1
+    assert "a.tif, b.tif: every target of the batch is ignored" in caplog.text
+
+
+def test_a_loss_that_is_nan_is_told_at_the_next_step_or_the_end():
+    checks = BatchChecks()
+    checks.remember_loss(torch.tensor(torch.nan), batch())
+    with pytest.raises(DataError, match=r"a\.tif, b\.tif: the loss of this batch is NaN.*lr"):
+        checks.check(batch(), target(), None, 3)
+    with pytest.raises(DataError, match="the loss of this batch is NaN"):
+        checks.finish()
+    checks.finish()
