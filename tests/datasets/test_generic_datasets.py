@@ -3,8 +3,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from chip_files import BANDS, write_tif
 
+from chip_files import BANDS, write_tif
 from terratorch.datasets import (
     GenericNonGeoClassificationDataset,
     GenericNonGeoPixelwiseRegressionDataset,
@@ -195,7 +195,7 @@ def test_the_number_of_folders_is_the_number_of_classes(classification_folder):
 
 
 def test_folders_have_the_names_of_classes(classification_folder):
-    with pytest.raises(DataError, match="'forest' is not in class_names. Did you mean 'forst'"):
+    with pytest.raises(DataError, match=r"'forest' is not in class_names. Did you mean 'forst'"):
         GenericNonGeoClassificationDataset(classification_folder, 2, class_names=["forst", "water"])
 
 

@@ -84,10 +84,11 @@ def test_files_with_other_bands_are_named(selection, count, message):
             r"means: 3 values, but 6 bands go to the model \(output_bands\)",
         ),
         ({"means": [1, 2], "stds": [1]}, "means: 2 values, but stds has 1"),
+        ({"rgb_indices": [0, 1, 6], "dataset_bands": SIX}, "rgb_indices: 6, but 6 bands .*0 to 5"),
         ({"means": [1, 2], "stds": [1, 0]}, r"stds\[1\]: 0\.0 is not above zero"),
     ],
 )
-def test_statistics_that_do_not_fit(values, message):
+def test_values_that_do_not_fit_the_bands(values, message):
     with pytest.raises(ConfigurationError, match=message):
         InputSpec.create(**values)
 

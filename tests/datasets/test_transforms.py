@@ -162,7 +162,7 @@ def test_masks_keep_their_ids_in_transforms_of_opencv(value):
 
 
 def test_temporal_transforms_say_what_they_need():
-    with pytest.raises(ConfigurationError, match="the image has 3 dimensions .*, not 4"):
+    with pytest.raises(ConfigurationError, match=r"the image has 3 dimensions .*, not 4"):
         FlattenTemporalIntoChannels()(image=IMAGE)
     with pytest.raises(ConfigurationError, match="neither n_timesteps nor n_channels"):
         UnflattenTemporalFromChannels()
@@ -223,6 +223,7 @@ def test_modalities_go_through_together():
     assert tensors["mask"].shape == (8, 8)
 
 
+@pytest.mark.slow
 def test_albumentations_is_not_imported_before_and_asks_no_network():
     code = (
         "import sys, terratorch.datasets.transforms, terratorch.datasets.transforms.build\n"

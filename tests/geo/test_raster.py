@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import rasterio
-from chip_files import write_tif
 from rasterio.windows import Window
 
+from chip_files import write_tif
 from terratorch.errors import DataError, MissingFileError
 from terratorch.geo.raster import open_raster, read_info, read_raster
 

@@ -233,11 +233,8 @@ class GenericDataModule(LightningDataModule):
 
 def _check_source(split: str, source: SplitSource) -> None:
     """Refuse options of a split that has no images, since nothing would use them."""
-    unused = {
-        "label_data_root": source.labels,
-        "split": source.split,
-        "transform": source.transform,
-    }
+    # Transforms may stay in a configuration whose data were taken out, to predict elsewhere.
+    unused = {"label_data_root": source.labels, "split": source.split}
     for name, value in unused.items():
         if source.images is None and value is not None:
             raise ConfigurationError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import torch
@@ -17,10 +17,23 @@ class Loader(DataLoader[Any]):
     """A data loader that raises the errors that a worker delivered."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a generator is an iterator
-        for batch in super().__iter__():
-            if isinstance(batch, TerraTorchError):
-                raise batch
-            yield batch
+        error = yield from _until_error(super().__iter__())
+        if error is not None:
+            # Let go of persistent workers, so that they stop at once: the traceback of the error
+            # would hold them, and their queues, in a cycle that is only collected late.
+            self._iterator = None
+            try:
+                raise error
+            finally:
+                del error
+
+
+def _until_error(batches: Iterator[Any]) -> Generator[Any, None, TerraTorchError | None]:
+    for batch in batches:
+        if isinstance(batch, TerraTorchError):
+            return batch
+        yield batch
+    return None
 
 
 def ask_for_errors(_worker: int) -> None:

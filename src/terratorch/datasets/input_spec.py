@@ -43,7 +43,15 @@ class InputSpec:
     rgb_indices: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_statistics(self.means, self.stds, self.selection().count)
+        bands = self.selection().count
+        _check_statistics(self.means, self.stds, bands)
+        wrong = [index for index in self.rgb_indices or () if bands and not 0 <= index < bands]
+        if wrong:
+            raise ConfigurationError(
+                "rgb_indices",
+                f"{wrong[0]}, but {bands} bands go to the model (output_bands)",
+                f"Give positions among these, 0 to {(bands or 0) - 1}.",
+            )
 
     @classmethod
     def create(
