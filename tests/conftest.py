@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from chip_files import write_classification_folder, write_segmentation_folder
 
 
