@@ -48,3 +48,15 @@ def test_a_missing_optional_package_names_the_command_that_installs_it():
         import_optional("a_package_that_nobody_has.sub", "vector", "read polygons")
     assert 'pip install "terratorch[vector]"' in str(caught.value)
     assert "needed to read polygons" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_of_data_loader_workers_keep_their_kind_and_message(kind):
+    from torch._utils import ExceptionWrapper
+
+    try:
+        raise kind("scene.tif", "is truncated", "Copy it again.")
+    except kind:
+        wrapped = ExceptionWrapper(where="in a worker")
+    with pytest.raises(kind, match="scene.tif: is truncated"):
+        wrapped.reraise()

@@ -22,23 +22,18 @@ class TerraTorchError(Exception):
 
     def __init__(self, thing: str, seen: str = "", cure: str = "") -> None:
         self.thing, self.seen, self.cure = thing, seen, cure
-        super().__init__(self.message)
+        super().__init__(str(self))
 
-    @property
-    def message(self) -> str:
-        """The whole message, as it is shown."""
+    def __str__(self) -> str:
+        # KeyError would show the repr and OSError the errno: people read the message.
         text = f"{self.thing}: {self.seen}" if self.seen else self.thing
         if self.cure:
             text = f"{text}{'' if text.endswith(('.', '?', '!', ':')) else '.'} {self.cure}"
         return text
 
-    def __str__(self) -> str:
-        # KeyError would show the repr and OSError the errno: people read the message.
-        return self.message
-
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process borders (data loader workers): rebuild from the finished message.
-        return type(self), (self.message,)
+        return type(self), (str(self),)
 
 
 class ConfigurationError(TerraTorchError, ValueError):
