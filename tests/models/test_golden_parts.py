@@ -26,7 +26,7 @@ def part(name, kind):
     return {key.removeprefix(prefix): v for key, v in TENSORS.items() if key.startswith(prefix)}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", sorted(CASES))
 @torch.no_grad()
 def test_golden(name):
     case = CASES[name]
