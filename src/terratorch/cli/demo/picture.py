@@ -41,7 +41,7 @@ def draw(
         f"map (test mIoU {miou:.2f})": paint(land_cover),
     }
     # A figure of its own, not pyplot: no global state, no display.
-    figure = Figure(figsize=(16, 3.5), layout="constrained")
+    figure = Figure(figsize=(16, 3.7), layout="constrained")
     FigureCanvasAgg(figure)
     row = figure.subplots(1, len(panels))
     for axes, (title, pixels) in zip(row, panels.items(), strict=True):
@@ -60,7 +60,7 @@ def draw(
         ncols=len(handles),
         frameon=False,
     )
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def true_colour(scene: NDArray[np.uint16]) -> NDArray[np.float32]:
