@@ -63,6 +63,7 @@ class StudioDeploySaveConfigCallback(SaveConfigCallback):
         log_dir = trainer.log_dir
         if log_dir is None or not self.config.get("deploy_config_file"):
             return
-        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        # What was just saved: to dump the configuration anew takes longer than to read it.
+        config = yaml.safe_load(Path(log_dir, self.config_filename).read_text())
         text = yaml.safe_dump(deployed(config), sort_keys=False)
         Path(log_dir, DEPLOY_FILE).write_text(text)

@@ -1,4 +1,4 @@
-"""What a run says on the terminal: our own messages, and of Lightning's what concerns the user."""
+"""What a run says on the terminal: our own messages, and of others what concerns the user."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 import sys
 import warnings
 
-_SHOWN = ("terratorch", "lightning.pytorch", "lightning.fabric")
 _ADVERTISING = "💡 Tip:"
+
 # Warnings of others that the user can do nothing about.
 _NOISE = (
     # Lightning 2.6 uses what newer versions of torch call otherwise, at every epoch.
@@ -26,7 +26,7 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in t
 
     def __init__(self) -> None:
         super().__init__()
-        self.addFilter(_not_advertising)
+        self.addFilter(lambda record: _ADVERTISING not in record.getMessage())
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -37,14 +37,17 @@ def set_up_logging() -> None:
     """Show our messages from INFO on, and leave out what does not concern the user."""
     for message in _NOISE:
         warnings.filterwarnings("ignore", message)
-    for name in _SHOWN:
-        shown = logging.getLogger(name)
-        # Lightning adds a handler of its own where it finds none.
-        if not any(isinstance(handler, _Handler) for handler in shown.handlers):
-            shown.addHandler(_Handler())
-            shown.setLevel(logging.INFO)
-            shown.propagate = False
+    _show("terratorch")
 
 
-def _not_advertising(record: logging.LogRecord) -> bool:
-    return _ADVERTISING not in record.getMessage()
+def show_lightning_messages() -> None:
+    """Show Lightning's messages without its advertising; to be called once it is imported."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        _show(name)
+        logging.getLogger(name).propagate = False  # "lightning" has a handler too
+
+
+def _show(name: str) -> None:
+    logger = logging.getLogger(name)
+    logger.handlers = [_Handler()]  # Lightning gives its loggers one each
+    logger.setLevel(logging.INFO)

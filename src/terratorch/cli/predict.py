@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
+from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
 from terratorch.cli.stages import check_checkpoint, prepare, run_prepared, setting
 from terratorch.errors import ConfigurationError, MissingFileError
@@ -94,6 +95,7 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> None:
     from terratorch.cli.prediction_data import from_checkpoint
     from terratorch.tasks.checkpoint import read_checkpoint
 
+    show_lightning_messages()
     checkpoint = read_checkpoint(options.ckpt_path)
     datamodule = from_checkpoint(checkpoint, paths, options.batch_size, options.num_workers)
     writer = PredictionWriter(

@@ -8,6 +8,7 @@ from pathlib import Path
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_value, option_values, wants_help
 from terratorch.cli.configuration import Configuration, read_configuration, require_sections
 from terratorch.cli.help_texts import stage_help, write_help
+from terratorch.cli.logs import show_lightning_messages
 from terratorch.errors import MissingFileError, did_you_mean
 from terratorch.registry import load_custom_modules
 
@@ -51,6 +52,7 @@ def run_prepared(command: str, arguments: Sequence[str]) -> int:
     """Hand over to Lightning what has been checked."""
     from terratorch.cli.lightning_cli import build_lightning_cli
 
+    show_lightning_messages()
     build_lightning_cli([command, *arguments])
     return 0
 

@@ -1,1 +1,1 @@
-"""What the command line adds to a run: checkpoints, a summary, and the writer of predictions."""
+"""What the command line adds to a run: checkpoints, and the writer of predictions."""

@@ -1,44 +1,32 @@
-"""The end of a training: where its checkpoints are."""
+"""The end of a training: where its checkpoints are, and how to go on after Ctrl-C."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TextIO
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 
-class RunSummary(Callback):
-    """Say where the checkpoints are when training ends, and after Ctrl-C how to go on."""
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Name the checkpoints that were written."""
-        if trainer.is_global_zero:
-            _write(sys.stdout, *_described(trainer))
-
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        """Name the last checkpoint after Ctrl-C."""
-        if not (isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero):
-            return
-        last = _newest(trainer)
-        if last is None:
-            _write(sys.stderr, "Interrupted. No checkpoint had been written yet.")
-        else:
-            _write(
-                sys.stderr,
-                f"Interrupted. The last checkpoint is {last}",
-                f"To go on from there: terratorch fit -c CONFIG --ckpt_path {last}",
-            )
+def say_where_checkpoints_are(trainer: Trainer) -> None:
+    """Name the checkpoints that a training wrote; after the progress bar is gone."""
+    if trainer.is_global_zero:
+        sys.stdout.write("".join(f"{line}\n" for line in _described(trainer)))
 
 
-def _write(stream: TextIO, *lines: str) -> None:
-    for line in lines:
-        stream.write(f"{line}\n")
-    stream.flush()
+def say_how_to_go_on(trainer: Trainer) -> None:
+    """Name the last checkpoint of a training that was interrupted."""
+    if not trainer.is_global_zero:
+        return
+    last = _newest(trainer)
+    if last is None:
+        sys.stderr.write("Interrupted. No checkpoint had been written yet.\n")
+        return
+    sys.stderr.write(
+        f"Interrupted. The last checkpoint is {last}\n"
+        f"To go on from there: terratorch fit -c CONFIG --ckpt_path {last}\n"
+    )
 
 
 def _checkpoints(trainer: Trainer) -> list[ModelCheckpoint]:
