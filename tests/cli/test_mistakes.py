@@ -32,6 +32,22 @@ DATA = "data.init_args"
             {f"{MODEL}.losss": 1, f"{MODEL}.ignor_index": 2},
             [f"{MODEL}.losss Did you mean 'loss'", "Did you mean 'ignore_index'?"],
         ),
+        (
+            {f"{MODEL}.model_args.backbone": "prithvi_eo_tinny"},
+            ["backbone 'prithvi_eo_tinny': could not", "Did you mean 'prithvi_eo_tiny'"],
+        ),
+        (
+            {f"{MODEL}.model_args.decoder": "UperNetDecodr"},
+            ["decoder 'UperNetDecodr': could not be", "Did you mean 'UperNetDecoder'"],
+        ),
+        ({f"{MODEL}.model_args.backbone_depht": 1}, ["backbone_depht", "'backbone_depth'"]),
+        ({f"{MODEL}.model_args.num_clases": 1}, ["num_clases", "'num_classes'"]),
+        ({f"{MODEL}.model_factory": "EncoderDecoderFactry"}, ["'EncoderDecoderFactory'"]),
+        ({f"{MODEL}.loss": "cee"}, ["cee", "'ce'"]),
+        ({f"{DATA}.train_data_root": "nowhere"}, ["train_data_root nowhere: there is no such"]),
+        ({f"{DATA}.img_grep": "*.jpg"}, ["none of its 8 files matches the pattern '*.jpg'"]),
+        ({f"{DATA}.means": [1.0]}, ["means: 1 values, but 6 bands"]),
+        ({f"{DATA}.batch_size": 9}, ["batch_size: 9, but the training set has 4 chips"]),
         ({"model.lr": 1}, ["model.lr: is beside class_path", "Move it to model.init_args.lr"]),
         ({f"{DATA}.batchsize": 1}, [f"{DATA}.batchsize: ", "Did you mean 'batch_size'?"]),
         ({f"{DATA}.batch_size": "two"}, [f"{DATA}.batch_size: expected int, got two"]),
@@ -66,6 +82,23 @@ def test_a_mistake_is_explained(changes, messages, config, tmp_path, capsys):
     assert [message for message in messages if message not in shown] == [], shown
     assert "Traceback" not in shown
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_an_error_in_a_constructor_of_the_user_is_shown_with_its_frames(config, tmp_path, capsys):
+    module = tmp_path / "broken_cli_task.py"
+    module.write_text(
+        "from lightning.pytorch import LightningModule\n\n"
+        "class BrokenCliTask(LightningModule):\n"
+        "    def __init__(self, x: int = 1):\n"
+        "        super().__init__()\n"
+        "        self.y = {}['y']\n"
+    )
+    changes = {"custom_modules_path": str(module), "model": {"class_path": "BrokenCliTask"}}
+    assert main(["fit", "-c", write_config(tmp_path / "c.yaml", config, changes)]) == 1
+    shown = capsys.readouterr().err
+    assert f'File "{module}", line 6, in __init__' in shown
+    assert shown.rstrip().endswith("KeyError: 'y'")
+    assert "Union" not in shown
 
 
 @pytest.mark.parametrize(

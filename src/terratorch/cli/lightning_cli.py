@@ -17,7 +17,7 @@ from terratorch.cli.callbacks.checkpoints import default_checkpoints
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.configuration import RUN_ARGUMENTS
 from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
-from terratorch.cli.parser_messages import parse
+from terratorch.cli.parser_messages import constructor_error, parse
 from terratorch.cli.predict import OutDtype, check_data
 from terratorch.cli.prediction_data import from_datamodule
 from terratorch.cli.run_summary import say_how_to_go_on, say_where_checkpoints_are
@@ -100,6 +100,13 @@ class MyLightningCLI(LightningCLI):
                 "is given without optimizer, so nothing would use it",
                 "Add the section optimizer, or use scheduler in model.init_args.",
             )
+
+    def instantiate_classes(self) -> None:
+        """Build what is configured; an error of a constructor surfaces unchanged."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise constructor_error(error) from None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with our callbacks beside those of the configuration."""

@@ -28,6 +28,7 @@ _NOISE = re.compile(
     r"^ *(Does not validate against|Subtypes:|Given value type:|- Expected a <class 'None).*\n",
     re.M,
 )
+_UNION = "Does not validate against any of the Union subtypes"
 _LONGEST_VALUE = 120
 
 
@@ -45,6 +46,13 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
         return parser.parse_args(arguments)
     except ArgumentError as error:
         raise explained(str(error)) from error
+
+
+def constructor_error(error: BaseException) -> BaseException:
+    """Return what a constructor raised: the parser wraps it, once for each union of types."""
+    while error.__cause__ is not None and str(error).startswith(_UNION):
+        error = error.__cause__
+    return error
 
 
 def explained(text: str) -> ConfigurationError:

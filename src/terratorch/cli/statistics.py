@@ -13,7 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from terratorch.cli.arguments import wants_help
 from terratorch.cli.configuration import OWN_OPTIONS, SECTIONS
 from terratorch.cli.help_texts import STATISTICS_HELP, write_help
-from terratorch.cli.parser_messages import parse
+from terratorch.cli.parser_messages import constructor_error, parse
 from terratorch.cli.stages import prepare
 from terratorch.datamodules.statistics import Statistics, compute_statistics
 
@@ -27,7 +27,10 @@ def main(arguments: Sequence[str]) -> int:
     prepare("compute_statistics", arguments, sections=("data",))
     parser = _parser()
     config = parse(parser, list(arguments))
-    datamodule = parser.instantiate_classes(config).data
+    try:
+        datamodule = parser.instantiate_classes(config).data
+    except ValueError as error:
+        raise constructor_error(error) from None
     text = _with_progress(datamodule).to_yaml()
     Path(config.output).write_text(text)
     sys.stdout.write(text)
