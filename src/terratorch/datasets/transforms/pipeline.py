@@ -13,6 +13,7 @@ from torch import Tensor
 
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
 from terratorch.datasets.transforms.build import build_transforms
+from terratorch.datasets.transforms.unit_range import check_unit_range, unit_range_names
 
 
 class Pipeline:
@@ -38,12 +39,15 @@ class Pipeline:
             type(step).__name__ in ("FlattenTemporalIntoChannels", "Rearrange")
             for step in self._compose.transforms
         )
+        self._thing = thing
+        self._unit_range = unit_range_names(self._compose.transforms)
         self._seeded: tuple[int, int] | None = None
 
     def __call__(
         self, image: NDArray[np.float32], mask: NDArray[Any] | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Transform an image `(C, H, W)` or `(C, T, H, W)` and its mask `(H, W)`, if any."""
+        check_unit_range(image, self._unit_range, self._thing)
         self._seed()
         steps = None
         arrays: dict[str, Any] = {}
