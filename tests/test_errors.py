@@ -58,5 +58,5 @@ def test_errors_of_data_loader_workers_keep_their_kind_and_message(kind):
         raise kind("scene.tif", "is truncated", "Copy it again.")
     except kind:
         wrapped = ExceptionWrapper(where="in a worker")
-    with pytest.raises(kind, match="scene.tif: is truncated"):
+    with pytest.raises(kind, match=r"scene\.tif: is truncated"):
         wrapped.reraise()
