@@ -130,6 +130,18 @@ def test_a_custom_module_is_used_by_name(config, tmp_path):
     assert main(["fit", "-c", write_config(tmp_path / "c.yaml", config, changes)]) == 0
 
 
+def test_the_folder_of_the_environment_variable_is_imported(config, tmp_path, monkeypatch):
+    modules = tmp_path / "from_environment"
+    modules.mkdir()
+    (modules / "my_cli_callback.py").write_text(
+        "from lightning.pytorch import Callback\n\nclass Silent(Callback):\n    pass\n"
+    )
+    monkeypatch.setenv("TERRATORCH_CUSTOM_MODULE_PATH", str(modules))
+    changes = {"trainer.callbacks": [{"class_path": "my_cli_callback.Silent"}]}
+    path = write_config(tmp_path / "c.yaml", config, changes)
+    assert main(["fit", "-c", path, "--trainer.fast_dev_run", "1"]) == 0
+
+
 def test_ctrl_c_ends_with_130_and_names_the_last_checkpoint(config, tmp_path, capsys):
     modules = tmp_path / "my_callbacks"
     modules.mkdir()
@@ -149,3 +161,16 @@ def test_ctrl_c_ends_with_130_and_names_the_last_checkpoint(config, tmp_path, ca
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     assert last.exists()
     assert f"Interrupted. The last checkpoint is {last}" in capsys.readouterr().err
+
+
+def test_every_option_and_every_argument_of_a_class_can_be_shown(capsys):
+    assert main(["fit", "--help_all"]) == 0
+    assert "--trainer.max_epochs" in capsys.readouterr().out
+    assert main(["fit", "--model.help", "SemanticSegmentationTask"]) == 0
+    assert "--model.loss" in capsys.readouterr().out
+
+
+def test_the_whole_configuration_can_be_printed(config, tmp_path, capsys):
+    path = write_config(tmp_path / "c.yaml", config)
+    assert main(["fit", "-c", path, "--print_config"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["trainer"]["max_epochs"] == 1

@@ -45,6 +45,7 @@ def test_an_error_of_a_loader_worker_is_its_message(kind, capsys):
             RuntimeError("Error(s) in loading state_dict for X:\n\tMissing key(s): a"),
             "The checkpoint does not fit the model.\n\tMissing key(s): a",
         ),
+        (RuntimeError("[enforce fail] PytorchStreamWriter failed"), "The disk is full: make room"),
         (KeyError("checkpoint contains only the model"), "the checkpoint holds weights only"),
     ],
 )

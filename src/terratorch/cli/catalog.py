@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from terratorch.cli.option_parser import OptionParser
+from terratorch.cli.user_code import load_user_code
 from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.registry import MultiSourceRegistry, Registry
 
@@ -106,10 +107,7 @@ def list_main(arguments: Sequence[str]) -> int:
             f"can be one of {', '.join(KINDS)}",
             did_you_mean(options.kind, KINDS),
         )
-    if options.custom_modules_path:
-        from terratorch.registry import load_custom_modules
-
-        load_custom_modules(options.custom_modules_path)
+    load_user_code(options.custom_modules_path)
     listing = find_names(kind, options.pattern, options.all)
     _show(kind, options.pattern, listing)
     return 0 if listing.names else 2

@@ -15,6 +15,9 @@ from terratorch.cli.configuration import Configuration
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 from terratorch.registry import DATAMODULE_REGISTRY, TASK_REGISTRY, Registry
 
+# Options that name a class, after the name of its section.
+_NAMING = ("", ".class_path", ".help")
+
 
 def import_named_classes(configuration: Configuration, arguments: Sequence[str]) -> None:
     """Import the task and the data module that are named, and check their arguments.
@@ -37,7 +40,7 @@ def import_named_classes(configuration: Configuration, arguments: Sequence[str])
         "data": (DATAMODULE_REGISTRY, LightningDataModule),
     }
     for section, (registry, base) in bases.items():
-        name = option_value(arguments, f"--{section}", f"--{section}.class_path")
+        name = option_value(arguments, *(f"--{section}{end}" for end in _NAMING))
         if name is not None:
             _class_of(name, f"--{section}", registry, base)
             continue

@@ -10,6 +10,7 @@ from typing import Any
 
 from terratorch.cli.catalog import KINDS, OWN_SOURCE, registry_of
 from terratorch.cli.option_parser import OptionParser
+from terratorch.cli.user_code import load_user_code
 from terratorch.errors import UnknownNameError, did_you_mean
 from terratorch.registry import MultiSourceRegistry, Place, Registry
 
@@ -44,10 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("name", help="of a backbone, decoder, neck, head, factory, task, ...")
     parser.add_argument("--custom_modules_path", help="folder or file with modules of your own")
     options = parser.parse_args(arguments)
-    if options.custom_modules_path:
-        from terratorch.registry import load_custom_modules
-
-        load_custom_modules(options.custom_modules_path)
+    load_user_code(options.custom_modules_path)
     for description in describe(options.name):
         _show(description)
     return 0

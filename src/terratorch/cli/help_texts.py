@@ -23,6 +23,7 @@ options:
                                 --trainer.max_epochs 10
                                 --model.init_args.lr 1e-4
                                 --data.init_args.batch_size 8
+  --model.help NAME           show the arguments of a task; --data.help those of a data module
 {own}  --print_config              show the whole configuration with all defaults, and stop
   --debug                     show the traceback of an error
   --help_all                  list every option, those of the Trainer included

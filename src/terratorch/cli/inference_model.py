@@ -12,9 +12,9 @@ from torch import Tensor
 from terratorch.cli.configuration import read_configuration
 from terratorch.cli.predict import check_data
 from terratorch.cli.prediction_data import from_checkpoint, from_datamodule
+from terratorch.cli.user_code import load_user_code
 from terratorch.inference.prediction import Prediction
 from terratorch.models.weights import load_state_dict_file
-from terratorch.registry import load_custom_modules
 from terratorch.tasks.checkpoint import read_checkpoint
 
 
@@ -67,9 +67,7 @@ class LightningInferenceModel:
         from terratorch.cli.lightning_cli import build_lightning_cli
 
         configuration = read_configuration([str(config_path)])
-        custom_modules = configuration.content.get("custom_modules_path")
-        if custom_modules is not None:
-            load_custom_modules(custom_modules)
+        load_user_code(configuration.content.get("custom_modules_path"))
         import_named_classes(configuration, [])
         arguments = ["--config", str(config_path)]
         bands = {

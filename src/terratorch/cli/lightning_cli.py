@@ -224,7 +224,11 @@ def build_lightning_cli(args: ArgsType = None, run: bool = True) -> MyLightningC
         save_config_kwargs={"overwrite": True},
         trainer_class=MyTrainer,
         seed_everything_default=True,
-        parser_kwargs={**quiet, **{name: dict(quiet) for name in cli.subcommands()}},
+        parser_kwargs={
+            "prog": "terratorch",
+            **quiet,
+            **{name: dict(quiet) for name in cli.subcommands()},
+        },
         args=args,
         run=run,
         # The task saves its own arguments, the same whether it was built here or in Python.

@@ -12,6 +12,7 @@ from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
 from terratorch.cli.stages import check_checkpoint, prepare, run_prepared, setting
+from terratorch.cli.user_code import load_user_code
 from terratorch.errors import ConfigurationError, MissingFileError
 
 # The types that a map can be written in; None fits the type to what is predicted.
@@ -81,10 +82,7 @@ def _predict_from_checkpoint(options: argparse.Namespace) -> int:
     if options.predict_output_dir is None:
         raise _missing_output()
     check_output_dir(options.predict_output_dir)
-    if options.custom_modules_path:
-        from terratorch.registry import load_custom_modules
-
-        load_custom_modules(options.custom_modules_path)
+    load_user_code(options.custom_modules_path)
     _run(options, paths)
     return 0
 

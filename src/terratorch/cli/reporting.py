@@ -166,6 +166,8 @@ _OS_CURES = {
 
 
 def _explain_system(error: BaseException) -> str | None:
+    if isinstance(error, RuntimeError) and "PytorchStreamWriter failed" in str(error):
+        return f"A checkpoint could not be written. {_OS_CURES[errno.ENOSPC]}"
     if not isinstance(error, OSError) or error.errno not in _OS_CURES:
         return None
     return f"{error.filename or 'The disk'}: {error.strerror}. {_OS_CURES[error.errno]}"

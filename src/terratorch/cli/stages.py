@@ -9,8 +9,8 @@ from terratorch.cli.arguments import CONFIG_OPTIONS, option_value, option_values
 from terratorch.cli.configuration import Configuration, read_configuration, require_sections
 from terratorch.cli.help_texts import stage_help, write_help
 from terratorch.cli.logs import show_lightning_messages
+from terratorch.cli.user_code import load_user_code
 from terratorch.errors import MissingFileError, did_you_mean
-from terratorch.registry import load_custom_modules
 
 _FULL_HELP = "--help_all"
 
@@ -71,13 +71,12 @@ def prepare(
         TerraTorchError: For a mistake that can be seen before anything is built.
     """
     configuration = read_configuration(option_values(arguments, *CONFIG_OPTIONS))
-    require_sections(configuration, arguments, sections, command)
+    if not any(argument.partition("=")[0].endswith(".help") for argument in arguments):
+        require_sections(configuration, arguments, sections, command)
     checkpoint = setting("ckpt_path", configuration, arguments)
     if checkpoint is not None:
         check_checkpoint(checkpoint)
-    custom_modules = setting("custom_modules_path", configuration, arguments)
-    if custom_modules is not None:
-        load_custom_modules(custom_modules)
+    load_user_code(setting("custom_modules_path", configuration, arguments))
     from terratorch.cli.class_names import import_named_classes
 
     import_named_classes(configuration, arguments)

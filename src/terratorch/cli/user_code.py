@@ -1,4 +1,4 @@
-"""Which frames of a traceback are the user's own code."""
+"""The user's own code: imported before anything looks for it, and shown where it fails."""
 
 from __future__ import annotations
 
@@ -9,8 +9,23 @@ from functools import cache
 from pathlib import Path
 
 import terratorch
+from terratorch.registry import load_custom_modules, load_plugins
 
 _SPAN = 12
+
+
+def load_user_code(custom_modules_path: str | None) -> None:
+    """Import plug-ins, and the modules of the user's own, so that what they register is known.
+
+    Args:
+        custom_modules_path: A folder or file; that of the environment variable comes besides.
+
+    Raises:
+        MissingFileError: If it is not there, or has no modules.
+    """
+    load_plugins()
+    if custom_modules_path is not None:
+        load_custom_modules(custom_modules_path)
 
 
 @cache
