@@ -8,24 +8,15 @@ from cli_config import segmentation_config, write_config
 
 from terratorch.cli.main import main
 
-# What third parties warn of in every run of tiny data on this machine.
-NOISE = (
-    "ignore:.*LeafSpec.*",  # where the command line, which leaves it out, is not run
-    "ignore:.*custom batch sampler `SameSizeBatches`.*",
-    "ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning",  # as Lightning calls it
-    "ignore:.*does not have many workers.*",
-    "ignore:.*number of training batches.*logging interval.*",
-    "ignore:.*exists and is not empty.*",
-    "ignore:Use `@` matmul:PendingDeprecationWarning",
-)
+# What Lightning warns of where runs share a folder.
+NOISE = "ignore:.*exists and is not empty"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the noise out of the tests of this folder."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            for pattern in NOISE:
-                item.add_marker(pytest.mark.filterwarnings(pattern))
+            item.add_marker(pytest.mark.filterwarnings(NOISE))
 
 
 @pytest.fixture

@@ -280,7 +280,6 @@ def test_a_missing_file_of_means():
     ],
 )  # fmt: skip
 # It warns that a later release will leave the transforms to us as they are written, which is fine.
-@pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 def test_a_configuration_builds_a_data_module(options, transform):
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LightningDataModule, "data")

@@ -61,9 +61,6 @@ def loader(target: Tensor, key: str, batch_size: int = 2) -> DataLoader:
     return DataLoader(samples, batch_size=batch_size)
 
 
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
-@pytest.mark.filterwarnings("ignore:.*number of training batches")
-@pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec:FutureWarning")
 class TaskTester:
     """Run by pytest in each class that names a task."""
 

@@ -10,10 +10,6 @@ from terratorch.errors import MissingFileError, WeightsError
 from terratorch.tasks import SemanticSegmentationTask
 from terratorch.tasks.checkpoint import read_checkpoint, without_weights
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec:FutureWarning"),
-]
 MODEL_ARGS = {
     "backbone": "prithvi_eo_tiny",
     "backbone_pretrained": False,

@@ -14,11 +14,6 @@ from terratorch.tasks import SemanticSegmentationTask
 from terratorch.tasks.figures import figure_senders
 from terratorch.tasks.records import write_metrics
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*number of training batches"),
-    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec:FutureWarning"),
-]
 matplotlib.use("agg")
 TARGET = torch.zeros(4, 8, 8, dtype=torch.long)
 
