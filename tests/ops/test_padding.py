@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from terratorch.errors import ConfigurationError
 from terratorch.models.utils import center_crop, pad_images
 from terratorch.ops.padding import crop_center, pad_axis, pad_to_multiple
 
@@ -17,6 +18,11 @@ def test_one_axis_is_padded_as_torch_does(mode):
     x = torch.rand(2, 3, 5, 6)
     torch.testing.assert_close(pad_axis(x, -1, 2, 3, mode), F.pad(x, (2, 3, 0, 0), mode))
     torch.testing.assert_close(pad_axis(x, -2, 1, 0, mode), F.pad(x, (0, 0, 1, 0), mode))
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ConfigurationError, match="padding: is 'mirror'. Use one of reflect,"):
+        pad_axis(torch.rand(1, 1, 3, 3), -1, 1, 1, "mirror")
 
 
 def test_reflection_goes_back_and_forth():
