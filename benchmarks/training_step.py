@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import logging
 import statistics
 import time
 import warnings
@@ -24,10 +25,10 @@ BANDS, CLASSES, IGNORE = 6, 4, 255
 class RandomChips(Dataset):  # type: ignore[type-arg]
     """Chips in memory: reading is not what is measured here."""
 
-    def __init__(self, count: int, size: int) -> None:
+    def __init__(self, count: int, size: int, bands: int = BANDS, classes: int = CLASSES) -> None:
         generator = torch.Generator().manual_seed(0)
-        self.images = torch.randn(count, BANDS, size, size, generator=generator)
-        self.masks = torch.randint(0, CLASSES, (count, size, size), generator=generator)
+        self.images = torch.randn(count, bands, size, size, generator=generator)
+        self.masks = torch.randint(0, classes, (count, size, size), generator=generator)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="epochs of each")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.manual_seed(0)
     task = SemanticSegmentationTask(
         model_factory="EncoderDecoderFactory",
@@ -101,8 +103,6 @@ def main() -> None:
     )
     ratios, bare, ours = [], [], []
     for _ in range(options.pairs + 1):
-        if not hasattr(task, "model"):
-            task.configure_model()
         model = copy.deepcopy(task.model)
         bare.append(bare_epoch(model, loader))
         ours.append(trainer_epoch(task, loader))
