@@ -117,7 +117,7 @@ def test_zero_as_nodata_is_reduced_to_no_label(tmp_path):
 def test_whole_numbers_in_float_masks_are_ids(tmp_path):
     path = write_tif(tmp_path / "mask.tif", np.array([[0, 1, np.nan]], np.float32))
     assert read_class_mask(path, no_label_replace=-1).tolist() == [[0, 1, -1]]
-    with pytest.raises(DataError, match=r"mask\.tif: 1 pixels .* NaN.* Set no_label_replace"):
+    with pytest.raises(DataError, match=r"mask\.tif: NaN .*1 of 3 pixels.* Set no_label_replace"):
         read_class_mask(path)
 
 
@@ -249,3 +249,15 @@ def test_plots_are_figures(segmentation_folder, classification_folder):
     classification = GenericNonGeoClassificationDataset(classification_folder, 2)
     figure = classification.plot({**classification[0], "prediction": torch.tensor(1)})
     assert figure.axes[0].get_title() == "label: forest\nprediction: water"
+
+
+def test_nodata_of_doubles_is_replaced_without_a_warning(tmp_path):
+    lowest = np.finfo(np.float64).min
+    image = np.full((1, 2, 2), lowest)
+    write_tif(tmp_path / "images/a.tif", image, nodata=lowest)
+    write_tif(tmp_path / "labels/a.tif", image, nodata=lowest)
+    dataset = GenericNonGeoPixelwiseRegressionDataset(
+        tmp_path / "images", tmp_path / "labels", no_data_replace=0
+    )
+    sample = dataset[0]
+    assert not sample["image"].any() and sample["mask"].isnan().all()

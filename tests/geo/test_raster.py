@@ -81,3 +81,12 @@ def test_settings_of_gdal_are_as_before(image):
     with open_raster(image):
         assert rasterio.env.getenv()["GDAL_DISABLE_READDIR_ON_OPEN"] is not False
     assert not rasterio.env.hasenv()
+
+
+def test_an_alpha_band_hides_pixels_unless_it_is_read_as_data(tmp_path):
+    data = np.ones((4, 2, 2), np.uint8)
+    data[3, 0, 1] = 0  # GDAL calls the last of four bytes alpha: it may be near infrared
+    path = write_tif(tmp_path / "image.tif", data)
+    assert read_raster(path).invalid is None
+    hidden = read_raster(path, [1]).invalid
+    assert hidden is not None and hidden[0].tolist() == [[False, True], [False, False]]

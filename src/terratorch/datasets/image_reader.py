@@ -82,7 +82,8 @@ class ImageReader:
             return read_bands(dataset, self.selection.indexes(path, dataset.count))
 
     def _finish(self, raster: Raster, replacement: float | None) -> NDArray[np.float32]:
-        image: NDArray[np.float32] = raster.data.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # nodata of float64 files is beyond float32
+            image: NDArray[np.float32] = raster.data.astype(np.float32, copy=False)
         if raster.invalid is not None and replacement is not None:
             image[raster.invalid] = replacement
         if self.constant_scale != 1:

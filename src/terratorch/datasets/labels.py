@@ -59,7 +59,8 @@ def read_value_mask(
         reduce_zero_label: Whether 1 is subtracted.
     """
     raster = _read_one_band(path)
-    values: NDArray[np.float32] = raster.data[0].astype(np.float32)
+    with np.errstate(over="ignore"):  # nodata of float64 files is beyond float32
+        values: NDArray[np.float32] = raster.data[0].astype(np.float32)
     if reduce_zero_label:
         values -= 1
     if raster.invalid is not None:
@@ -86,7 +87,7 @@ def _whole_numbers(
         if replacement is None:
             raise DataError(
                 str(path),
-                f"{int((~finite).sum())} pixels of the label are NaN",
+                f"NaN in the label ({int((~finite).sum())} of {values.size} pixels)",
                 "Set no_label_replace to the id of pixels without label, for example -1.",
             )
         values = np.where(finite, values, replacement)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.windows import Window
 
@@ -199,9 +199,14 @@ def _equals(data: NDArray[Any], value: float | None) -> NDArray[np.bool_]:
 def _masked(
     dataset: Any, indexes: Sequence[int], window: Window | None
 ) -> NDArray[np.bool_] | None:
-    """Return where a mask band of the file hides pixels, or None if nowhere."""
-    flags = dataset.mask_flag_enums[indexes[0] - 1]
-    if MaskFlags.per_dataset not in flags:
+    """Return where a mask of the file hides pixels, or None if nowhere.
+
+    An alpha band that is read is data: GDAL calls the last of four bytes alpha, such as near
+    infrared beside red, green and blue.
+    """
+    if MaskFlags.per_dataset not in dataset.mask_flag_enums[indexes[0] - 1]:
+        return None
+    if any(dataset.colorinterp[index - 1] is ColorInterp.alpha for index in indexes):
         return None
     hidden = dataset.read_masks(indexes, window=window) == 0
     return hidden if hidden.any() else None
