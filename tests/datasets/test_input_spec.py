@@ -137,3 +137,10 @@ def test_bands_of_prediction_may_differ():
     other = spec.with_bands(["B", "A", "C"], None)
     assert other.selection().indexes(FILE, 3) == (2, 1)
     assert spec.with_bands(None, None) is spec
+
+
+def test_positions_mean_the_bands_of_training_in_other_files():
+    spec = InputSpec.create(dataset_bands=["A", "B", "C"], output_bands=[0, 2])
+    other = spec.with_bands(["C", "B", "A"], None)
+    assert other.output_bands == ("A", "C")
+    assert other.selection().indexes(FILE, 3) == (3, 1)

@@ -39,7 +39,7 @@ class BandSelection:
                 "List the bands of one time step, in the order of the file.",
             )
         self._places = _places(self.file_bands, wanted)
-        self.names = self.file_bands if wanted is None else wanted
+        self.names = _names(self.file_bands, wanted, self._places)
 
     @property
     def count(self) -> int | None:
@@ -110,6 +110,17 @@ def _places(
     if wanted is None:
         return None
     return tuple(_place(file_bands, band, f"output_bands[{i}]") for i, band in enumerate(wanted))
+
+
+def _names(
+    file_bands: tuple[str | int, ...] | None,
+    wanted: tuple[str | int, ...] | None,
+    places: tuple[int, ...] | None,
+) -> tuple[str | int, ...] | None:
+    """Return what the bands wanted are called in the files: a position may mean a name."""
+    if places is None:
+        return file_bands
+    return wanted if file_bands is None else tuple(file_bands[place] for place in places)
 
 
 def _place(file_bands: tuple[str | int, ...] | None, band: str | int, thing: str) -> int:

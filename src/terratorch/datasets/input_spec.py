@@ -81,12 +81,16 @@ class InputSpec:
     def with_bands(
         self, dataset_bands: Iterable[object] | None, output_bands: Iterable[object] | None
     ) -> InputSpec:
-        """Return the same for files with other bands; what is None stays as it is."""
+        """Return the same for files with other bands; what is None stays as it is.
+
+        The model sees the bands that it was trained with: a position among the old bands is not
+        the same one among the new.
+        """
         if dataset_bands is None and output_bands is None:
             return self
         files = _bands(dataset_bands, "predict_dataset_bands") or self.dataset_bands
-        wanted = _bands(output_bands, "predict_output_bands") or self.output_bands
-        return replace(self, dataset_bands=files, output_bands=wanted or self.dataset_bands)
+        wanted = _bands(output_bands, "predict_output_bands") or self.selection().names
+        return replace(self, dataset_bands=files, output_bands=wanted)
 
     def selection(self) -> BandSelection:
         """Return the selection of bands that files are read with."""
