@@ -243,3 +243,15 @@ def test_all_public_names_are_there():
     assert all(isinstance(getattr(transforms, name), type) for name in transforms.__all__)
     with pytest.raises(AttributeError):
         _ = transforms.Nothing
+
+
+def test_a_crop_larger_than_the_image_says_so():
+    crop = {"class_path": "RandomCrop", "init_args": {"height": 8, "width": 8}}
+    pipeline = Pipeline([crop], "train_transform")
+    with pytest.raises(ConfigurationError, match="^train_transform: crops more .* 4 x 5 pixels"):
+        pipeline(np.zeros((1, 4, 5), np.float32))
+
+
+def test_images_stay_floats():
+    image, _ = Pipeline(["FromFloat"])(np.full((3, 4, 4), 0.5, np.float32))
+    assert image.dtype == torch.float32

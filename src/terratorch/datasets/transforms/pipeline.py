@@ -14,6 +14,7 @@ from torch import Tensor
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
 from terratorch.datasets.transforms.build import build_transforms
 from terratorch.datasets.transforms.unit_range import check_unit_range, unit_range_names
+from terratorch.errors import ConfigurationError
 
 
 class Pipeline:
@@ -57,11 +58,23 @@ class Pipeline:
         arrays["image"] = np.ascontiguousarray(np.moveaxis(image, 0, -1))
         if mask is not None:
             arrays["mask"] = _for_opencv(mask)
-        arrays = self._compose(**arrays)
+        arrays = self._transformed(arrays)
         tensor = _image_tensor(arrays["image"])
         if steps is not None:
             tensor = tensor.unflatten(0, (steps, -1)).transpose(0, 1).contiguous()
         return tensor, None if mask is None else torch.as_tensor(arrays["mask"])
+
+    def _transformed(self, arrays: dict[str, Any]) -> dict[str, Any]:
+        crops = import_albumentations().augmentations.crops.transforms
+        try:
+            return dict(self._compose(**arrays))
+        except crops.CropSizeError as error:
+            height, width = arrays["image"].shape[:2]
+            raise ConfigurationError(
+                self._thing,
+                f"crops more than there is of an image of {height} x {width} pixels",
+                "Crop less, or pad before with PadIfNeeded.",
+            ) from error
 
     def _seed(self) -> None:
         """Draw from the seed of torch, which Lightning sets, and which differs in each worker."""
@@ -79,9 +92,10 @@ def as_pipeline(transform: Any, thing: str = "transform") -> Pipeline | None:
 
 
 def _image_tensor(image: NDArray[np.float32] | Tensor) -> Tensor:
-    if isinstance(image, Tensor):
-        return image.contiguous()
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0)))
+    if not isinstance(image, Tensor):
+        image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0)))
+    # Some transforms give bytes or doubles.
+    return image.to(torch.float32).contiguous()
 
 
 def _for_opencv(mask: NDArray[Any]) -> NDArray[Any]:
