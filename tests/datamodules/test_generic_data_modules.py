@@ -300,3 +300,14 @@ def test_a_configuration_builds_a_data_module(options, transform):
     assert datamodule.input_spec.output_bands == ("RED", "GREEN")
     datamodule.setup("fit")
     assert next(iter(datamodule.train_dataloader()))["image"].shape == (2, 2, 32, 32)
+
+
+def test_an_image_with_other_bands_is_found_before_training(tmp_path):
+    write_tif(tmp_path / "f/a.tif", np.ones((3, 4, 4), np.int16))
+    write_tif(tmp_path / "w/b.tif", np.ones((4, 4, 4), np.int16))
+    module = GenericNonGeoClassificationDataModule(
+        batch_size=1, num_workers=0, train_data_root=tmp_path, val_data_root=None,
+        test_data_root=None, means=[0] * 3, stds=[1] * 3, num_classes=2,
+    )  # fmt: skip
+    with pytest.raises(DataError, match="b.tif: 4 bands, but a.tif has 3"):
+        module.setup("fit")

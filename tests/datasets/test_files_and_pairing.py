@@ -230,3 +230,10 @@ def test_any_names_pair_with_their_own(tmp_path_factory, chips):
     )
     pairs = pair_files(folder, None, "*_image.tif", "*_label.tif")
     assert {(p.image.name[:-10], p.label.name[:-10]) for p in pairs} == {(c, c) for c in chips}
+
+
+def test_one_folder_under_two_names_is_one_folder(tmp_path):
+    touch(tmp_path / "chips", "a.tif", "b.tif")
+    (tmp_path / "link").symlink_to(tmp_path / "chips")
+    with pytest.raises(DataError, match="match the same files"):
+        pair_files(tmp_path / "chips", tmp_path / "link")

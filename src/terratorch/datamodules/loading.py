@@ -67,12 +67,15 @@ def _different_sizes(samples: list[dict[str, Any]]) -> DataError | None:
     first = samples[0]
     for other in samples[1:]:
         if other["image"].shape != first["image"].shape:
+            same_pixels = other["image"].shape[-2:] == first["image"].shape[-2:]
             return DataError(
                 str(first["filename"]),
                 f"the image is {_size(first)}, but {other['filename']} in the same batch is "
                 f"{_size(other)}",
-                "Bring all to one size with a transform such as RandomCrop, CenterCrop or Resize, "
-                "or set batch_size to 1.",
+                "All need the same bands and time steps."
+                if same_pixels
+                else "Bring all to one size with a transform such as RandomCrop, CenterCrop or "
+                "Resize, or set batch_size to 1.",
             )
     return None
 

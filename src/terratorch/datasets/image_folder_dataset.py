@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.transforms.pipeline import as_pipeline
+from terratorch.errors import DataError
 
 # Opening a file takes about a millisecond: this many are checked in no time, however many the
 # folder holds; the others are checked as they are read.
@@ -65,8 +66,16 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         """
         files = self.image_files
         step = max(1, len(files) // _CHECKED_FILES)
-        bands = [self._reader.check(path) for path in files[::step]]
-        return bands[0]
+        first, *others = files[::step]
+        bands = self._reader.check(first)
+        for path in others:
+            if (other := self._reader.check(path)) != bands:
+                raise DataError(
+                    str(path),
+                    f"{other} bands, but {first.name} has {bands}",
+                    "Take the ones out, or choose the bands that all have with output_bands.",
+                )
+        return bands
 
     def __len__(self) -> int:
         return len(self.image_files)

@@ -69,7 +69,7 @@ def pair_files(
     """
     options = options or OptionNames()
     images = find_files(image_folder, image_pattern, options.images)
-    if label_folder is None or label_folder == image_folder:
+    if label_folder is None or label_folder.resolve() == image_folder.resolve():
         labels = find_files(image_folder, label_pattern, options.images)
         images, labels = _tell_apart(images, labels, image_folder, options)
     else:
