@@ -120,14 +120,21 @@ def test_the_dtype_fits_the_classes(count, asked, dtype):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("uint8", "out_dtype: uint8 would cut off the decimals of the layer 'probabilities'. Use"),
+        ("uint8", "out_dtype: uint8 would cut off the decimals of the layer 'prediction'. Use"),
         ("flaot32", "out_dtype: 'flaot32' is not a dtype of maps. Did you mean 'float32'"),
     ],
 )
 def test_a_dtype_that_does_not_fit_is_refused(asked, message):
-    prediction = classes("a.tif", probabilities=torch.rand(1, 3, 20, 30))
+    prediction = Prediction({"prediction": torch.rand(1, 3, 20, 30)}, ["a.tif"])
     with pytest.raises(ConfigurationError, match="^" + message):
-        layer_encoding(prediction, "probabilities", asked)
+        layer_encoding(prediction, "prediction", asked)
+
+
+def test_an_integer_for_the_classes_leaves_their_scores_floats():
+    prediction = classes("a.tif", probabilities=torch.rand(1, 3, 20, 30))
+    assert layer_encoding(prediction, "prediction", "int16").dtype == "int16"
+    assert layer_encoding(prediction, "probabilities", "int16").dtype == "float32"
+    assert layer_encoding(prediction, "probabilities", "float64").dtype == "float64"
 
 
 def test_a_class_without_a_name_is_refused_and_nothing_is_left(tmp_path):

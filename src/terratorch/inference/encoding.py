@@ -162,6 +162,8 @@ def _dtype(
             did_you_mean(out_dtype, NODATA) or f"Use one of {', '.join(NODATA)}.",
         )
     if not is_classes and not out_dtype.startswith("float"):
+        if layer != MAIN_LAYER:
+            return "float32"  # it is the dtype of the classes beside it
         raise ConfigurationError(
             "out_dtype",
             f"{out_dtype} would cut off the decimals of the layer '{layer}'",
