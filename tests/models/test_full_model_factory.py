@@ -44,6 +44,13 @@ def test_by_name_with_arguments_in_both_forms():
     assert "test_whole" in FULL_MODEL_REGISTRY
     model = build("test_whole", task="segmentation", model_width=4, depth=1)
     assert model(torch.rand(1, 3, 8, 8)).output.shape == (1, 4, 8, 8)
+    assert build("test_whole", width=4, num_classes=3)  # which only a task reads
+    with pytest.raises(ArgumentNameError, match=r"'widht'.*Did you mean 'width'"):
+        build("test_whole", widht=4)
+    with pytest.raises(ConfigurationError, match="'width': is missing"):
+        build("test_whole", depth=2)
+    with pytest.raises(ArgumentNameError, match="model_width: is given twice"):
+        build("test_whole", model_width=4, width=4)
 
 
 def test_images_are_padded_to_the_patches():

@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from torch import nn
-
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 from terratorch.registry import MultiSourceRegistry, Registry
 
@@ -33,9 +31,9 @@ def named_arguments(constructor: Constructor | None) -> list[str]:
     return [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
 
 
-def accepted_inputs(module: nn.Module) -> frozenset[str] | None:
-    """Return the names of the inputs that a module's forward takes, or None where it takes any."""
-    parameters = inspect.signature(module.forward).parameters.values()
+def accepted_names(function: Constructor) -> frozenset[str] | None:
+    """Return the names of the arguments that a function takes, or None where it takes any."""
+    parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
     return frozenset(p.name for p in parameters)
@@ -80,7 +78,7 @@ class ArgumentCheck:
             wrong = (f"{prefix}{name}" for name in given)
             self.unknown.update({name: accepted for name in wrong if name not in accepted})
         required = (p.name for p in named if p.default is kinds.empty)
-        owner = getattr(constructor, "__name__", repr(constructor))
+        owner = getattr(constructor, "__qualname__", repr(constructor)).rpartition("<locals>.")[2]
         for name in required:
             if name not in given and name not in supplied:
                 self.missing[f"{prefix}{name}"] = owner

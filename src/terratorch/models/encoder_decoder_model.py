@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from terratorch.errors import DataError
-from terratorch.models.arguments import accepted_inputs
+from terratorch.models.arguments import accepted_names
 from terratorch.models.model import Model, ModelOutput
 from terratorch.ops.modules import freeze
 from terratorch.ops.padding import pad_to_multiple
@@ -97,7 +97,7 @@ class EncoderDecoderModel(Model):
             }
         )
         self.sizing = sizing or Sizing()
-        self._inputs = accepted_inputs(parts.encoder)
+        self._inputs = accepted_names(parts.encoder.forward)
 
     def freeze_encoder(self) -> None:
         """Exclude the parameters of the encoder from training."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from terratorch.errors import ArgumentNameError, ConfigurationError
+from terratorch.models.arguments import ArgumentCheck, accepted_names, constructor_of
+from terratorch.models.config import split_prefixes
 from terratorch.models.encoder_decoder_model import Images, image_size_of
 from terratorch.models.model import Model, ModelFactory, ModelOutput
+from terratorch.models.task_heads import SIZE_ARGUMENTS
 from terratorch.models.utils import pad_images
 from terratorch.ops.modules import freeze
 from terratorch.ops.padding import crop_center
@@ -94,7 +98,8 @@ class FullModelFactory(ModelFactory):
             rescale: Resize maps to the size of the image.
             padding: How to pad images to the patches of the model.
             peft_config: Not available yet.
-            kwargs: Arguments of the model, with the prefix `model_` or without; `task` is left out.
+            kwargs: Arguments of the model, with the prefix `model_` or without. `task`, and numbers
+                of classes and outputs that the model does not take, are for the task alone.
 
         Raises:
             ConfigurationError: If there are arguments that nothing uses.
@@ -102,17 +107,39 @@ class FullModelFactory(ModelFactory):
         if peft_config is not None:
             raise ConfigurationError("peft_config", "is not available yet", "Leave it out.")
         kwargs.pop("task", None)  # tasks say it to every factory
-        arguments = {key.removeprefix("model_"): value for key, value in kwargs.items()}
+        arguments = _without_prefix(kwargs)
         if isinstance(model, str):
+            constructor = constructor_of(FULL_MODEL_REGISTRY, model)
+            arguments = _of_model(arguments, constructor and accepted_names(constructor))
+            check = ArgumentCheck("model_args")
+            check.compare("", arguments, constructor, first=0)
+            check.report()
             built: nn.Module = FULL_MODEL_REGISTRY.build(model, **arguments)
             return _as_model(built, rescale, padding)
-        if arguments:
+        unused = _of_model(arguments, frozenset())
+        if unused:
             raise ArgumentNameError(
-                f"model_args: {', '.join(kwargs)}",
+                f"model_args: {', '.join(unused)}",
                 f"is not used: the model {type(model).__name__} is built already",
                 "Leave it out, or give the name of a registered model.",
             )
         return _as_model(model, rescale, padding)
+
+
+def _without_prefix(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments without the prefix of the model, which need not be written."""
+    prefixed = {key: value for key, value in arguments.items() if key.startswith("model_")}
+    others = {key: value for key, value in arguments.items() if key not in prefixed}
+    return split_prefixes(prefixed, {"model": others}, "model_args")["model"]
+
+
+def _of_model(arguments: Mapping[str, Any], accepted: frozenset[str] | None) -> dict[str, Any]:
+    """Return arguments less the sizes that only the task reads; `accepted` is None for any."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name not in SIZE_ARGUMENTS or accepted is None or name in accepted
+    }
 
 
 def _as_model(module: nn.Module, rescale: bool, padding: str) -> Model:

@@ -43,6 +43,10 @@ TASK_HEADS = {
     "scalar_regression": TaskHead(ScalarOutputModel, ScalarHead, "num_outputs", 1),
     "embedding_generation": TaskHead(EmbeddingModel, None),
 }
+# What tasks read too, so that it may stand beside a model that has its size already.
+SIZE_ARGUMENTS = tuple(
+    dict.fromkeys(row.size_argument for row in TASK_HEADS.values() if row.size_argument)
+)
 
 
 def task_head(task: str) -> TaskHead:

@@ -8,12 +8,12 @@ from typing import Any
 from torch import nn
 
 from terratorch.errors import ArgumentNameError, ConfigurationError
+from terratorch.models.arguments import ArgumentCheck
+from terratorch.models.task_heads import SIZE_ARGUMENTS
 from terratorch.registry import MODEL_FACTORY_REGISTRY
 from terratorch.tasks.settings import PATH, TaskSettings
 
 DEFAULT_FACTORY = "EncoderDecoderFactory"
-# Arguments of a model that its task reads too: they may stand beside a model that is given.
-_READ_BY_TASKS = ("num_classes", "num_outputs")
 
 
 def check_given_model(model: nn.Module | None, settings: TaskSettings) -> None:
@@ -34,12 +34,12 @@ def check_given_model(model: nn.Module | None, settings: TaskSettings) -> None:
             raise ConfigurationError(
                 f"{PATH}.{name}", "given beside a model that is built already", f"Drop {name}."
             )
-    unused = [name for name in settings.model_args if name not in _READ_BY_TASKS]
+    unused = [name for name in settings.model_args if name not in SIZE_ARGUMENTS]
     if unused:
         raise ArgumentNameError(
             f"{PATH}.model_args.{unused[0]}",
             "given beside a model that is built already, so nothing uses it",
-            f"With a model, only {' and '.join(_READ_BY_TASKS)} belong there.",
+            f"With a model, only {' and '.join(SIZE_ARGUMENTS)} belong there.",
         )
 
 
@@ -49,11 +49,17 @@ def build_model(task: str | None, settings: TaskSettings) -> nn.Module:
     Args:
         task: What the factory builds a head for, such as `segmentation`.
         settings: The settings, with `model_args`.
+
+    Raises:
+        ConfigurationError: If the factory does not take an argument, or needs another.
     """
     factory = MODEL_FACTORY_REGISTRY.build(settings.model_factory or DEFAULT_FACTORY)
     arguments = dict(settings.model_args)
     if settings.aux_heads:
         arguments["aux_decoders"] = list(settings.aux_heads)
+    check = ArgumentCheck(f"{PATH}.model_args")
+    check.compare("", {"task": task, **arguments}, factory.build_model, first=0)
+    check.report()
     model: nn.Module = factory.build_model(task=task, **arguments)
     return model
 
