@@ -112,6 +112,24 @@ class TaskTester:
         assert names == [f"chip_{index}.tif" for index in range(len(self.target()))]
         assert all("prediction" in batch.layers for batch in batches)
 
+    def test_predictions_are_in_full_precision(self):
+        task = self.build().to(torch.bfloat16)
+        images = torch.randn(2, 3, 8, 8, dtype=torch.bfloat16)
+        prediction = task.predict_step({"image": images}, 0)
+        kinds = {layer.dtype for layer in prediction.layers.values()}
+        assert kinds <= {torch.float32, torch.int64}
+
+    def test_a_wholly_ignored_batch_adds_zero_loss_whatever_the_loss(self):
+        ignored = torch.full_like(self.target(), -1)
+        for loss in self.task_class.loss_names:
+            task = self.build(loss=loss, ignore_index=-1)
+            task.log = lambda *args, **kwargs: None
+            value = task.training_step(next(iter(loader(ignored, self.target_key))), 0)
+            value.backward()
+            assert value == 0
+            assert all(not parameter.grad.any() for parameter in task.parameters())
+            assert task.checks.ignored_batches == 1
+
     def test_a_checkpoint_holds_plain_values_and_its_task(self, tmp_path: Path):
         task, run = self.build(), trainer()
         run.fit(task, self.loader(), self.loader())

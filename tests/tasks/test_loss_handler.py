@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from terratorch.errors import ConfigurationError
 from terratorch.losses.values import ValueLoss
@@ -22,6 +23,15 @@ def test_auxiliary_heads_add_their_weighted_loss():
         "aux": 4.0,
     }
     assert float(compute(OUTPUT, None)["loss"]) == 5.0
+
+
+def test_a_loss_of_several_parts_says_what_to_minimise():
+    class Parts(nn.Module):
+        def forward(self, prediction, target):
+            return {"mse": prediction.mean()}
+
+    with pytest.raises(ConfigurationError, match=r"its forward returned \['mse'\]"):
+        LossHandler("train/").compute_loss(OUTPUT, TARGET, Parts())
 
 
 def test_weights_must_be_those_of_the_heads():

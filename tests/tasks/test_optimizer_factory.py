@@ -30,6 +30,11 @@ def test_names_and_arguments_are_those_of_torch():
     [
         ({"optimizer": "adamw"}, r"model\.init_args\.optimizer: torch\.optim has no.*'AdamW'"),
         ({"scheduler": "StepLr"}, r"scheduler: torch\.optim\.lr_scheduler has no.*'StepLR'"),
+        ({"scheduler": "StepLR"}, r"scheduler_hparams\.step_size: is missing, and StepLR needs it"),
+        (
+            {"scheduler": "StepLR", "scheduler_hparams": {"step_size": 1, "interval": "epochs"}},
+            r"scheduler_hparams\.interval: is 'epochs'\. Use epoch or step",
+        ),
         ({"optimizer_hparams": {"lr": 1}}, r"optimizer_hparams\.lr: .*model\.init_args\.lr"),
     ],
 )
@@ -62,3 +67,10 @@ def test_an_override_must_fit_and_fit_alone():
         parameter_groups(MODEL.named_parameters(), {"encodr": 1e-5})
     with pytest.raises(ConfigurationError, match=r"\['encoder', 'weight'\] all fit"):
         parameter_groups(MODEL.named_parameters(), {"encoder": 1e-5, "weight": 1e-4})
+
+
+def test_an_override_of_what_is_frozen_is_an_error():
+    model = nn.ModuleDict({"encoder": nn.Linear(2, 2), "head": nn.Linear(2, 1)})
+    model["encoder"].requires_grad_(False)
+    with pytest.raises(ConfigurationError, match=r"lr_overrides\.encoder: all .* are frozen"):
+        parameter_groups(model.named_parameters(), {"encoder": 1e-5})

@@ -20,6 +20,7 @@ MISTAKES = {
     r"model_args: neither model_args nor a model is given": {"model": None, "model_args": None},
     r"model_args\.num_classes: it is missing": {"model_args": None},
     r"model_args\.num_classes: 0\. Set it": {"model_args": {"num_classes": 0}},
+    r"model_args\.num_classes: 1\. Set it.* background is a": {"model_args": {"num_classes": 1}},
     r"model_factory: given beside a model": {"model_factory": "EncoderDecoderFactory"},
     r"model_args\.backbone: given beside a model": {
         "model_args": {"num_classes": 4, "backbone": "timm_resnet18"}
@@ -32,6 +33,25 @@ MISTAKES = {
     r"aux_loss\.auxx: no auxiliary head .*'aux'": {
         "aux_heads": [{"name": "aux", "decoder": "FCNDecoder", "decoder_args": {}}],
         "aux_loss": {"auxx": 1.0},
+    },
+    r"aux_heads\[0\]: has decoder\. Give name, decoder and": {"aux_heads": [{"decoder": "x"}]},
+    r"aux_heads\[0\]: is 'aux'\. Give name": {"aux_heads": ["aux"]},
+    r"aux_heads\[0\]\.name: is 'keys', which the model uses": {
+        "aux_heads": [{"name": "keys", "decoder": "FCNDecoder"}]
+    },
+    r"aux_heads: one is called 'loss', under which another": {
+        "aux_heads": [{"name": "loss", "decoder": "FCNDecoder"}]
+    },
+    r"aux_heads: one is called 'dice', under which another": {
+        "aux_heads": [{"name": "dice", "decoder": "FCNDecoder"}],
+        "loss": {"ce": 1, "dice": 2},
+    },
+    r"tiled_inference_parameters\.h_crp: there is no such": {
+        "tiled_inference_parameters": {"h_crp": 64}
+    },
+    r"model_args: 'backbone': is missing, and EncoderDecoderFactory\.build": {
+        "model": None,
+        "model_args": {"num_classes": 4},
     },
     r"scheduler_hparams: given, but scheduler is not": {"scheduler_hparams": {"gamma": 1}},
     r"tiled_inference_on_testing: it is true, but tiled_inference_parameters": {
@@ -61,6 +81,12 @@ def test_mistakes_of_other_tasks():
 def test_an_unknown_factory_is_named():
     with pytest.raises(KeyError, match="'EncoderDecoderFactory'"):
         SemanticSegmentationTask({"num_classes": 2}, "EncoderDecoderFactry")
+
+
+def test_a_module_in_the_arguments_of_the_whole_model_factory():
+    arguments = {"model": PixelModel(), "num_classes": 4}
+    task = SemanticSegmentationTask(arguments, "FullModelFactory")
+    assert task(torch.rand(1, 3, 8, 8)).output.shape == (1, 4, 8, 8)
 
 
 def test_nothing_left_to_train_is_an_error():

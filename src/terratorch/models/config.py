@@ -16,6 +16,8 @@ from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mea
 from terratorch.models.model import AuxiliaryHead
 
 Arguments = dict[str, Any]
+# Names that a dictionary of modules has already, so that no head of a model can have them.
+_TAKEN = frozenset(dir(nn.ModuleDict()))
 
 
 @dataclass(frozen=True)
@@ -150,35 +152,65 @@ def _hint(key: str, known: Sequence[str]) -> str:
     return f"Did you mean {' or '.join(prefixed)}?" if prefixed else did_you_mean(key, known)
 
 
+def auxiliary_heads(
+    values: Sequence[AuxiliaryHead | Mapping[str, Any]] | None, place: str
+) -> tuple[AuxiliaryHead, ...]:
+    """Read auxiliary heads, which may be written as dictionaries.
+
+    Args:
+        values: The heads.
+        place: Where they were written, for error messages.
+
+    Raises:
+        ConfigurationError: If one lacks a name or a decoder, or has a name that cannot be used.
+    """
+    heads: list[AuxiliaryHead] = []
+    for position, value in enumerate(values or ()):
+        head = _auxiliary_head(value, f"{place}[{position}]")
+        fault = _fault_of_name(head.name, [other.name for other in heads])
+        if fault:
+            raise ConfigurationError(
+                f"{place}[{position}].name", f"is {head.name!r}, {fault}", "Choose another name."
+            )
+        heads.append(head)
+    return tuple(heads)
+
+
+def _auxiliary_head(value: AuxiliaryHead | Mapping[str, Any], place: str) -> AuxiliaryHead:
+    if isinstance(value, AuxiliaryHead):
+        return value
+    keys = set(value) if isinstance(value, Mapping) else set()
+    if not {"name", "decoder"} <= keys <= {"name", "decoder", "decoder_args"}:
+        seen = f"has {', '.join(map(str, value))}" if keys else f"is {value!r}"
+        raise ConfigurationError(place, seen, "Give name, decoder and decoder_args.")
+    return AuxiliaryHead(value["name"], value["decoder"], value.get("decoder_args"))
+
+
+def _fault_of_name(name: Any, before: Sequence[str]) -> str:
+    """Return what keeps a head from having a name: the model holds it as a module of that name."""
+    if not isinstance(name, str) or not name:
+        return "no word"
+    if name in before:
+        return "as of one before"
+    if "." in name:
+        return "with a dot in it"
+    return "which the model uses for something else" if name in _TAKEN else ""
+
+
 def aux_configs(
-    heads: Sequence[AuxiliaryHead | Mapping[str, Any]] | None,
+    values: Sequence[AuxiliaryHead | Mapping[str, Any]] | None,
 ) -> tuple[AuxConfig, ...]:
     """Return the configurations of auxiliary heads.
 
     Raises:
-        ConfigurationError: If one lacks a name or a decoder, has an argument without prefix, or a
-            name that cannot be used.
+        ConfigurationError: If one has an argument without prefix, or cannot be read.
     """
-    configs = tuple(_aux_config(aux, position) for position, aux in enumerate(heads or ()))
-    for position, config in enumerate(configs):
-        taken = config.name in (other.name for other in configs[:position])
-        if taken or "." in config.name:
-            raise ConfigurationError(
-                f"aux_decoders[{position}].name",
-                f"is '{config.name}', " + ("as of one before" if taken else "with a dot in it"),
-                "Choose another name.",
-            )
-    return configs
+    place = "aux_decoders"
+    heads = auxiliary_heads(values, place)
+    return tuple(_aux_config(aux, f"{place}[{position}]") for position, aux in enumerate(heads))
 
 
-def _aux_config(aux: AuxiliaryHead | Mapping[str, Any], position: int) -> AuxConfig:
-    place = f"aux_decoders[{position}]"
-    if isinstance(aux, Mapping):
-        if not {"name", "decoder"} <= set(aux) <= {"name", "decoder", "decoder_args"}:
-            raise ConfigurationError(
-                place, f"has {', '.join(aux)}", "Give name, decoder and decoder_args."
-            )
-        aux = AuxiliaryHead(aux["name"], aux["decoder"], aux.get("decoder_args"))
+def _aux_config(aux: AuxiliaryHead, place: str) -> AuxConfig:
     nested: dict[str, Mapping[str, Any] | None] = {"decoder": None, "head": None}
     arguments = split_prefixes(aux.decoder_args or {}, nested, f"{place}.decoder_args")
     return AuxConfig(aux.name, PartConfig(aux.decoder, arguments["decoder"]), arguments["head"])

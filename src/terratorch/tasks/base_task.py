@@ -21,7 +21,7 @@ from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
 from terratorch.tasks.batch_checks import BatchChecks
 from terratorch.tasks.figures import figure_senders, plot_samples
-from terratorch.tasks.loss_handler import LossHandler
+from terratorch.tasks.loss_handler import LossHandler, zero_losses
 from terratorch.tasks.model_building import build_model, check_given_model, freeze_parts
 from terratorch.tasks.monitors import check_callbacks
 from terratorch.tasks.optimizer_factory import (
@@ -187,8 +187,10 @@ class TerraTorchTask(LightningModule, ABC):
             return self(batch["image"], **extra)
         from terratorch.inference.tiled import tiled_inference
 
-        parameters = self.settings.tiled_inference_parameters or {}
-        return ModelOutput(tiled_inference(self._tile, batch["image"], **parameters, **extra))
+        parameters = self.settings.tiled_inference_parameters
+        return ModelOutput(
+            tiled_inference(self._tile, batch["image"], inference_parameters=parameters, **extra)
+        )
 
     def _tile(self, image: Any, **extra: Any) -> Tensor:
         return self(image, **extra).output
@@ -219,7 +221,8 @@ class TerraTorchTask(LightningModule, ABC):
     ) -> Prediction:
         """Return the prediction of a batch."""
         tiled = self.settings.tiled_inference_parameters is not None
-        layers = self.prediction_layers(self.forward_batch(batch, tiled).output)
+        # In half precision probabilities would not sum to one, and files do not hold bfloat16.
+        layers = self.prediction_layers(self.forward_batch(batch, tiled).output.float())
         count = len(layers["prediction"])
         names = batch.get("filename") or [f"image_{batch_idx}_{index}" for index in range(count)]
         class_names = self.settings.class_names
@@ -240,7 +243,7 @@ class TerraTorchTask(LightningModule, ABC):
     ) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch and what the task decides."""
         raw: Tensor = batch[self.target_key]
-        self.checks.check(batch, raw, self.valid_targets(raw), self.num_classes)
+        counts = self.checks.check(batch, raw, self.valid_targets(raw), self.num_classes)
         output = self.forward_batch(batch, tiled)
         target = self.target_of(batch, output.output)
         handler = LossHandler(prefix)
@@ -248,6 +251,8 @@ class TerraTorchTask(LightningModule, ABC):
         with_heads = self.training or output.auxiliary_heads
         aux_loss = self.settings.aux_loss if with_heads else None
         losses = handler.compute_loss(output, target, self.criterion, aux_loss)
+        if not counts:
+            losses = zero_losses(losses, output)
         self.checks.remember_loss(losses["loss"], batch)
         handler.log_loss(self.log, losses, batch_size=len(target))
         decided = self.decide(output.output.detach())

@@ -39,8 +39,8 @@ class BatchChecks:
         target: Tensor,
         valid: Tensor | None,
         num_classes: int | None = None,
-    ) -> None:
-        """Raise a `DataError` unless a batch can be trained on.
+    ) -> bool:
+        """Raise a `DataError` unless a batch can be trained on; return whether a target counts.
 
         Args:
             batch: The batch.
@@ -67,6 +67,7 @@ class BatchChecks:
             _report_labels(counted, batch, num_classes)
         if not has_some:
             self._count_ignored(batch)
+        return bool(has_some)
 
     def remember_loss(self, loss: Tensor, batch: Mapping[str, Any]) -> None:
         """Keep a loss, to be checked at the next step."""

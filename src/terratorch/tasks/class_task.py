@@ -22,6 +22,7 @@ from terratorch.tasks.settings import PATH
 logger = logging.getLogger(__name__)
 
 LOGITS_LAYER = "logits"
+_FEWEST_CLASSES = 2
 _LAYERS = (MAIN_LAYER, LOGITS_LAYER, PROBABILITIES_LAYER)
 
 
@@ -51,11 +52,12 @@ class ClassTask(TerraTorchTask):
         count = self.settings.model_args.get("num_classes")
         if count is None and self.settings.class_names is not None:
             count = len(self.settings.class_names)
-        if not isinstance(count, int) or count < 1:
+        if not isinstance(count, int) or count < _FEWEST_CLASSES:
             raise ConfigurationError(
                 f"{PATH}.model_args.num_classes",
                 f"{count!r}" if count is not None else "it is missing",
-                "Set it to how many classes the labels have.",
+                "Set it to how many classes the labels have; of one alone nothing can be learned, "
+                "background is a class too.",
             )
         return count
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError, did_you_mean
@@ -90,5 +91,24 @@ def check_aux_loss_names(weights: Mapping[str, float], heads: Mapping[str, objec
         raise ConfigurationError(thing, f"no weight for the auxiliary heads {missing}")
 
 
+def zero_losses(losses: Mapping[str, Tensor], output: ModelOutput) -> dict[str, Tensor]:
+    """Return zero for each loss, of a batch without a target that counts.
+
+    Losses differ in what they give of nothing: zero, NaN, or something of the ignored. The zeros
+    depend on all outputs, since distributed training waits for the gradient of every parameter.
+    """
+    outputs = (output.output, *(output.auxiliary_heads or {}).values())
+    zero = torch.stack([(one * 0).sum() for one in outputs]).sum()
+    return dict.fromkeys(losses, zero)
+
+
 def _as_parts(loss: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-    return {"loss": loss} if isinstance(loss, Tensor) else dict(loss)
+    if isinstance(loss, Tensor):
+        return {"loss": loss}
+    if "loss" not in loss:
+        raise ConfigurationError(
+            "model.init_args.loss",
+            f"its forward returned {sorted(loss)}",
+            "A loss of several parts returns what to minimise under 'loss'.",
+        )
+    return dict(loss)

@@ -16,6 +16,7 @@ from terratorch.metrics import check_monitor
 DEFAULT_OPTIMIZER = "Adam"
 # Keys of `scheduler_hparams` that are for the Trainer: when the scheduler steps.
 _TRAINER_KEYS = ("interval", "frequency")
+_INTERVALS = ("epoch", "step")
 
 
 def optimizer_factory(
@@ -59,6 +60,13 @@ def _scheduler(
 ) -> dict[str, Any]:
     build = _class_named(name, lr_scheduler, lr_scheduler.LRScheduler, "scheduler")
     for_trainer = {key: hparams.pop(key) for key in _TRAINER_KEYS if key in hparams}
+    interval = for_trainer.get("interval", "epoch")
+    if interval not in _INTERVALS:
+        raise ConfigurationError(
+            "model.init_args.scheduler_hparams.interval",
+            f"is {interval!r}",
+            f"Use {' or '.join(_INTERVALS)}.",
+        )
     _check_arguments(build, hparams, "scheduler_hparams", given=("optimizer",))
     if issubclass(build, lr_scheduler.ReduceLROnPlateau):
         mode = hparams.get("mode", "min")
@@ -76,7 +84,8 @@ def parameter_groups(
         lr_overrides: Learning rates of the parameters whose name contains the key.
 
     Raises:
-        ConfigurationError: If an override fits no parameter, or two fit the same one.
+        ConfigurationError: If an override fits no parameter, or none that is trained, or two
+            overrides fit the same one.
     """
     named = list(named_parameters)
     if not lr_overrides:
@@ -91,6 +100,12 @@ def parameter_groups(
             )
         (groups[keys[0]] if keys else rest).append(parameter)
     for key, members in groups.items():
+        if members and not any(parameter.requires_grad for parameter in members):
+            raise ConfigurationError(
+                f"model.init_args.lr_overrides.{key}",
+                "all parameters with this in their names are frozen",
+                "Leave it out, or do not freeze that part.",
+            )
         if not members:
             roots = list(dict.fromkeys(part for name, _ in named for part in name.split(".")[:3]))
             raise ConfigurationError(
@@ -127,7 +142,12 @@ def _class_named(name: str, module: Any, base: type, argument: str) -> Any:
 def _check_arguments(
     build: Any, hparams: Mapping[str, Any], argument: str, given: tuple[str, ...]
 ) -> None:
-    names = [name for name in inspect.signature(build).parameters if name not in given]
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(build).parameters.items()
+        if name not in given
+    }
+    names = list(parameters)
     for name in hparams:
         thing = f"model.init_args.{argument}.{name}"
         if name in given:
@@ -135,3 +155,8 @@ def _check_arguments(
         if name not in names:
             cure = f"{did_you_mean(name, names)} Arguments: {', '.join(names)}."
             raise ArgumentNameError(thing, f"{build.__name__} takes no {name!r}", cure.strip())
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in hparams:
+            raise ConfigurationError(
+                f"model.init_args.{argument}.{name}", f"is missing, and {build.__name__} needs it"
+            )

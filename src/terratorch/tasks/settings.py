@@ -13,6 +13,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError
+from terratorch.inference.parameters import (
+    TiledInferenceParameters,
+    parse_tiled_inference_parameters,
+)
+from terratorch.models.config import auxiliary_heads
 from terratorch.models.model import AuxiliaryHead
 from terratorch.tasks.loss_handler import check_aux_loss_names
 
@@ -46,7 +51,7 @@ class TaskSettings:
         freeze_head: Whether the head is excluded from training.
         plot_on_val: Every how many epochs samples are plotted; True for each, False for none.
         class_names: Names of the classes, in the order of their ids.
-        tiled_inference_parameters: Arguments of `tiled_inference`.
+        tiled_inference_parameters: How scenes are cut into tiles; None for no tiles.
         tiled_inference_on_testing: Whether tests run tile by tile.
         tiled_inference_on_validation: Whether validation runs tile by tile.
         test_dataloaders_names: Names of the test sets.
@@ -75,7 +80,7 @@ class TaskSettings:
     freeze_head: bool = False
     plot_on_val: bool | int = False
     class_names: Sequence[str] | None = None
-    tiled_inference_parameters: dict[str, Any] | None = None
+    tiled_inference_parameters: TiledInferenceParameters | None = None
     tiled_inference_on_testing: bool = False
     tiled_inference_on_validation: bool = False
     test_dataloaders_names: Sequence[str] | None = None
@@ -92,7 +97,9 @@ class TaskSettings:
             name: value for name, value in arguments.items() if name in names and value is not None
         }
         if "aux_heads" in given:
-            given["aux_heads"] = [_aux_head(head) for head in given["aux_heads"]]
+            given["aux_heads"] = auxiliary_heads(given["aux_heads"], f"{PATH}.aux_heads")
+        tiled = "tiled_inference_parameters"
+        given[tiled] = parse_tiled_inference_parameters(given.get(tiled), f"{PATH}.{tiled}")
         settings = cls(**given)
         settings._check()
         return settings
@@ -112,17 +119,25 @@ class TaskSettings:
                 "given, but custom_loss is false",
                 "Set custom_loss: true.",
             )
-        if self.aux_heads and self.aux_loss is not None:
-            check_aux_loss_names(self.aux_loss, {head.name: head for head in self.aux_heads})
+        self._check_aux_heads()
         if self.scheduler is None and self.scheduler_hparams:
             raise ConfigurationError(f"{PATH}.scheduler_hparams", "given, but scheduler is not")
         names = self.test_dataloaders_names
         if names is not None and len(set(names)) < len(names):
             raise ConfigurationError(f"{PATH}.test_dataloaders_names", f"a name twice in {names}")
 
-
-def _aux_head(value: AuxiliaryHead | Mapping[str, Any]) -> AuxiliaryHead:
-    return value if isinstance(value, AuxiliaryHead) else AuxiliaryHead(**value)
+    def _check_aux_heads(self) -> None:
+        combined = () if isinstance(self.loss, str | nn.Module) else self.loss
+        logged = ("loss", "decoder", *combined)
+        for head in self.aux_heads:
+            if head.name in logged:
+                raise ConfigurationError(
+                    f"{PATH}.aux_heads",
+                    f"one is called {head.name!r}, under which another loss is logged",
+                    "Choose another name.",
+                )
+        if self.aux_heads and self.aux_loss is not None:
+            check_aux_loss_names(self.aux_loss, {head.name: head for head in self.aux_heads})
 
 
 def holds_module(value: Any) -> bool:
