@@ -1,11 +1,11 @@
-"""A picture of a map: the scene beside it, a legend or a scale of values, and a scale bar."""
+"""A picture of a map: scene and labels beside it, a legend or a scale of values, a scale bar."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ def quicklook(
     map_path: str | Path,
     png_path: str | Path,
     image_path: str | Path | None = None,
+    labels_path: str | Path | None = None,
     title: str | None = None,
     attribution: str | None = None,
     rgb: Sequence[int] = (3, 2, 1),
@@ -59,6 +60,7 @@ def quicklook(
         map_path: A map that `terratorch predict` wrote: classes, or values.
         png_path: The picture.
         image_path: The image that was predicted, drawn beside the map.
+        labels_path: Labels of the same classes or values, drawn between them.
         title: A heading.
         attribution: Whose data it is, drawn below.
         rgb: The bands of the image for red, green and blue, counted from 1; an image with fewer
@@ -72,18 +74,21 @@ def quicklook(
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     drawn = _read_map(Path(map_path))
-    panels = [("Map", _paint(drawn))]
+    panels = {"Map": _paint(drawn)}
+    if labels_path is not None:
+        labels = replace(_read_map(Path(labels_path)), class_names=drawn.class_names)
+        panels = {"Labels": _paint(labels, _limits(drawn)), **panels}
     if image_path is not None:
-        panels.insert(0, ("Scene", _read_image(Path(image_path), rgb)))
+        panels = {"Scene": _read_image(Path(image_path), rgb), **panels}
     height, width = drawn.pixels.shape
-    beside = drawn.is_tall
+    beside = drawn.is_tall or len(panels) > 2
     size = _figure_size(width / height, len(panels), beside)
     # A figure of its own, not pyplot: no global state, no display.
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.1))
     FigureCanvasAgg(figure)
     shape = (1, len(panels)) if beside else (len(panels), 1)
     axes = figure.subplots(*shape, squeeze=False).ravel().tolist()
-    for panel, (name, pixels) in zip(axes, panels, strict=True):
+    for panel, (name, pixels) in zip(axes, panels.items(), strict=True):
         _draw_panel(panel, name if len(panels) > 1 else "", pixels)
     _draw_scale_bar(axes[-1], drawn)
     _draw_key(figure, axes, drawn)
@@ -113,12 +118,11 @@ def _figure_size(aspect: float, panels: int, beside: bool) -> tuple[float, float
 
 def _read_map(path: Path) -> _Map:
     with open_raster(path) as dataset:
-        shape = _reduced(dataset.height, dataset.width)
+        width, shape = dataset.width, _reduced(dataset.height, dataset.width)
         pixels = dataset.read(1, out_shape=shape)
         hidden = dataset.read_masks(1, out_shape=shape) == 0
         listed = dataset.tags().get(CLASS_NAMES_TAG)
-        size = abs(dataset.transform.a) * dataset.width / shape[1]
-        metres = _metres(dataset.crs, size, dataset.bounds)
+        metres = _metres(dataset)
         label = dataset.descriptions[0] or ""
     if pixels.dtype.kind == "f":
         hidden |= ~np.isfinite(pixels)
@@ -126,17 +130,25 @@ def _read_map(path: Path) -> _Map:
     if names is None and pixels.dtype == np.uint8:
         most = int(pixels[~hidden].max(initial=0))
         names = [f"class {index}" for index in range(most + 1)]
+    if metres is not None:
+        metres *= width / shape[1]
     return _Map(pixels, hidden, names, label, metres)
 
 
-def _metres(crs: Any, pixel: float, bounds: Any) -> float | None:
+def _metres(dataset: Any) -> float | None:
     """Return the width of a pixel in metres, None where it is not known."""
-    if crs is None:
+    crs, transform = dataset.crs, dataset.transform
+    if crs is None or transform.is_identity:
         return None
+    # Along a row of pixels, which need not run from west to east.
+    across, down = transform.a, transform.d
     if crs.is_geographic:
-        latitude = math.radians((bounds.top + bounds.bottom) / 2)
-        return pixel * _METRES_PER_DEGREE * math.cos(latitude)
-    return pixel * float(crs.linear_units_factor[1])
+        _, latitude = dataset.xy(dataset.height // 2, dataset.width // 2)
+        across *= math.cos(math.radians(latitude))
+        return math.hypot(across, down) * _METRES_PER_DEGREE
+    if not crs.is_projected:
+        return None
+    return math.hypot(across, down) * float(crs.linear_units_factor[1])
 
 
 def _reduced(height: int, width: int) -> tuple[int, int]:
@@ -160,12 +172,12 @@ def _read_image(path: Path, rgb: Sequence[int]) -> NDArray[np.float32]:
     return np.moveaxis(pixels, 0, -1).astype(np.float32)
 
 
-def _paint(drawn: _Map) -> NDArray[Any]:
-    """Return the map as colours, `(h, w, 3)`."""
+def _paint(drawn: _Map, limits: tuple[float, float] | None = None) -> NDArray[Any]:
+    """Return the map as colours, `(h, w, 3)`; `limits` are the ends of the scale of values."""
     if drawn.class_names is None:
         from matplotlib import colormaps
 
-        low, high = _limits(drawn)
+        low, high = limits or _limits(drawn)
         scaled = np.nan_to_num((drawn.pixels - low) / max(high - low, 1e-12))
         painted = colormaps[_COLORMAP](scaled)[..., :3]
         painted[drawn.hidden] = np.array(NODATA_COLOR) / 255
@@ -247,7 +259,7 @@ def _patch(color: Color, label: str) -> Any:
 
 def _draw_scale_bar(axes: Axes, drawn: _Map) -> None:
     """Draw a bar of a round length, a fifth of the width at most, where the scale is known."""
-    if drawn.metres_per_pixel is None:
+    if not drawn.metres_per_pixel:
         return
     from matplotlib.font_manager import FontProperties
 

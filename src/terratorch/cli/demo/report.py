@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terratorch.cli.demo.labels import CLASS_NAMES, IGNORE
-from terratorch.cli.demo.picture import draw
-from terratorch.cli.demo.prepare import LABELS_FILE, SCENE_FILE
+from terratorch.cli.demo.prepare import LABELS_FILE, OSM_NOTICE, SCENE_FILE, SENTINEL_NOTICE
 from terratorch.cli.demo.scene import BANDS
 from terratorch.errors import DataError, MissingFileError
 from terratorch.geo.raster import read_raster
+from terratorch.inference.quicklook import quicklook
 
 PICTURE_FILE = "land_cover.png"
 MAP_FOLDER = "maps"
@@ -52,14 +52,13 @@ def write_report(root: Path) -> Report:
         MissingFileError: If the folder is not prepared, or a step has not been run.
     """
     scene = read_raster(_existing(root / SCENE_FILE, f"terratorch demo {root}")).data
-    labels = read_raster(root / LABELS_FILE).data[0]
     map_path = find_map(root / MAP_FOLDER)
     land_cover = read_raster(map_path).data[0]
     scores = {MAJORITY: majority_scores(root)}
     for row, name in RECORDS.items():
         record = _existing(root / name, f"terratorch test, with {name} as path_to_record_metrics")
         scores[row] = read_scores(record)
-    draw(root / PICTURE_FILE, scene, labels, land_cover, scores[PRETRAINED]["mIoU"])
+    _draw(root, map_path, scores[PRETRAINED]["mIoU"])
     lines = [*_table(scores), "", *_checks(scene, land_cover), "", *_places(root, map_path)]
     learnt = has_learnt(scores)
     if not learnt:
@@ -143,6 +142,19 @@ def _counts(root: Path, split: str) -> NDArray[np.int64]:
 def _by_name(ious: NDArray[np.float64]) -> dict[str, float]:
     by_class = dict(zip(CLASS_NAMES, map(float, ious), strict=True))
     return by_class | {"mIoU": float(ious.mean())}
+
+
+def _draw(root: Path, map_path: Path, miou: float) -> None:
+    rgb = [list(BANDS).index(band) + 1 for band in ("B04", "B03", "B02")]
+    quicklook(
+        map_path,
+        root / PICTURE_FILE,
+        root / SCENE_FILE,
+        root / LABELS_FILE,
+        title=f"Land cover from Sentinel-2, 2017-02-16 (test mIoU {miou:.2f})",
+        attribution=f"{SENTINEL_NOTICE}. {OSM_NOTICE}.",
+        rgb=rgb,
+    )
 
 
 def _share(hits: NDArray[np.bool_]) -> float:
