@@ -309,5 +309,5 @@ def test_an_image_with_other_bands_is_found_before_training(tmp_path):
         batch_size=1, num_workers=0, train_data_root=tmp_path, val_data_root=None,
         test_data_root=None, means=[0] * 3, stds=[1] * 3, num_classes=2,
     )  # fmt: skip
-    with pytest.raises(DataError, match="b.tif: 4 bands, but a.tif has 3"):
+    with pytest.raises(DataError, match=r"b\.tif: 4 bands, but a\.tif has 3"):
         module.setup("fit")

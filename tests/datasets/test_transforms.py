@@ -248,7 +248,7 @@ def test_all_public_names_are_there():
 def test_a_crop_larger_than_the_image_says_so():
     crop = {"class_path": "RandomCrop", "init_args": {"height": 8, "width": 8}}
     pipeline = Pipeline([crop], "train_transform")
-    with pytest.raises(ConfigurationError, match="^train_transform: crops more .* 4 x 5 pixels"):
+    with pytest.raises(ConfigurationError, match=r"^train_transform: crops more .* 4 x 5 pixels"):
         pipeline(np.zeros((1, 4, 5), np.float32))
 
 

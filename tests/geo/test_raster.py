@@ -89,4 +89,5 @@ def test_an_alpha_band_hides_pixels_unless_it_is_read_as_data(tmp_path):
     path = write_tif(tmp_path / "image.tif", data)
     assert read_raster(path).invalid is None
     hidden = read_raster(path, [1]).invalid
-    assert hidden is not None and hidden[0].tolist() == [[False, True], [False, False]]
+    assert hidden is not None
+    assert hidden[0].tolist() == [[False, True], [False, False]]
