@@ -7,7 +7,6 @@ from part_tester import FLAT, PYRAMID, Part, PartTester, half_types
 from terratorch.errors import ArgumentNameError, ConfigurationError
 from terratorch.models.decoders import LinearDecoder, MLPDecoder, SatMAEHead, UNetDecoder
 from terratorch.models.decoders.base import needs_of
-from terratorch.models.decoders.sources import needs_of_source
 from terratorch.models.features import ANYTHING, MAPS
 from terratorch.models.features import PYRAMID as NEEDS_PYRAMID
 from terratorch.registry import DECODER_REGISTRY
@@ -106,9 +105,8 @@ def test_what_they_declare_to_need():
     assert needs_of(upernet, {"scale_modules": True}) == MAPS
     assert needs_of(MLPDecoder([4]), {}).takes("vectors")
     assert needs_of(lambda channels: None, {}) == ANYTHING
-    assert needs_of_source("smp", "Unet") == NEEDS_PYRAMID
-    assert needs_of_source("smp", "DPT").levels == 4
-    assert needs_of_source("other", "Unet") == ANYTHING
+    assert needs_of(DECODER_REGISTRY["smp"]["Unet"], {}) == NEEDS_PYRAMID
+    assert needs_of(DECODER_REGISTRY["smp"]["DPT"], {}).levels == 4
 
 
 def test_a_linear_probe_predicts_its_classes():

@@ -343,6 +343,26 @@ class TestFreezing:
             {"necks": [{"name": "SelectIndices", "indices": [3]}]},
             r"necks\[0\].indices has 3, but `TinyMaps` gives 3 features \(0 to 2\)",
         ),
+        ({"necks": "SelectIndices"}, "necks: is no list: 'SelectIndices'. Name each neck"),
+        ({"necks": ["SelectIndices"]}, r"necks\[0\].name: is missing in 'SelectIndices'"),
+        (
+            {"necks": [{"name": "SelectIndices", "indices": ["a"]}]},
+            r"necks\[0\]: SelectIndices.indices: has 'a', but there are 3 features",
+        ),
+        (
+            {"necks": [{"name": "PermuteDims", "new_order": [0, 2]}]},
+            r"necks\[0\]: PermuteDims.new_order: is \[0, 2\]",
+        ),
+        ({"decoder_chanels": 3}, r"'decoder_chanels'.*Did you mean 'decoder_channels'\? Known"),
+        (
+            {"decoder": "FCNDecoder", "decoder_channels": 4, "decoder_in_index": 3},
+            r"decoder_in_index: has 3, but there are 3 features \(0 to 2\)",
+        ),
+        (
+            {"decoder": "smp_Unet", "decoder_channels": [4]},
+            "model_args: 'decoder_channels': nothing .* Did you mean 'decoder_decoder_channels'",
+        ),
+        ({"head_num_classes": 9}, "model_args.head_num_classes: is 9, but num_classes is"),
         ({"backbone": TinyMaps(), "backbone_width": 3}, "is a module already, which cannot use"),
         ({"backbone": nn.Linear(1, 1)}, "backbone 'Linear': has no list out_channels"),
         (
@@ -371,6 +391,14 @@ def test_the_necks_to_add_can_be_pasted():
         "  - name: ReshapeTokensToImage\n"
         "  - name: LearnedInterpolateToPyramidal"
     )
+
+
+def test_what_was_written_is_noted_on_an_error_of_a_constructor():
+    with pytest.raises(TypeError) as caught:
+        build(**{**UNET, "decoder": "FCNDecoder", "decoder_channels": [4, 4]})
+    assert caught.value.__notes__ == [
+        "While building the decoder 'FCNDecoder' with channels=[4, 4]"
+    ]
 
 
 def test_an_error_inside_a_part_surfaces_unchanged():

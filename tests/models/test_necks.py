@@ -128,7 +128,10 @@ def test_index_zero_selects_the_first_feature():
     ("arguments", "message"),
     [
         ({"pooling": "sum"}, "AggregateTokens.pooling: is 'sum'"),
-        ({"pooling": "cls", "drop_cls": True}, "pooling: cls takes just that token"),
+        ({"pooling": "cls", "drop_cls": True}, "pooling: cls takes one token alone"),
+        ({"pooling": 1, "drop_cls": True}, "pooling: 1 takes one token alone"),
+        ({"indices": [0], "index": 1}, r"index: is 1, beside indices: \[0\]\. Give indices"),
+        ({"indices": []}, "AggregateTokens.indices: is empty"),
         ({"indices": 4}, r"has 4, but there are 2 features \(0 to 1\)"),
     ],
 )

@@ -113,3 +113,23 @@ def test_images_without_time_are_refused():
         TemporalWrapper(TinyMaps())(torch.rand(2, 3, 8, 8))
     with pytest.raises(DataError, match="takes two time steps, but gets 4"):
         TemporalWrapper(TinyMaps(), "diff")(X)
+
+
+@pytest.mark.parametrize("steps", [{"n_timestamps": 3}, {"subset_lengths": [1, 2]}])
+def test_another_number_of_time_steps_is_refused(steps):
+    with pytest.raises(DataError, match=rf"has 4 time steps, but \w+_{next(iter(steps))} says 3"):
+        TemporalWrapper(TinyMaps(), "concat", **steps)(X)
+
+
+def test_what_the_encoder_keeps_trained_stays_so():
+    class Prompted(TinyMaps):
+        def freeze(self):
+            self.stages[0].requires_grad_(False)
+
+    wrapper = TemporalWrapper(Prompted())
+    wrapper.freeze()
+    trained = [parameter.requires_grad for parameter in wrapper.encoder.stages[:2].parameters()]
+    assert trained == [False, False, True, True]
+    plain = TemporalWrapper(TinyMaps())
+    plain.freeze()
+    assert not any(parameter.requires_grad for parameter in plain.parameters())

@@ -144,6 +144,13 @@ def test_stages_out_of_their_container_are_found():
     ]
 
 
+def test_an_unknown_tag_of_weights_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(
+        WeightsError, match=r"timm names no weights .* Known are: resnet18\.a1_in1k"
+    ):
+        BACKBONE_REGISTRY.build("timm_resnet18.foo", pretrained=True)
+
+
 def test_a_file_of_another_model_is_refused(tmp_path):
     other = timm.create_model("test_resnet")
     torch.save(other.state_dict(), tmp_path / "w.pth")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
-from terratorch.registry import MultiSourceRegistry, Registry
-
-Constructor = Callable[..., Any]
+from terratorch.errors import ArgumentNameError, ConfigurationError, closest
+from terratorch.registry import MultiSourceRegistry
+from terratorch.registry.registry import Constructor, ConstructorSource
 
 
 def constructor_of(registry: MultiSourceRegistry, name: str) -> Constructor | None:
@@ -20,7 +19,7 @@ def constructor_of(registry: MultiSourceRegistry, name: str) -> Constructor | No
     """
     prefix, own_name = registry.source_of(name)
     source = registry[prefix]
-    return source[own_name] if isinstance(source, Registry) else None
+    return source[own_name] if isinstance(source, ConstructorSource) else None
 
 
 def named_arguments(constructor: Constructor | None) -> list[str]:
@@ -39,6 +38,19 @@ def accepted_names(function: Constructor) -> frozenset[str] | None:
     return frozenset(p.name for p in parameters)
 
 
+class _Unknown(NamedTuple):
+    """An argument that nothing takes, and those that are taken there."""
+
+    prefix: str
+    name: str
+    accepted: list[str]
+
+    def hint(self) -> str:
+        # The prefix is alike in all: it would make them all look close.
+        near = [f"'{self.prefix}{match}'" for match in closest(self.name, self.accepted)]
+        return f"Did you mean {' or '.join(near)}?" if near else ""
+
+
 class ArgumentCheck:
     """Collects the arguments that nothing takes, or that are missing, to report all at once.
 
@@ -48,7 +60,7 @@ class ArgumentCheck:
 
     def __init__(self, place: str) -> None:
         self.place = place
-        self.unknown: dict[str, list[str]] = {}
+        self.unknown: list[_Unknown] = []
         self.missing: dict[str, str] = {}
 
     def compare(
@@ -74,9 +86,10 @@ class ArgumentCheck:
         parameters = list(inspect.signature(constructor).parameters.values())[first:]
         named = [p for p in parameters if p.kind not in (kinds.VAR_KEYWORD, kinds.VAR_POSITIONAL)]
         if not any(p.kind is kinds.VAR_KEYWORD for p in parameters):
-            accepted = [f"{prefix}{p.name}" for p in named]
-            wrong = (f"{prefix}{name}" for name in given)
-            self.unknown.update({name: accepted for name in wrong if name not in accepted})
+            accepted = [p.name for p in named]
+            self.unknown += [
+                _Unknown(prefix, name, accepted) for name in given if name not in accepted
+            ]
         required = (p.name for p in named if p.default is kinds.empty)
         owner = getattr(constructor, "__qualname__", repr(constructor)).rpartition("<locals>.")[2]
         for name in required:
@@ -91,10 +104,10 @@ class ArgumentCheck:
             ConfigurationError: If one is missing.
         """
         if self.unknown:
-            names = ", ".join(f"'{name}'" for name in self.unknown)
-            hints = (did_you_mean(name, known) for name, known in self.unknown.items())
-            known = dict.fromkeys(name for names in self.unknown.values() for name in names)
-            cure = " ".join([*dict.fromkeys(filter(None, hints)), f"Known: {', '.join(known)}."])
+            names = ", ".join(f"'{one.prefix}{one.name}'" for one in self.unknown)
+            hints = dict.fromkeys(filter(None, (one.hint() for one in self.unknown)))
+            known = dict.fromkeys(f"{one.prefix}{n}" for one in self.unknown for n in one.accepted)
+            cure = " ".join([*hints, f"Known: {', '.join(known)}."])
             raise ArgumentNameError(
                 f"{self.place}: {names}", "nothing takes such an argument", cure if known else ""
             )
@@ -102,3 +115,40 @@ class ArgumentCheck:
             owners = ", ".join(dict.fromkeys(self.missing.values()))
             names = ", ".join(f"'{name}'" for name in self.missing)
             raise ConfigurationError(f"{self.place}: {names}", f"is missing, and {owners} needs it")
+
+
+def check_index(index: Any, count: int, argument: str) -> int:
+    """Return an index of a feature, counted from the front.
+
+    Args:
+        index: What the user gave.
+        count: How many features there are.
+        argument: What the index was given for, for the message.
+
+    Raises:
+        ConfigurationError: If there is no such feature.
+    """
+    if not isinstance(index, int) or not -count <= index < count:
+        raise ConfigurationError(
+            argument,
+            f"has {index!r}, but there are {count} features (0 to {count - 1})",
+            f"Choose from 0 to {count - 1}, or count from the end with -1 to -{count}.",
+        )
+    return index % count
+
+
+def check_indices(indices: Any, count: int, argument: str) -> list[int]:
+    """Return indices of features, counted from the front; one index will do.
+
+    Args:
+        indices: What the user gave.
+        count: How many features there are.
+        argument: What they were given for, for the message.
+
+    Raises:
+        ConfigurationError: If there is none, or one that is no feature.
+    """
+    chosen = list(indices) if isinstance(indices, Sequence) else [indices]
+    if not chosen:
+        raise ConfigurationError(argument, "is empty", "Choose at least one feature.")
+    return [check_index(index, count, argument) for index in chosen]

@@ -13,7 +13,7 @@ from terratorch.models.arguments import ArgumentCheck, constructor_of, named_arg
 from terratorch.models.config import ModelConfig
 from terratorch.models.decoder_part import DecoderPart, build_part
 from terratorch.models.encoder_decoder_model import Parts
-from terratorch.models.features import FeatureSpec, feature_spec_of
+from terratorch.models.features import FeatureSpec, StopsEarly, feature_spec_of
 from terratorch.models.necks.build import build_necks
 from terratorch.models.task_heads import TaskHead
 from terratorch.models.temporal_wrapper import TemporalWrapper
@@ -131,7 +131,6 @@ def _default_necks(spec: FeatureSpec, main: DecoderPart | None) -> Sequence[Mapp
 
 def _stop_early(encoder: nn.Module, necks: list[nn.Module]) -> None:
     """Tell the backbone the deepest feature that the first neck reads, if both can say so."""
-    stop = getattr(encoder, "stop_after", None)
     indices = getattr(necks[0], "indices", None) if necks else None
-    if callable(stop) and isinstance(indices, list):
-        stop(max(indices))
+    if isinstance(encoder, StopsEarly) and isinstance(indices, list):
+        encoder.stop_after(max(indices))

@@ -12,7 +12,6 @@ from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import ArgumentCheck, constructor_of
 from terratorch.models.config import Arguments, PartConfig
 from terratorch.models.decoders.base import needs_of
-from terratorch.models.decoders.sources import needs_of_source
 from terratorch.models.features import FeatureSpec, Needs
 from terratorch.models.task_heads import TaskHead
 from terratorch.models.wiring import check_joint
@@ -31,7 +30,12 @@ def build_part(registry: MultiSourceRegistry, part: PartConfig, *args: Any) -> n
         ConfigurationError: If there are arguments for a module that is built already.
     """
     if isinstance(part.choice, str):
-        built: nn.Module = registry.build(part.choice, *args, **part.arguments)
+        try:
+            built: nn.Module = registry.build(part.choice, *args, **part.arguments)
+        except (TypeError, ValueError) as error:
+            written = ", ".join(f"{name}={value!r}" for name, value in part.arguments.items())
+            error.add_note(f"While building the {registry.kind} '{part.label}' with {written}")
+            raise
         return built
     if part.arguments:
         raise ConfigurationError(
@@ -69,9 +73,6 @@ class DecoderPart:
     @property
     def needs(self) -> Needs:
         """What the decoder needs of the features."""
-        name = self.part.choice
-        if isinstance(name, str) and self.constructor is None:
-            return needs_of_source(*DECODER_REGISTRY.source_of(name))
         return needs_of(self._declaring, self.part.arguments)
 
     @property
@@ -123,7 +124,14 @@ class DecoderPart:
             ConfigurationError: If the features do not fit, or something is missing or not used.
         """
         check_joint(spec, self.needs, self.part.label, origin)
-        size = self.head.get(wanted.size_argument, size)
+        own = self.head.get(wanted.size_argument, size)
+        if size not in (own, None, wanted.default_size):
+            raise ConfigurationError(
+                f"model_args.{self.path}head_{wanted.size_argument}",
+                f"is {own}, but {wanted.size_argument} is {size}",
+                "Leave it out: all heads give the same.",
+            )
+        size = own
         if size is None:
             raise ConfigurationError(
                 f"model_args.{wanted.size_argument}", "is missing", "Say how many there are."

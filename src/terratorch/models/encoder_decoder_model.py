@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from terratorch.errors import DataError
 from terratorch.models.arguments import accepted_names
+from terratorch.models.features import Freezes
 from terratorch.models.model import Model, ModelOutput
 from terratorch.ops.modules import freeze
 from terratorch.ops.padding import pad_to_multiple
@@ -102,9 +103,8 @@ class EncoderDecoderModel(Model):
     def freeze_encoder(self) -> None:
         """Exclude the parameters of the encoder from training."""
         # Some keep a part in training, such as prompts: they know better.
-        own = getattr(self.encoder, "freeze", None)
-        if callable(own):
-            own()
+        if isinstance(self.encoder, Freezes):
+            self.encoder.freeze()
         else:
             freeze(self.encoder)
 

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.models.features import FeatureKind, FeatureSpec, feature_spec_of
+from terratorch.models.features import (
+    FeatureKind,
+    FeatureSpec,
+    Freezes,
+    StopsEarly,
+    feature_spec_of,
+)
+from terratorch.ops.modules import freeze
 
 Images = Tensor | dict[str, Tensor]
 
@@ -101,9 +108,15 @@ class TemporalWrapper(nn.Module):
 
     def stop_after(self, index: int) -> None:
         """Compute nothing beyond feature `index`, if the encoder can do so."""
-        stop = getattr(self.encoder, "stop_after", None)
-        if callable(stop):
-            stop(index)
+        if isinstance(self.encoder, StopsEarly):
+            self.encoder.stop_after(index)
+
+    def freeze(self) -> None:
+        """Exclude the encoder from training, but for what it keeps trained itself."""
+        if isinstance(self.encoder, Freezes):
+            self.encoder.freeze()
+        else:
+            freeze(self.encoder)
 
     def forward(self, x: Images, **kwargs: Any) -> list[Tensor]:
         """Compute the features of a time series.
@@ -114,10 +127,23 @@ class TemporalWrapper(nn.Module):
                 those with `(B, ...)` are repeated.
         """
         batch, steps = _batch_and_steps(x)
+        self._check_steps(steps)
         split = {key: _split(value, batch, steps) for key, value in kwargs.items()}
         features = self.encoder(_fold(x), **split)
         listed = [features] if isinstance(features, Tensor) else features
         return [self._pool(feature.unflatten(0, (batch, steps))) for feature in listed]
+
+    def _check_steps(self, steps: int) -> None:
+        """Refuse another number of time steps than the channels or the groups are made for."""
+        expected = sum(self.subset_lengths) if self.subset_lengths else self.steps
+        counted = self.subset_lengths is not None or self.pooling == "concat"
+        if counted and self.pooling != "keep" and steps != expected:
+            written = "subset_lengths" if self.subset_lengths else "n_timestamps"
+            raise DataError(
+                "image",
+                f"has {steps} time steps, but backbone_temporal_{written} says {expected}",
+                "Give images of that many, or change it.",
+            )
 
     def _pool(self, feature: Tensor) -> Tensor:
         if self.permutation is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from terratorch.errors import UnknownNameError
-from terratorch.registry.registry import Place, Source, place_of
+from terratorch.registry.registry import Constructor, ConstructorSource, Place, place_of
 
 
 class LazySource:
@@ -22,9 +22,9 @@ class LazySource:
     def __init__(self, target: str, package: str) -> None:
         self._target = target
         self._package = package
-        self._loaded: Source | None = None
+        self._loaded: ConstructorSource | None = None
 
-    def _source(self) -> Source | None:
+    def _source(self) -> ConstructorSource | None:
         if self._loaded is None and importlib.util.find_spec(self._package) is not None:
             module, _, attribute = self._target.partition(":")
             self._loaded = getattr(importlib.import_module(module), attribute)()
@@ -38,6 +38,14 @@ class LazySource:
         """
         return self._required(name).build(name, *args, **kwargs)
 
+    def __getitem__(self, name: str) -> Constructor:
+        """Return what builds the thing of that name.
+
+        Raises:
+            UnknownNameError: If the package is not installed, or has no such name.
+        """
+        return self._required(name)[name]
+
     def find(self, name: str) -> Place:
         """Say where the thing of that name is defined."""
         source = self._required(name)
@@ -45,7 +53,7 @@ class LazySource:
         place: Place = find(name) if find else place_of(name, type(source))
         return place
 
-    def _required(self, name: str) -> Source:
+    def _required(self, name: str) -> ConstructorSource:
         source = self._source()
         if source is None:
             raise UnknownNameError(

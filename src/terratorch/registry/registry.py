@@ -46,6 +46,14 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
 
+@runtime_checkable
+class ConstructorSource(Source, Protocol):
+    """A source that also tells what it builds, so that arguments can be checked beforehand."""
+
+    def __getitem__(self, name: str, /) -> Constructor:
+        """Return what builds the thing of that name."""
+
+
 def place_of(name: str, constructor: Constructor) -> Place:
     """Say where a constructor is defined."""
     target = inspect.unwrap(constructor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -19,7 +20,7 @@ from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.models.hub import hub_file
 from terratorch.models.weights import weights_file
 from terratorch.registry import Place
-from terratorch.registry.registry import place_of
+from terratorch.registry.registry import Constructor, place_of
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,10 @@ class TimmSource:
             own = ckpt_path is not None
             load_timm(model, name, arguments, file, used_bands, strict_names=own)
         return _declare_features(model)
+
+    def __getitem__(self, name: str) -> Constructor:
+        """Return what builds a model."""
+        return functools.partial(self.build, name)
 
     def find(self, name: str) -> Place:
         """Say where a model is defined."""
@@ -132,9 +137,10 @@ def _weights_file(
         return weights_file(name, pretrained, ckpt_path)
     if not pretrained:
         return None
-    row = timm.get_pretrained_cfg(name)
+    model, _, tag = name.partition(".")
+    known = timm.list_pretrained(f"{model}*")
+    row = timm.get_pretrained_cfg(name) if not tag or name in known else None
     if row is None or not row.hf_hub_id:
-        known = timm.list_pretrained(f"{name.split('.')[0]}*")
         raise WeightsError(
             f"backbone 'timm_{name}' with pretrained=True",
             "timm names no weights on the Hugging Face Hub for it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import nn
 from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.optional import import_optional
 from terratorch.registry import Place
-from terratorch.registry.registry import place_of
+from terratorch.registry.registry import Constructor, place_of
 
 # The families that pass `features_only` on to timm; the others give one vector, or take no sizes.
 _ON_TIMM = ("resnet", "vit_")
@@ -55,6 +56,10 @@ class TorchgeoSource:
         )
         built: nn.Module = model
         return built
+
+    def __getitem__(self, name: str) -> Constructor:
+        """Return what builds a model."""
+        return functools.partial(self.build, name)
 
     def find(self, name: str) -> Place:
         """Say where a model is defined."""

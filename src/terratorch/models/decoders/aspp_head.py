@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from terratorch.errors import ConfigurationError
+from terratorch.models.arguments import check_indices
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.decoders.conv_module import ConvModule
 from terratorch.models.features import MAPS
@@ -122,8 +123,7 @@ def _options(options: dict[str, Any], channel_list: Sequence[int]) -> dict[str, 
     """Return the options with the channels that the chosen maps have, where they are not given."""
     if options.get("in_channels") is not None:
         return options
-    indices = options.get("in_index", -1)
-    chosen = [indices] if isinstance(indices, int) else list(indices)
+    chosen = check_indices(options.get("in_index", -1), len(channel_list), "decoder_in_index")
     if options.get("input_transform") != "resize_concat":
         chosen = chosen[:1]
     return {**options, "in_channels": sum(channel_list[index] for index in chosen)}

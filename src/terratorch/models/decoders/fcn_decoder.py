@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from terratorch.models.arguments import check_index
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.features import MAPS
 from terratorch.ops.modules import ChannelNorm
@@ -27,7 +28,7 @@ class FCNDecoder(Decoder):
         self, embed_dim: list[int], channels: int = 256, num_convs: int = 4, in_index: int = -1
     ) -> None:
         super().__init__()
-        self.in_index = in_index
+        self.in_index = check_index(in_index, len(embed_dim), "decoder_in_index")
         self.out_channels = channels if num_convs else embed_dim[in_index]
         widths = [embed_dim[in_index], *[channels] * num_convs]
         self.convs = nn.Sequential(*(_step(width, channels) for width in widths[:-1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from terratorch.models.arguments import check_index
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.features import MAPS_OR_VECTORS
 from terratorch.registry import TERRATORCH_DECODER_REGISTRY
@@ -23,7 +24,7 @@ class IdentityDecoder(Decoder):
     def __init__(self, embed_dim: list[int], out_index: int = -1) -> None:
         super().__init__()
         self.embed_dim = embed_dim
-        self.out_index = out_index
+        self.out_index = check_index(out_index, len(embed_dim), "decoder_out_index")
         self.out_channels = embed_dim[out_index]
 
     def forward(self, x: list[Tensor]) -> Tensor:

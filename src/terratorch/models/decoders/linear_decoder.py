@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from terratorch.models.arguments import check_index
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.features import MAPS
 from terratorch.registry import TERRATORCH_DECODER_REGISTRY
@@ -29,7 +30,7 @@ class LinearDecoder(Decoder):
         self, embed_dim: list[int], num_classes: int, upsampling_size: int, in_index: int = -1
     ) -> None:
         super().__init__()
-        self.in_index = in_index
+        self.in_index = check_index(in_index, len(embed_dim), "decoder_in_index")
         self.out_channels = num_classes
         self.conv = nn.ConvTranspose2d(
             embed_dim[in_index], num_classes, kernel_size=upsampling_size, stride=upsampling_size

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError
+from terratorch.models.arguments import check_index
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.features import MAPS_OR_VECTORS
 from terratorch.ops.modules import activation as build_activation
@@ -35,6 +36,7 @@ class MLPDecoder(Decoder):
         out_index: int = -1,
     ) -> None:
         super().__init__()
+        check_index(out_index, len(embed_dim), "decoder_out_index")
         for name, value in (("channels", channels), ("out_dim", out_dim)):
             if value not in (100, embed_dim[out_index]):
                 raise ConfigurationError(

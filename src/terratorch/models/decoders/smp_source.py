@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from inspect import Parameter, Signature
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,12 +16,48 @@ from torch import Tensor, nn
 from terratorch.errors import ArgumentNameError, ConfigurationError, UnknownNameError, did_you_mean
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.decoders.fit_levels import crop_like, pad_levels
+from terratorch.models.features import MAPS, PYRAMID, Needs
 from terratorch.registry import Place
 from terratorch.registry.registry import place_of
 
 _NORM = {"decoder_use_norm": "use_norm", "decoder_use_batchnorm": "use_norm"}
 _MODE = {"decoder_interpolation": "interpolation_mode"}
 _WIDTHS = (256, 128, 64, 32, 16)
+
+
+class SmpDecoder(Decoder):
+    """A decoder of segmentation-models-pytorch, for maps of any size.
+
+    Args:
+        decoder: The decoder.
+        out_channels: Channels of its output.
+        halves: What sizes it takes, as of `Row`.
+    """
+
+    def __init__(self, decoder: nn.Module, out_channels: int, halves: int = 0) -> None:
+        super().__init__()
+        self._smp_decoder = decoder
+        self.out_channels = out_channels
+        self.halves = halves
+
+    def forward(self, x: list[Tensor]) -> Tensor:
+        """Return a map `(B, out_channels, H, W)`."""
+        if not self.halves:
+            return self._decode(list(x))
+        padded = pad_levels(x, self.halves)
+        return crop_like(self._decode(padded), padded[0], x[0])
+
+    def _decode(self, x: list[Tensor]) -> Tensor:
+        decoded: Tensor = self._smp_decoder(x)
+        return decoded
+
+
+class SmpMapsDecoder(SmpDecoder):
+    """The same, of a decoder that also asks for the class tokens that maps do not have."""
+
+    def _decode(self, x: list[Tensor]) -> Tensor:
+        decoded: Tensor = self._smp_decoder(x, [None] * len(x))
+        return decoded
 
 
 @dataclass(frozen=True)
@@ -37,6 +74,8 @@ class Row:
         channels: The argument that takes the channels of the features.
         halves: 0 where it takes maps of any size; else each has to be a multiple of the next, and
             the coarsest of this number.
+        needs: What features it takes.
+        wrapper: The module around it.
     """
 
     target: str
@@ -47,6 +86,8 @@ class Row:
     features: int = 2
     channels: str = "encoder_channels"
     halves: int = 0
+    needs: Needs = PYRAMID
+    wrapper: type[SmpDecoder] = SmpDecoder
 
 
 _UNET_LIKE = {"decoder_channels": "decoder_channels", **_NORM, **_MODE}
@@ -167,65 +208,41 @@ ROWS: dict[str, Row] = {
         depth="",
         channels="encoder_out_channels",
         halves=2,
+        needs=Needs(MAPS.kinds, levels=4),
+        wrapper=SmpMapsDecoder,
     ),
 }
 
 
-class SmpDecoder(Decoder):
-    """A decoder of segmentation-models-pytorch, for maps of any size.
+class SmpBuilder:
+    """What builds one of the decoders; its signature names the arguments that the decoder takes.
 
     Args:
-        decoder: The decoder.
-        out_channels: Channels of its output.
-        halves: What sizes it takes, as of `Row`.
+        name: The name of the decoder.
+        row: How it is built.
     """
 
-    def __init__(self, decoder: nn.Module, out_channels: int, halves: int = 0) -> None:
-        super().__init__()
-        self._smp_decoder = decoder
-        self.out_channels = out_channels
-        self.halves = halves
+    def __init__(self, name: str, row: Row) -> None:
+        self.__name__ = self.__qualname__ = name
+        self.row = row
+        self.needs = row.needs
+        self.__signature__ = _signature(row)
 
-    def forward(self, x: list[Tensor]) -> Tensor:
-        """Return a map `(B, out_channels, H, W)`."""
-        if not self.halves:
-            return self._decode(list(x))
-        padded = pad_levels(x, self.halves)
-        return crop_like(self._decode(padded), padded[0], x[0])
-
-    def _decode(self, x: list[Tensor]) -> Tensor:
-        decoded: Tensor = self._smp_decoder(x)
-        return decoded
-
-
-class SmpMapsDecoder(SmpDecoder):
-    """The same, of a decoder that also asks for the class tokens that maps do not have."""
-
-    def _decode(self, x: list[Tensor]) -> Tensor:
-        decoded: Tensor = self._smp_decoder(x, [None] * len(x))
-        return decoded
-
-
-class SmpDecoderSource:
-    """The decoders by the names of their models in segmentation-models-pytorch."""
-
-    def build(
-        self, name: str, channel_list: list[int], num_classes: int | None = None, **arguments: Any
+    def __call__(
+        self, channel_list: list[int], num_classes: int | None = None, **arguments: Any
     ) -> nn.Module:
-        """Build a decoder.
+        """Build the decoder.
 
         Args:
-            name: Its name, such as `Unet`.
             channel_list: Channels of each feature, the finest first.
             num_classes: Not used: the head is built apart.
             arguments: Arguments of the decoder, named as of the whole model there.
 
         Raises:
-            UnknownNameError: If there is no such decoder.
             ArgumentNameError: If it takes no such argument.
             ConfigurationError: If the number of features does not fit.
         """
-        row = self._row(name)
+        name, row = self.__name__, self.row
         own = dict(row.defaults)
         own.update({row.arguments[key]: arguments[key] for key in _checked(name, row, arguments)})
         _fit(name, row, own, list(channel_list), given="decoder_channels" in arguments)
@@ -234,8 +251,36 @@ class SmpDecoderSource:
             "segmentation_models_pytorch.base.initialization"
         ).initialize_decoder(decoder)
         out = own[row.output] if row.output else decoder.out_channels
-        wrapper = SmpMapsDecoder if name == "DPT" else SmpDecoder
-        return wrapper(decoder, out if isinstance(out, int) else out[-1], row.halves)
+        return row.wrapper(decoder, out if isinstance(out, int) else out[-1], row.halves)
+
+
+def _signature(row: Row) -> Signature:
+    features = Parameter("channel_list", Parameter.POSITIONAL_OR_KEYWORD)
+    options = [
+        Parameter(key, Parameter.KEYWORD_ONLY, default=row.defaults.get(argument))
+        for key, argument in row.arguments.items()
+    ]
+    return Signature([features, *options])
+
+
+class SmpDecoderSource:
+    """The decoders by the names of their models in segmentation-models-pytorch."""
+
+    def build(self, name: str, /, *args: Any, **kwargs: Any) -> nn.Module:
+        """Build a decoder, as its `SmpBuilder` does.
+
+        Raises:
+            UnknownNameError: If there is no such decoder.
+        """
+        return self[name](*args, **kwargs)
+
+    def __getitem__(self, name: str) -> SmpBuilder:
+        """Return what builds a decoder.
+
+        Raises:
+            UnknownNameError: If there is no such decoder.
+        """
+        return SmpBuilder(name, self._row(name))
 
     def find(self, name: str) -> Place:
         """Say where a decoder is defined."""

@@ -67,18 +67,3 @@ def require_maps(neck: Neck, spec: FeatureSpec) -> None:
             f"takes maps (B, C, H, W), but gets {spec.kind.value.replace('_', ' ')}",
             cures[spec.kind],
         )
-
-
-def check_index(index: int, count: int, argument: str) -> int:
-    """Return an index of a feature, counted from the front.
-
-    Raises:
-        ConfigurationError: If there is no such feature.
-    """
-    if not -count <= index < count:
-        raise ConfigurationError(
-            argument,
-            f"has {index}, but there are {count} features (0 to {count - 1})",
-            f"Choose from 0 to {count - 1}, or count from the end with -1 to -{count}.",
-        )
-    return index % count

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -12,6 +13,8 @@ from terratorch.models.arguments import ArgumentCheck, constructor_of
 from terratorch.models.features import FeatureSpec
 from terratorch.models.necks.base import output_spec_of
 from terratorch.registry import NECK_REGISTRY
+
+_EXAMPLE = "Name each neck, such as - name: ReshapeTokensToImage"
 
 
 def build_neck_list(
@@ -46,38 +49,47 @@ def build_necks(
     Raises:
         ConfigurationError: If a neck cannot work on what it gets; the message names its YAML path.
     """
+    if not isinstance(ops, Sequence) or isinstance(ops, str):
+        raise ConfigurationError("necks", f"is no list: {ops!r}", _EXAMPLE)
     necks: list[nn.Module] = []
     for position, op in enumerate(ops):
         path = f"necks[{position}]"
         neck = _build(op, spec, path, origin)
-        try:
+        with _at(path):
             spec = output_spec_of(neck, spec)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{path}: {error.thing}", error.seen, error.cure) from None
         necks.append(neck)
         origin = path
     return necks, spec
 
 
 def _build(op: Mapping[str, Any], spec: FeatureSpec, path: str, origin: str) -> nn.Module:
-    arguments = dict(op)
-    name = arguments.pop("name", None)
-    if not isinstance(name, str):
-        raise ConfigurationError(
-            f"{path}.name", "is missing", "Name the neck, such as - name: ReshapeTokensToImage"
-        )
+    if not isinstance(op, Mapping) or not isinstance(op.get("name"), str):
+        seen = "is missing" if isinstance(op, Mapping) else f"is missing in {op!r}"
+        raise ConfigurationError(f"{path}.name", seen, _EXAMPLE)
+    arguments = {key: value for key, value in op.items() if key != "name"}
+    name = op["name"]
     check = ArgumentCheck(f"{path} ({name})")
     check.compare("", arguments, constructor_of(NECK_REGISTRY, name))
     check.report()
     _check_indices(arguments.get("indices"), spec, path, origin)
-    neck: nn.Module = NECK_REGISTRY.build(name, list(spec.channels), **arguments)
+    with _at(path):
+        neck: nn.Module = NECK_REGISTRY.build(name, list(spec.channels), **arguments)
     return neck
+
+
+@contextmanager
+def _at(path: str) -> Iterator[None]:
+    """Put the path of a neck before the messages of its errors."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise type(error)(f"{path}: {error.thing}", error.seen, error.cure) from None
 
 
 def _check_indices(indices: Any, spec: FeatureSpec, path: str, origin: str) -> None:
     count = len(spec)
-    for index in [indices] if isinstance(indices, int) else indices or []:
-        if not -count <= index < count:
+    for index in indices if isinstance(indices, Sequence) else [indices]:
+        if isinstance(index, int) and not -count <= index < count:
             raise ConfigurationError(
                 f"{path}.indices has {index}, but `{origin}` gives {count} features "
                 f"(0 to {count - 1})"

@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
+from terratorch.errors import ConfigurationError
+from terratorch.models.arguments import check_indices
 from terratorch.models.features import FeatureKind, FeatureSpec
-from terratorch.models.necks.base import Neck, check_index
+from terratorch.models.necks.base import Neck
 from terratorch.registry import TERRATORCH_NECK_REGISTRY
 
 
@@ -21,11 +23,10 @@ class SelectIndices(Neck):
         indices: Which features to pass on, in this order; repeats and negative ones are allowed.
     """
 
-    def __init__(self, channel_list: list[int], indices: list[int]) -> None:
+    def __init__(self, channel_list: list[int], indices: int | list[int]) -> None:
         super().__init__(channel_list)
         # Counted from the front: a backbone may leave out what is deeper than the deepest of them.
-        count, argument = len(channel_list), "SelectIndices.indices"
-        self.indices = [check_index(index, count, argument) for index in indices]
+        self.indices = check_indices(indices, len(channel_list), "SelectIndices.indices")
 
     def process_channel_list(self, channel_list: list[int]) -> list[int]:
         """Return the channels of the chosen features."""
@@ -59,6 +60,13 @@ class PermuteDims(Neck):
 
     def __init__(self, channel_list: list[int], new_order: list[int]) -> None:
         super().__init__(channel_list)
+        axes = range(len(new_order))
+        if sorted(new_order, key=str) != sorted(axes, key=str):
+            raise ConfigurationError(
+                "PermuteDims.new_order",
+                f"is {new_order!r}",
+                "Give each axis once, counted from 0, such as [0, 3, 1, 2].",
+            )
         self.new_order = list(new_order)
 
     def process_channel_list(self, channel_list: list[int]) -> list[int]:

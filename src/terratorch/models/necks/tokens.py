@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from terratorch.errors import ConfigurationError, DataError
+from terratorch.models.arguments import check_indices
 from terratorch.models.features import FeatureKind, FeatureSpec
-from terratorch.models.necks.base import Neck, check_index
+from terratorch.models.necks.base import Neck
 from terratorch.models.necks.grid import grid_of
 from terratorch.registry import TERRATORCH_NECK_REGISTRY
 
@@ -122,7 +123,7 @@ class AggregateTokens(Neck):
         channel_list: Channels of each feature that comes in.
         pooling: `mean`, `max` or `min`; `cls` takes the first token, a number that token.
         indices: The feature, or features, to pool.
-        index: An older name of `indices`, used where that is None.
+        index: An older name of `indices`.
         drop_cls: Leave the first token out of the pooling.
         temporal_inputs: Features have an axis of time of their own, `(B, T, N, C)` or
             `(B, T, C, H, W)`, which stays.
@@ -139,11 +140,13 @@ class AggregateTokens(Neck):
     ) -> None:
         super().__init__(channel_list)
         self.pooling = self._checked_pooling(pooling, drop_cls)
+        if indices is not None and index not in (None, -1, indices):
+            raise ConfigurationError(
+                "AggregateTokens.index", f"is {index}, beside indices: {indices}", "Give indices."
+            )
         chosen = index if indices is None else indices
         chosen = -1 if chosen is None else chosen
-        count, argument = len(channel_list), "AggregateTokens.indices"
-        chosen = [chosen] if isinstance(chosen, int) else chosen
-        self.indices = [check_index(one, count, argument) for one in chosen]
+        self.indices = check_indices(chosen, len(channel_list), "AggregateTokens.indices")
         self.drop_cls = drop_cls
         self.temporal_inputs = temporal_inputs
 
@@ -156,9 +159,9 @@ class AggregateTokens(Neck):
                 f"is {pooling!r}",
                 "Choose mean, max, min, cls, or the index of a token.",
             )
-        if name == "cls" and drop_cls:
+        if drop_cls and (name == "cls" or isinstance(name, int)):
             raise ConfigurationError(
-                "AggregateTokens.drop_cls", "is true, but pooling: cls takes just that token"
+                "AggregateTokens.drop_cls", f"is true, but pooling: {name} takes one token alone"
             )
         return 0 if name == "cls" else name
 
