@@ -10,8 +10,8 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 
 from terratorch.cli.configuration import read_configuration
-from terratorch.cli.predict import check_data
 from terratorch.cli.prediction_data import from_checkpoint, from_datamodule
+from terratorch.cli.prediction_options import check_data
 from terratorch.cli.user_code import load_user_code
 from terratorch.inference.prediction import Prediction
 from terratorch.models.weights import load_state_dict_file

@@ -18,23 +18,15 @@ from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.configuration import RUN_ARGUMENTS
 from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
 from terratorch.cli.parser_messages import constructor_error, parse
-from terratorch.cli.predict import OutDtype, check_data
 from terratorch.cli.prediction_data import from_datamodule
+from terratorch.cli.prediction_options import OutDtype, check_data
 from terratorch.cli.run_summary import say_how_to_go_on, say_where_checkpoints_are
 from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
-from terratorch.datamodules.statistics import Statistics, compute_statistics
+from terratorch.cli.trainer import MyTrainer
 from terratorch.errors import ConfigurationError
 from terratorch.metrics import check_monitor
 
 logger = logging.getLogger(__name__)
-
-
-class MyTrainer(Trainer):
-    """Lightning's Trainer; it computes the statistics of training data as well."""
-
-    def compute_statistics(self, datamodule: LightningDataModule) -> Statistics:
-        """Compute the means and standard deviations of the training images."""
-        return compute_statistics(datamodule)
 
 
 class MyLightningCLI(LightningCLI):

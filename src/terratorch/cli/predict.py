@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
+from terratorch.cli.prediction_options import OutDtype, check_data, check_output_dir
 from terratorch.cli.stages import check_checkpoint, prepare, run_prepared, setting
 from terratorch.cli.user_code import load_user_code
-from terratorch.errors import ConfigurationError, MissingFileError
-
-# The types that a map can be written in; None fits the type to what is predicted.
-OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+from terratorch.errors import ConfigurationError
 
 _EPILOG = """\
 A checkpoint is enough: it holds the model, the bands, the means and the tiling. With -c CONFIG the
@@ -89,8 +86,8 @@ def _predict_from_checkpoint(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, paths: list[Path]) -> None:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
-    from terratorch.cli.lightning_cli import MyTrainer
     from terratorch.cli.prediction_data import from_checkpoint
+    from terratorch.cli.trainer import MyTrainer
     from terratorch.tasks.checkpoint import read_checkpoint
 
     show_lightning_messages()
@@ -109,69 +106,6 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> None:
     )
     trainer.predict(checkpoint.build_task(), datamodule=datamodule, return_predictions=False)
     writer.say_what_was_written()
-
-
-def check_data(paths: Sequence[str] | None) -> list[Path]:
-    """Return the files to predict: those that are named, and those in folders that are named.
-
-    Raises:
-        ConfigurationError: If none are named, or two would be written to the same map.
-        MissingFileError: If one is not there.
-        DataError: If a folder holds none.
-    """
-    from terratorch.datasets.files import find_files
-
-    if not paths:
-        raise ConfigurationError(
-            "predict_data",
-            "is missing",
-            "Name files or folders: --predict_data FILE_OR_DIR; or give a configuration with "
-            "data.init_args.predict_data_root.",
-        )
-    files: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            files += [found.path for found in find_files(path, None, "predict_data")]
-        elif path.exists():
-            files.append(path)
-        else:
-            raise MissingFileError(
-                f"predict_data '{path}'", "does not exist", "Check the spelling of the path."
-            )
-    _refuse_same_names(files)
-    return files
-
-
-def _refuse_same_names(files: list[Path]) -> None:
-    by_stem: dict[str, Path] = {}
-    for file in files:
-        other = by_stem.setdefault(file.stem, file)
-        if other is not file:
-            raise ConfigurationError(
-                f"predict_data '{file}'",
-                f"its map would have the name of that of '{other}'",
-                "Predict them in separate runs, with an output folder each.",
-            )
-
-
-def check_output_dir(path: str) -> None:
-    """Refuse a folder that cannot be written to; one that is not there yet is made later.
-
-    Raises:
-        ConfigurationError: If it is a file, or may not be written to.
-    """
-    folder = Path(path).absolute()
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not existing.is_dir():
-        raise ConfigurationError(
-            f"predict_output_dir '{path}'", f"{existing} is a file", "Choose another folder."
-        )
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigurationError(
-            f"predict_output_dir '{path}'",
-            f"{existing} may not be written to",
-            "Change its permissions, or choose another folder.",
-        )
 
 
 def _missing_output() -> ConfigurationError:
