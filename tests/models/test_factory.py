@@ -65,6 +65,11 @@ def test_image_size_out_crops():
     assert model(torch.rand(1, 3, 64, 64)).output.shape == (1, 3, 40, 48)
 
 
+def test_image_size_out_is_refused_where_there_is_no_map():
+    with pytest.raises(ConfigurationError, match=r"image_size_out: .* predicts no map"):
+        build(**{**FCN, "task": "classification", "image_size_out": (8, 8)})
+
+
 def test_further_inputs_reach_the_encoder():
     model, x = build(**FCN).eval(), torch.rand(1, 3, 32, 32)
     assert not torch.equal(model(x).output, model(x, scale=torch.tensor(0.0)).output)

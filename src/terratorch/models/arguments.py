@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from terratorch.errors import ArgumentNameError, ConfigurationError, closest
+from terratorch.errors import ArgumentNameError, ConfigurationError, DataError, closest
 from terratorch.registry import MultiSourceRegistry
 from terratorch.registry.registry import Constructor, ConstructorSource
 
@@ -36,6 +36,26 @@ def accepted_names(function: Constructor) -> frozenset[str] | None:
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
     return frozenset(p.name for p in parameters)
+
+
+def refuse_unused(inputs: Iterable[str], accepted: frozenset[str] | None, owner: str) -> None:
+    """Refuse entries of a batch that a module does not take.
+
+    Args:
+        inputs: Their names.
+        accepted: What it takes, None for any.
+        owner: The module, for the message.
+
+    Raises:
+        DataError: If there is one that nothing would use.
+    """
+    unused = [] if accepted is None else [name for name in inputs if name not in accepted]
+    if unused:
+        raise DataError(
+            f"batch: {', '.join(unused)}",
+            f"{owner} takes no such input",
+            "Leave it out of the samples, or choose one that uses it.",
+        )
 
 
 class _Unknown(NamedTuple):

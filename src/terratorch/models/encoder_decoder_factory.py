@@ -13,6 +13,7 @@ from terratorch.models.assembly import build_parts, known_arguments
 from terratorch.models.config import aux_configs, read_config
 from terratorch.models.encoder_decoder_model import Sizing
 from terratorch.models.model import AuxiliaryHead, Model, ModelFactory
+from terratorch.models.pixel_wise_model import PixelWiseModel
 from terratorch.models.task_heads import prediction_size, task_head
 from terratorch.registry import MODEL_FACTORY_REGISTRY
 
@@ -63,6 +64,12 @@ class EncoderDecoderFactory(ModelFactory):
         if peft_config is not None:
             raise ConfigurationError("peft_config", "is not available yet", "Leave it out.")
         wanted = task_head(task)
+        if image_size_out is not None and not issubclass(wanted.model, PixelWiseModel):
+            raise ConfigurationError(
+                "model_args.image_size_out",
+                f"is {image_size_out}, but a model for {task} predicts no map",
+                "Leave it out.",
+            )
         nested = {"backbone": backbone_kwargs, "decoder": decoder_kwargs, "head": head_kwargs}
         known = [*_PARAMETERS, *known_arguments(backbone, decoder, wanted.head)]
         config = replace(

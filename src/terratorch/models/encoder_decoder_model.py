@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from terratorch.errors import DataError
-from terratorch.models.arguments import accepted_names
+from terratorch.models.arguments import accepted_names, refuse_unused
 from terratorch.models.features import Freezes
 from terratorch.models.model import Model, ModelOutput
 from terratorch.ops.modules import freeze
@@ -137,22 +137,13 @@ class EncoderDecoderModel(Model):
 
     def features(self, x: Images, **kwargs: Any) -> tuple[list[Tensor], tuple[int, int]]:
         """Return the features that the decoder gets, and the size of the padded images."""
-        self._refuse_unused(kwargs)
+        refuse_unused(kwargs, self._inputs, f"the backbone {type(self.encoder).__name__}")
         padded = self._pad(x)
         padded_size = image_size_of(padded)
         features = as_list(self.encoder(padded, **kwargs))
         for neck in self.neck:
             features = as_list(neck(features, image_size=padded_size))
         return features, padded_size
-
-    def _refuse_unused(self, inputs: Mapping[str, Any]) -> None:
-        unused = [] if self._inputs is None else [key for key in inputs if key not in self._inputs]
-        if unused:
-            raise DataError(
-                f"batch: {', '.join(unused)}",
-                f"the backbone {type(self.encoder).__name__} takes no such input",
-                "Leave it out of the samples, or choose a backbone that uses it.",
-            )
 
     def _pad(self, x: Images) -> Images:
         patch_size, mode = self.sizing.patch_size, self.sizing.padding

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from terratorch.errors import ArgumentNameError, ConfigurationError
-from terratorch.models.arguments import ArgumentCheck, accepted_names, constructor_of
+from terratorch.models.arguments import (
+    ArgumentCheck,
+    accepted_names,
+    constructor_of,
+    refuse_unused,
+)
 from terratorch.models.config import split_prefixes
 from terratorch.models.encoder_decoder_model import Images, image_size_of
 from terratorch.models.model import Model, ModelFactory, ModelOutput
@@ -34,6 +39,7 @@ class FullModel(Model):
         self.model = model
         self.rescale = rescale
         self.padding = padding
+        self._inputs = accepted_names(model.forward)
 
     def freeze_encoder(self) -> None:
         """Exclude the parameters of the module's `encoder` from training."""
@@ -64,6 +70,7 @@ class FullModel(Model):
             x: Images `(B, C, H, W)` or `(B, C, T, H, W)`, or a dictionary of them by modality.
             kwargs: Further inputs of the module.
         """
+        refuse_unused(kwargs, self._inputs, f"the model {type(self.model).__name__}")
         patch_size = getattr(self.model, "patch_size", None)
         padded = x if patch_size is None else pad_images(x, patch_size, self.padding)
         answer = self.model(padded, **kwargs)

@@ -284,7 +284,9 @@ class MultiSourceRegistry:
         return next(prefix for prefix, other in self._sources.items() if other is source), own_name
 
     def _locate(self, name: str) -> tuple[Source, str]:
-        for prefix, own_name in self._prefixed(name):
+        prefix = self._prefix_of(name)
+        if prefix is not None:
+            own_name = name.removeprefix(f"{prefix}_")
             if own_name in self._sources[prefix]:
                 return self._sources[prefix], own_name
             raise self._unknown(name, own_name, [prefix])
@@ -293,12 +295,10 @@ class MultiSourceRegistry:
                 return source, name
         raise self._unknown(name, name, self._sources)
 
-    def _prefixed(self, name: str) -> Iterator[tuple[str, str]]:
-        """Yield the source that the prefix of a name selects, if it has one: the longest match."""
-        for prefix in sorted(self._sources, key=len, reverse=True):
-            if isinstance(name, str) and name.startswith(f"{prefix}_"):
-                yield prefix, name.removeprefix(f"{prefix}_")
-                return
+    def _prefix_of(self, name: str) -> str | None:
+        """Return the prefix that a name has, the longest that fits, or None."""
+        fitting = (prefix for prefix in self._sources if str(name).startswith(f"{prefix}_"))
+        return max(fitting, key=len, default=None)
 
     def _unknown(self, name: str, own_name: str, asked: Iterable[str]) -> UnknownNameError:
         asked = list(asked)
@@ -323,8 +323,9 @@ class MultiSourceRegistry:
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
-        for prefix, own_name in self._prefixed(name):
-            return own_name in self._sources[prefix]
+        prefix = self._prefix_of(name)
+        if prefix is not None:
+            return name.removeprefix(f"{prefix}_") in self._sources[prefix]
         return any(name in source for source in self._sources.values())
 
     def __iter__(self) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from terratorch import __version__
 from terratorch.errors import WeightsError
+from terratorch.ops.state_dict import compare_states
 from terratorch.registry import TASK_REGISTRY
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 KEY = "terratorch"
-
-_SHOWN = 3
 
 
 def complete(checkpoint: dict[str, Any], task: TerraTorchTask) -> None:
@@ -68,21 +67,10 @@ def description(checkpoint: Mapping[str, Any], path: str = "checkpoint") -> dict
 
 def check_same_weights(model: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
     """Raise a `WeightsError` unless weights have the names and shapes of a model's."""
-    problems = []
-    missing = [name for name in model if name not in weights]
-    extra = [name for name in weights if name not in model]
-    shapes = [
-        f"{name} is {tuple(weights[name].shape)}, not {tuple(model[name].shape)}"
-        for name in model
-        if name in weights and weights[name].shape != model[name].shape
-    ]
-    for what, names in (("missing", missing), ("of another model", extra), ("shapes", shapes)):
-        if names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            problems.append(f"{what}: {', '.join(names[:_SHOWN])}{more}")
-    if problems:
+    difference = compare_states(weights, model)
+    if difference:
         raise WeightsError(
             "checkpoint",
-            f"its weights are not those of this model; {'; '.join(problems)}",
+            f"its weights are not those of this model; {difference}",
             "Use the configuration that it was trained with (model.init_args).",
         )

@@ -33,7 +33,7 @@ class ClassificationTask(ClassTask):
         class_weights: Weight of each class in the loss `ce`.
         ignore_index: Images with this label do not enter the metrics nor the loss; but `focal`
             counts them as none of the classes, and counts a class that is ignored, as `jaccard`
-            does.
+            does. A batch in which all are ignored adds zero loss.
         custom_loss: Whether `loss` is the path of a class.
         custom_loss_kwargs: Arguments of that class.
         lr: Learning rate.
@@ -41,7 +41,8 @@ class ClassificationTask(ClassTask):
         optimizer_hparams: Its other arguments.
         scheduler: Name of a class of `torch.optim.lr_scheduler`.
         scheduler_hparams: Its arguments, and `interval` and `frequency` for the Trainer.
-        freeze_backbone: Exclude the encoder from training.
+        freeze_backbone: Exclude the parameters of the encoder from training; its batch norms still
+            follow the statistics of the batches.
         freeze_decoder: Exclude the decoder from training.
         freeze_head: Exclude the head from training.
         plot_on_val: Plot samples every this many epochs; True for each, False for none.

@@ -31,7 +31,8 @@ class SemanticSegmentationTask(ClassTask):
         optimizer_hparams: Its other arguments.
         scheduler: Name of a class of `torch.optim.lr_scheduler`.
         scheduler_hparams: Its arguments, and `interval` and `frequency` for the Trainer.
-        freeze_backbone: Exclude the encoder from training.
+        freeze_backbone: Exclude the parameters of the encoder from training; its batch norms still
+            follow the statistics of the batches.
         freeze_decoder: Exclude the decoder from training.
         freeze_head: Exclude the head from training.
         plot_on_val: Plot samples every this many epochs; True for each, False for none.
