@@ -50,3 +50,11 @@ def test_all_are_distinct(names):
 def test_it_needs_the_standard_library_only():
     code = "import sys, terratorch.colors; assert not {'numpy', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [("non-forest", "no water"), ("seasonal crop", "crop"), ("open_sea", "water")],
+)
+def test_words_are_read_as_they_are_meant(name, like):
+    assert land_cover_color(name) == land_cover_color(like)

@@ -10,23 +10,23 @@ Color = tuple[int, int, int]
 
 NODATA_COLOR: Color = (255, 255, 255)
 
-# Words of a class name -> colour; rows further up win. A word matches the
-# start of a word of the name.
+# Words of a class name -> colour; rows further up win. A word matches the start of a word of the
+# name, or all of it where it ends with a space.
 LAND_COVER: tuple[tuple[tuple[str, ...], Color], ...] = (
     (
-        ("background", "other", "nodata", "no data", "no_data", "unclassified", "void"),
+        ("background", "other", "nodata", "no data", "unclassified", "void"),
         (190, 190, 190),
     ),
-    (("unburn", "not burn", "not_burn", "no burn", "no_burn"), (222, 222, 210)),
+    (("unburn", "not burn", "non burn", "no burn"), (222, 222, 210)),
     (
-        ("no change", "no_change", "unchanged", "no water", "no_water", "not water", "dry land"),
+        ("no ", "non ", "not ", "unchanged", "dry land"),
         (214, 208, 196),
     ),
     (("burn", "fire"), (204, 51, 17)),
     (("flood", "inundat"), (0, 119, 187)),
     (("mangrove",), (0, 150, 120)),
     (("wetland", "marsh", "swamp", "bog", "peat"), (68, 170, 153)),
-    (("water", "sea", "ocean", "lake", "river", "pond", "pool"), (31, 95, 191)),
+    (("water", "sea ", "seawater", "ocean", "lake", "river", "pond ", "pool"), (31, 95, 191)),
     (("snow", "ice", "glacier"), (220, 240, 250)),
     (("cloud shadow", "shadow"), (70, 70, 90)),
     (("cloud", "haze"), (236, 236, 240)),
@@ -98,9 +98,9 @@ def palette(class_names: Sequence[str]) -> list[Color]:
 
 def land_cover_color(name: str) -> Color | None:
     """Return the colour that people expect of a land-cover class, None for an unknown name."""
-    text = " " + re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+    text = f" {re.sub(r'[^a-z0-9]+', ' ', name.lower()).strip()} "
     for words, color in LAND_COVER:
-        if any(f" {word.replace('_', ' ')}" in text for word in words):
+        if any(f" {word}" in text for word in words):
             return color
     return None
 

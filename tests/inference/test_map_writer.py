@@ -291,3 +291,11 @@ def test_a_prediction_splits_into_images():
     assert (first.filenames, second.filenames) == (["a.tif"], ["b.tif"])
     assert second.layers["probabilities"].shape == (1, 3, 20, 30)
     assert second.valid.shape == (1, 20, 30)
+
+
+def test_ids_without_names_have_the_colours_of_their_numbers(tmp_path):
+    (path,) = write_prediction(classes(scene(tmp_path / "a.tif"), names=None), tmp_path / "out")
+    with rasterio.open(path) as dataset:
+        colors = dataset.colormap(1)
+    assert [colors[index][:3] for index in range(3)] == palette(["0", "1", "2"])
+    assert colors[255][3] == 0

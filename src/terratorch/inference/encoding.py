@@ -65,9 +65,15 @@ class Encoding:
 
     def colormap(self) -> dict[int, RGBA] | None:
         """Return the colour of each class, where the file can hold a table of colours."""
-        if not self.is_classes or self.class_names is None or self.dtype not in ("uint8", "uint16"):
+        if not self.is_classes or self.dtype not in ("uint8", "uint16"):
             return None
-        colors = {index: (*color, 255) for index, color in enumerate(palette(self.class_names))}
+        names = self.class_names
+        if names is None:
+            if self.dtype != "uint8":
+                return None  # tens of thousands of classes that nobody named
+            # The colour of an id does not depend on how many there are.
+            names = tuple(map(str, range(int(self.nodata))))
+        colors = {index: (*color, 255) for index, color in enumerate(palette(names))}
         return colors | {int(self.nodata): (255, 255, 255, 0)}
 
     def encode(self, values: Tensor, valid: Tensor | None, filename: str) -> NDArray[Any]:
