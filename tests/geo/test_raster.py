@@ -5,21 +5,12 @@ from rasterio.windows import Window
 
 from chip_files import write_tif
 from terratorch.errors import DataError, MissingFileError
-from terratorch.geo.raster import open_raster, read_info, read_raster
+from terratorch.geo.raster import open_raster, read_raster
 
 
 @pytest.fixture
 def image(tmp_path):
     return write_tif(tmp_path / "image.tif", np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5))
-
-
-def test_info_says_what_a_raster_is(image):
-    info = read_info(image)
-    assert (info.width, info.height, info.count, info.dtype) == (5, 4, 3, "int16")
-    assert info.shape == (4, 5)
-    assert info.crs.to_epsg() == 32633
-    assert tuple(info.transform)[:6] == (10, 0, 500_000, 0, -10, 5_500_000)
-    assert info.nodata is None
 
 
 def test_only_the_bands_and_the_window_are_read(image):

@@ -28,38 +28,6 @@ _GDAL_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
 
 
 @dataclass(frozen=True, slots=True)
-class RasterInfo:
-    """What a raster is, without its pixels.
-
-    Args:
-        path: The file.
-        width: Pixels in a row.
-        height: Rows.
-        count: Bands.
-        dtype: The dtype of the first band.
-        crs: The coordinate reference system (`rasterio.crs.CRS`), or None.
-        transform: The affine transform from pixels to coordinates; else the identity.
-        nodata: The value that stands for no data, or None.
-        descriptions: The name of each band, or None.
-    """
-
-    path: Path
-    width: int
-    height: int
-    count: int
-    dtype: str
-    crs: Any
-    transform: Any
-    nodata: float | None
-    descriptions: tuple[str | None, ...]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width, in pixels."""
-        return self.height, self.width
-
-
-@dataclass(frozen=True, slots=True)
 class Raster:
     """Pixels that were read.
 
@@ -118,27 +86,6 @@ def _reason(error: BaseException) -> str:
     cause = error.__cause__ or error
     text = str(cause).strip().splitlines()
     return text[0].rstrip(".") if text else type(cause).__name__
-
-
-def read_info(path: str | Path) -> RasterInfo:
-    """Read what a raster is, without its pixels."""
-    with open_raster(path) as dataset:
-        return info_of(dataset)
-
-
-def info_of(dataset: Any) -> RasterInfo:
-    """Return what an open raster is."""
-    return RasterInfo(
-        path=Path(dataset.name),
-        width=dataset.width,
-        height=dataset.height,
-        count=dataset.count,
-        dtype=dataset.dtypes[0],
-        crs=dataset.crs,
-        transform=dataset.transform,
-        nodata=dataset.nodata,
-        descriptions=tuple(dataset.descriptions),
-    )
 
 
 def read_bands(

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import yaml
@@ -8,12 +10,14 @@ from terratorch.cli.demo.labels import IGNORE
 from terratorch.cli.demo.prepare import LABELS_FILE, SCENE_FILE, WEIGHTS_FILE, YAML_FILE
 from terratorch.cli.demo.scene import BANDS
 from terratorch.errors import DataError
-from terratorch.geo.raster import read_info, read_raster
+from terratorch.geo.raster import open_raster, read_raster
 
 
 def read(path):
     """Return the pixels, and an object that says where they lie."""
-    return read_raster(path).data, read_info(path)
+    with open_raster(path) as dataset:
+        place = SimpleNamespace(**dataset.profile, descriptions=dataset.descriptions)
+    return read_raster(path).data, place
 
 
 def test_the_scene_has_ten_named_bands_on_the_10_m_grid(sample, sample_files):

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from terratorch.cli.demo import labels, packages, prepare
 from terratorch.cli.demo.labels import Split
 from terratorch.errors import DataError
-from terratorch.geo.raster import read_info, read_raster
+from terratorch.geo.raster import open_raster, read_raster
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +47,9 @@ def test_labels_per_class_and_split(folder):
 
 
 def test_the_scene_and_its_chips(folder):
-    info = read_info(folder / prepare.SCENE_FILE)
-    assert (info.shape, info.count, info.crs.to_epsg()) == ((768, 1536), 10, 32633)
-    assert (info.transform.c, info.transform.f, info.transform.a) == (330000, 5822040, 10)
+    with open_raster(folder / prepare.SCENE_FILE) as scene:
+        assert (scene.shape, scene.count, scene.crs.to_epsg()) == ((768, 1536), 10, 32633)
+        assert (scene.transform.c, scene.transform.f, scene.transform.a) == (330000, 5822040, 10)
     listed = [(folder / f"{split.name.lower()}.txt").read_text().split() for split in Split]
     assert [len(names) for names in listed] == [120, 35, 80]
 
