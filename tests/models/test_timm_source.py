@@ -4,7 +4,13 @@ import pytest
 import timm
 import torch
 
-from terratorch.errors import ArgumentNameError, ConfigurationError, UnknownNameError, WeightsError
+from terratorch.errors import (
+    ArgumentNameError,
+    ConfigurationError,
+    DataError,
+    UnknownNameError,
+    WeightsError,
+)
 from terratorch.models.backbones import timm_source
 from terratorch.models.backbones.timm_weights import fit_bands, fit_names
 from terratorch.models.features import FeatureKind
@@ -142,6 +148,18 @@ def test_stages_out_of_their_container_are_found():
         "layers_0.a",
         "model.stem.b",
     ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 4, 32, 32), "image: has 4 bands, but the backbone was built for 3. Name the bands"),
+        ((1, 3, 2, 32, 32), "is a time series, .*Set backbone_use_temporal: true"),
+    ],
+)
+def test_images_that_do_not_fit_are_explained(shape, message):
+    with pytest.raises(DataError, match=message):
+        build()(torch.rand(shape))
 
 
 def test_an_unknown_tag_of_weights_is_an_error_that_lists_the_known_ones():

@@ -115,6 +115,17 @@ def test_a_loss_may_be_a_module_or_a_path():
     assert task.criterion.label_smoothing == 0.2
 
 
+def test_arguments_that_a_loss_does_not_take_are_named():
+    with pytest.raises(ConfigurationError, match=r"CrossEntropyLoss: got an unexpected .*'gamma'"):
+        ClassificationTask(
+            {"num_classes": 4},
+            model=PixelModel(),
+            loss="torch.nn.CrossEntropyLoss",
+            custom_loss=True,
+            custom_loss_kwargs={"gamma": 1},
+        )
+
+
 def test_weights_that_no_loss_uses_are_said(caplog):
     build(loss="dice", class_weights=[1.0] * 4)
     assert "class_weights: only the loss 'ce' uses them" in caplog.text
@@ -181,6 +192,13 @@ def test_scores_and_masks_that_do_not_fit_are_named():
     regression = PixelwiseRegressionTask({}, model=PixelModel(1))
     with pytest.raises(ValueError, match=r"mask: its shape is \(2, 1, 8\)"):
         regression.validation_step({**batch, "mask": torch.zeros(2, 1, 8)}, 0)
+    with pytest.raises(ValueError, match="Give ids of classes, not a value for each"):
+        task.validation_step({**batch, "mask": torch.zeros(2, 4, 8, 8, dtype=torch.long)}, 0)
+    several = PixelwiseRegressionTask({"num_outputs": 4}, model=PixelModel(4))
+    with pytest.raises(ValueError, match="num_outputs: 1, as there is one target"):
+        several.validation_step({**batch, "mask": torch.zeros(2, 8, 8)}, 0)
+    with pytest.raises(ValueError, match="batch: has no 'mask', but image"):
+        task.validation_step({"image": batch["image"]}, 0)
 
 
 def test_other_entries_of_a_batch_go_to_the_model():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -84,7 +85,7 @@ def load_loss(
         thing: Where in the configuration the path stands.
 
     Raises:
-        ConfigurationError: If there is no such class.
+        ConfigurationError: If there is no such class, or it does not take the arguments.
     """
     module, _, name = str(path).rpartition(".")
     try:
@@ -93,5 +94,9 @@ def load_loss(
         raise ConfigurationError(
             thing, f"there is no class {path!r}", "With custom_loss, give package.module.Class."
         ) from error
+    try:
+        inspect.signature(kind).bind(**arguments)
+    except TypeError as error:
+        raise ConfigurationError(f"{thing}: custom_loss_kwargs of {path}", str(error)) from error
     loss: nn.Module = kind(**arguments)
     return loss

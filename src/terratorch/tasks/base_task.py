@@ -12,9 +12,10 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
 from lightning.pytorch.utilities.parsing import collect_init_args
 from torch import Tensor, nn
+from torch.utils.data import Subset
 from torchmetrics import MetricCollection
 
-from terratorch.errors import ConfigurationError
+from terratorch.errors import ConfigurationError, DataError
 from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
@@ -242,6 +243,12 @@ class TerraTorchTask(LightningModule, ABC):
         self, batch: Mapping[str, Any], prefix: str, metrics: MetricCollection, tiled: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch and what the task decides."""
+        if self.target_key not in batch:
+            raise DataError(
+                "batch",
+                f"has no {self.target_key!r}, but {', '.join(batch)}",
+                "Give each sample its label.",
+            )
         raw: Tensor = batch[self.target_key]
         counts = self.checks.check(batch, raw, self.valid_targets(raw), self.num_classes)
         output = self.forward_batch(batch, tiled)
@@ -355,4 +362,7 @@ def _datasets(loaders: Any) -> Iterator[Any]:
         for loader in loaders:
             yield from _datasets(loader)
     elif loaders is not None:
-        yield getattr(loaders, "dataset", None)
+        dataset = getattr(loaders, "dataset", None)
+        while isinstance(dataset, Subset):
+            dataset = dataset.dataset
+        yield dataset

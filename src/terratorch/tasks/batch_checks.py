@@ -19,6 +19,7 @@ from terratorch.errors import DataError
 logger = logging.getLogger(__name__)
 
 _SHOWN = 4
+RESCALE = "Set model.init_args.model_args.rescale: true to resize predictions to the image."
 
 
 class BatchChecks:
@@ -86,6 +87,12 @@ class BatchChecks:
                 "%s: every target of the batch is ignored, it adds zero loss (said once)",
                 _files(batch),
             )
+
+
+def shapes_differ(key: str, target: Tensor, prediction: Tensor, cure: str) -> DataError:
+    """Return the error of a target that does not have the shape of the prediction."""
+    shapes = tuple(target.shape), tuple(prediction.shape)
+    return DataError(key, "its shape is {}, that of the prediction {}".format(*shapes), cure)
 
 
 def _check_loss(loss: float, files: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from terratorch.errors import ConfigurationError, DataError, did_you_mean
+from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.inference.prediction import MAIN_LAYER, PROBABILITIES_LAYER, PredictionKind
 from terratorch.losses.classes import (
     CLASS_LOSSES,
@@ -17,6 +17,7 @@ from terratorch.losses.classes import (
     check_class_weights,
 )
 from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tasks.batch_checks import RESCALE, shapes_differ
 from terratorch.tasks.settings import PATH
 
 logger = logging.getLogger(__name__)
@@ -84,11 +85,9 @@ class ClassTask(TerraTorchTask):
                 "The second size must be the number of classes.",
             )
         if (output.shape[0], *output.shape[2:]) != target.shape:
-            raise DataError(
-                self.target_key,
-                f"its shape is {tuple(target.shape)}, that of the scores {tuple(output.shape)}",
-                "Set model.init_args.model_args.rescale: true to resize predictions to the image.",
-            )
+            one_hot = target.shape == output.shape
+            cure = "Give ids of classes, not a value for each class." if one_hot else RESCALE
+            raise shapes_differ(self.target_key, target, output, cure)
         return target.long()
 
     def decide(self, output: Tensor) -> Tensor:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from terratorch.errors import ConfigurationError, DataError
+from terratorch.errors import ConfigurationError
 from terratorch.inference.prediction import MAIN_LAYER, PredictionKind
 from terratorch.losses.values import VALUE_LOSSES, ValueLoss
 from terratorch.metrics.values import regression_metrics
 from terratorch.models.model import AuxiliaryHead
 from terratorch.registry import TASK_REGISTRY
 from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tasks.batch_checks import RESCALE, shapes_differ
 from terratorch.tasks.settings import PATH
 
 
@@ -123,11 +124,9 @@ class PixelwiseRegressionTask(TerraTorchTask):
         if target.ndim == values.ndim + 1 and target.shape[1] == 1:
             target = target.squeeze(1)
         if target.shape != values.shape:
-            raise DataError(
-                self.target_key,
-                f"its shape is {tuple(target.shape)}, that of the prediction {tuple(values.shape)}",
-                "Set model.init_args.model_args.rescale: true to resize predictions to the image.",
-            )
+            several = values.ndim > target.ndim
+            cure = f"Set {PATH}.model_args.num_outputs: 1, as there is one target."
+            raise shapes_differ(self.target_key, target, values, cure if several else RESCALE)
         return target.where(self.valid_targets(target), torch.nan)
 
     def decide(self, output: Tensor) -> Tensor:

@@ -14,7 +14,13 @@ import timm
 from torch import nn
 
 from terratorch.bands import expand_bands
-from terratorch.errors import ArgumentNameError, ConfigurationError, WeightsError, did_you_mean
+from terratorch.errors import (
+    ArgumentNameError,
+    ConfigurationError,
+    DataError,
+    WeightsError,
+    did_you_mean,
+)
 from terratorch.models.backbones.timm_weights import load_timm
 from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.models.hub import hub_file
@@ -75,6 +81,9 @@ class TimmSource:
         if file is not None:
             own = ckpt_path is not None
             load_timm(model, name, arguments, file, used_bands, strict_names=own)
+        model.register_forward_pre_hook(
+            functools.partial(_check_images, bands=arguments["in_chans"])
+        )
         return _declare_features(model)
 
     def __getitem__(self, name: str) -> Constructor:
@@ -147,6 +156,23 @@ def _weights_file(
             f"Known are: {', '.join(known)}." if known else "Give a file as backbone_ckpt_path.",
         )
     return hub_file(row.hf_hub_id, row.hf_hub_filename or "model.safetensors")
+
+
+def _check_images(model: nn.Module, inputs: tuple[Any, ...], bands: int) -> None:
+    """Say in our words what a model of images would say in those of its first convolution."""
+    shape = tuple(inputs[0].shape)
+    if len(shape) == 5:
+        raise DataError(
+            "image",
+            f"is a time series, of shape {shape}, but timm's models take images (B, C, H, W)",
+            "Set backbone_use_temporal: true to run the backbone over every time step.",
+        )
+    if len(shape) == 4 and shape[1] != bands:
+        raise DataError(
+            "image",
+            f"has {shape[1]} bands, but the backbone was built for {bands}",
+            "Name the bands of the images as backbone_bands, or say how many as backbone_in_chans.",
+        )
 
 
 def _declare_features(model: Any) -> nn.Module:
