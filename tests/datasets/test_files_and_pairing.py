@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from terratorch.datasets.files import FoundFile, Split, find_files
 from terratorch.datasets.pairing import OptionNames, pair_files
-from terratorch.errors import DataError, MissingFileError
+from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
 
 def touch(folder, *names):
@@ -237,3 +237,15 @@ def test_one_folder_under_two_names_is_one_folder(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "chips")
     with pytest.raises(DataError, match="match the same files"):
         pair_files(tmp_path / "chips", tmp_path / "link")
+
+
+def test_links_that_lead_back_have_an_end(tmp_path):
+    touch(tmp_path, "a/b/one.tif")
+    (tmp_path / "a/b/back").symlink_to(tmp_path / "a")
+    assert [file.relative for file in find_files(tmp_path, "**/*.tif", "data")] == ["a/b/one.tif"]
+
+
+def test_a_pattern_that_cannot_be_read_says_why(tmp_path):
+    touch(tmp_path, "one.tif")
+    with pytest.raises(ConfigurationError, match=r"pattern '\[z-a\]\*': cannot be read: bad"):
+        find_files(tmp_path, "[z-a]*", "data")

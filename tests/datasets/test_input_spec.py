@@ -86,6 +86,8 @@ def test_files_with_other_bands_are_named(selection, count, message):
         ({"means": [1, 2], "stds": [1]}, "means: 2 values, but stds has 1"),
         ({"rgb_indices": [0, 1, 6], "dataset_bands": SIX}, "rgb_indices: 6, but 6 bands .*0 to 5"),
         ({"means": [1, 2], "stds": [1, 0]}, r"stds\[1\]: 0\.0 is not above zero"),
+        ({"means": [1, float("nan")], "stds": [1, 1]}, r"means\[1\]: nan is not a number"),
+        ({"constant_scale": 0}, r"constant_scale: 0\.0 leaves nothing of the images"),
     ],
 )
 def test_values_that_do_not_fit_the_bands(values, message):

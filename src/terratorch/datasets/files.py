@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from terratorch.errors import DataError, MissingFileError
+from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
 # What lies beside images: `*` does not mean these.
 _SIDE_FILES = (
@@ -93,10 +93,19 @@ def _walk(folder: Path, depth: int | None) -> Iterator[str]:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
+                if _leads_back(entry):
+                    continue
                 if not entry.is_dir():
                     yield prefix + entry.name
                 elif depth is None or level < depth:
                     waiting.append((f"{prefix}{entry.name}/", level + 1))
+
+
+def _leads_back(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link to a folder that it lies in, which would have no end."""
+    if not entry.is_symlink():
+        return False
+    return Path(entry.path).parent.resolve().is_relative_to(os.path.realpath(entry.path))
 
 
 def _depth(pattern: str) -> int | None:
@@ -113,7 +122,14 @@ def _matcher(pattern: str) -> re.Pattern[str]:
             regex += f"([{token[1:-1].replace('!', '^', 1) if token[1] == '!' else token[1:-1]}])"
         else:
             regex += parts.get(token, re.escape(token))
-    return re.compile(regex)
+    try:
+        return re.compile(regex)
+    except re.error as error:
+        raise ConfigurationError(
+            f"pattern '{pattern}'",
+            f"cannot be read: {error}",
+            "Give a glob, such as '*_[0-9].tif'.",
+        ) from error
 
 
 def _key(groups: Sequence[str], pattern: str) -> str:

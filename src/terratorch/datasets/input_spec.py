@@ -6,6 +6,7 @@ and predict, by construction.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -44,6 +45,10 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         bands = self.selection().count
+        if not math.isfinite(self.constant_scale) or self.constant_scale == 0:
+            raise ConfigurationError(
+                "constant_scale", f"{self.constant_scale} leaves nothing of the images", "Give 1."
+            )
         _check_statistics(self.means, self.stds, bands)
         wrong = [index for index in self.rgb_indices or () if bands and not 0 <= index < bands]
         if wrong:
@@ -187,10 +192,17 @@ def _check_statistics(
         raise ConfigurationError(
             "means", f"{len(means)} values, but stds has {len(stds)}", "Give one of each per band."
         )
-    if stds is not None and min(stds, default=1.0) <= 0:
-        place = next(place for place, value in enumerate(stds) if value <= 0)
+    for name, values in given.items():
+        for place, value in enumerate(values or ()):
+            _check_number(f"{name}[{place}]", value, positive=name == "stds")
+
+
+def _check_number(thing: str, value: float, positive: bool) -> None:
+    if not math.isfinite(value):
+        raise ConfigurationError(thing, f"{value} is not a number", f"Compute it; {_COMPUTE}")
+    if positive and value <= 0:
         raise ConfigurationError(
-            f"stds[{place}]", f"{stds[place]} is not above zero", "A band that is constant needs 1."
+            thing, f"{value} is not above zero", "A band that is constant needs 1."
         )
 
 
