@@ -23,7 +23,7 @@ class SelectIndices(Neck):
         indices: Which features to pass on, in this order; repeats and negative ones are allowed.
     """
 
-    def __init__(self, channel_list: list[int], indices: int | list[int]) -> None:
+    def __init__(self, channel_list: list[int], indices: list[int]) -> None:
         super().__init__(channel_list)
         # Counted from the front: a backbone may leave out what is deeper than the deepest of them.
         self.indices = check_indices(indices, len(channel_list), "SelectIndices.indices")
