@@ -10,6 +10,7 @@ import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from terratorch.inference.parameters import TiledInferenceParameters
 
@@ -161,7 +162,9 @@ def plan_tiles(height: int, width: int, parameters: TiledInferenceParameters) ->
         parameters: Checked parameters (see `TiledInferenceParameters.check`).
     """
     h_crop, w_crop = parameters.h_crop, parameters.w_crop
-    delta = _closing_delta(parameters)
+    delta = _closing_delta(
+        h_crop, parameters.h_stride, w_crop, parameters.w_stride, parameters.delta
+    )
     padded = parameters.padding_mode is not None and (height > h_crop or width > w_crop)
     return TilePlan(
         rows=_axis(height, h_crop, parameters.h_stride, delta, padded),
@@ -169,21 +172,19 @@ def plan_tiles(height: int, width: int, parameters: TiledInferenceParameters) ->
     )
 
 
-def _closing_delta(parameters: TiledInferenceParameters) -> int:
-    most = min(
-        (parameters.h_crop - parameters.h_stride) // 2,
-        (parameters.w_crop - parameters.w_stride) // 2,
-    )
-    if parameters.delta <= most:
-        return parameters.delta
+@lru_cache  # says it once, not for every image
+def _closing_delta(h_crop: int, h_stride: int, w_crop: int, w_stride: int, delta: int) -> int:
+    most = min((h_crop - h_stride) // 2, (w_crop - w_stride) // 2)
+    if delta <= most:
+        return delta
     logger.warning(
         "tiled_inference_parameters.delta: %d would leave gaps at a stride of %d x %d and a crop "
         "of %d x %d; using %d. A smaller stride keeps more of the context.",
-        parameters.delta,
-        parameters.h_stride,
-        parameters.w_stride,
-        parameters.h_crop,
-        parameters.w_crop,
+        delta,
+        h_stride,
+        w_stride,
+        h_crop,
+        w_crop,
         most,
     )
     return most
