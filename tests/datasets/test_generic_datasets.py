@@ -262,3 +262,38 @@ def test_nodata_of_doubles_is_replaced_without_a_warning(tmp_path):
     sample = dataset[0]
     assert not sample["image"].any()
     assert sample["mask"].isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "beyond"), [({"no_label_replace": 255}, 255), ({"reduce_zero_label": True}, -1)]
+)
+@pytest.mark.parametrize(
+    "pad",
+    [
+        {"class_path": "PadIfNeeded", "init_args": {"min_height": 8, "min_width": 8}},
+        {"class_path": "Padding", "init_args": {"input_shape": [8, 8]}},
+    ],
+)
+def test_what_transforms_pad_has_no_label(tmp_path, pad, options, beyond):
+    write_tif(tmp_path / "images/a.tif", np.ones((1, 4, 4), np.int16))
+    write_tif(tmp_path / "labels/a.tif", np.full((1, 4, 4), 2, np.uint8))
+    folders = {"data_root": tmp_path / "images", "label_data_root": tmp_path / "labels"}
+    classes = GenericNonGeoSegmentationDataset(
+        num_classes=3, transform=[pad], **folders, **options
+    )[0]["mask"]
+    assert (classes == beyond).sum() == 8 * 8 - 4 * 4
+    values = GenericNonGeoPixelwiseRegressionDataset(transform=[pad], **folders)[0]["mask"]
+    assert values.isnan().sum() == 8 * 8 - 4 * 4
+    assert set(values[~values.isnan()].tolist()) == {2}
+
+
+def test_rotated_values_have_none_beyond_the_image(tmp_path):
+    write_tif(tmp_path / "images/a.tif", np.ones((1, 16, 16), np.int16))
+    write_tif(tmp_path / "labels/a.tif", np.full((1, 16, 16), 0.5, np.float32))
+    turn = {"class_path": "Rotate", "init_args": {"limit": [45, 45], "p": 1.0}}
+    dataset = GenericNonGeoPixelwiseRegressionDataset(
+        tmp_path / "images", tmp_path / "labels", transform=[turn]
+    )
+    mask = dataset[0]["mask"]
+    assert mask[0, 0].isnan()
+    assert set(mask[~mask.isnan()].tolist()) == {0.5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from terratorch.datasets.band_selection import BandSelection
 from terratorch.datasets.files import Split
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.image_reader import ImageReader
-from terratorch.datasets.labels import read_class_mask, read_value_mask
+from terratorch.datasets.labels import NO_LABEL, read_class_mask, read_value_mask
 from terratorch.datasets.pairing import OptionNames, pair_files
 from terratorch.errors import ConfigurationError, DataError
 
@@ -42,7 +43,8 @@ class GenericPixelWiseDataset(ImageFolderDataset):
         transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
         no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
             they are errors.
-        no_label_replace: What stands in for nodata and NaN in labels.
+        no_label_replace: What stands in for nodata and NaN in labels, and beyond the image
+            where transforms rotate or pad.
         embedding_input: Not supported yet.
         pca_step: Not used without `embedding_input`.
         expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`; images
@@ -100,8 +102,8 @@ class GenericPixelWiseDataset(ImageFolderDataset):
             band_major=temporal_channel_major,
         )
         reader = ImageReader(selection, constant_scale, no_data_replace)
-        super().__init__(reader, transform, names.transform, rgb_indices)
         self.no_label_replace, self.reduce_zero_label = no_label_replace, reduce_zero_label
+        super().__init__(reader, transform, names.transform, rgb_indices, self.no_label)
         self.pairs = pair_files(
             Path(data_root),
             None if label_data_root is None else Path(label_data_root),
@@ -122,6 +124,11 @@ class GenericPixelWiseDataset(ImageFolderDataset):
     def segmentation_mask_files(self) -> list[Path]:
         """The labels, in the order of the samples."""
         return [pair.label for pair in self.pairs]
+
+    @property
+    def no_label(self) -> float | None:
+        """What stands for no label in a sample; None where every number may be one."""
+        return self.no_label_replace
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         pair = self.pairs[index]
@@ -171,7 +178,8 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
         transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
         no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
             they are errors.
-        no_label_replace: What stands in for nodata and NaN in masks.
+        no_label_replace: What stands in for nodata and NaN in masks, and beyond the image
+            where transforms rotate or pad.
         embedding_input: Not supported yet.
         pca_step: Not used without `embedding_input`.
         expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
@@ -237,6 +245,13 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
         )
         self.num_classes = num_classes
         self.class_names = check_class_names(class_names, num_classes)
+
+    @property
+    def no_label(self) -> int | None:
+        """The id of pixels without label; None where there is none."""
+        if self.no_label_replace is None and self.reduce_zero_label:
+            return NO_LABEL
+        return self.no_label_replace
 
     def _read_mask(self, path: Path) -> NDArray[np.int64]:
         return read_class_mask(path, self.no_label_replace, self.reduce_zero_label)
@@ -323,6 +338,11 @@ class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
             reduce_zero_label=reduce_zero_label,
             names=names,
         )
+
+    @property
+    def no_label(self) -> float:
+        """What stands for no value: NaN, unless something else was asked for."""
+        return math.nan if self.no_label_replace is None else self.no_label_replace
 
     def _read_mask(self, path: Path) -> NDArray[np.float32]:
         return read_value_mask(path, self.no_label_replace, self.reduce_zero_label)

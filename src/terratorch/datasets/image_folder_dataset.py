@@ -28,6 +28,7 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
         transform_name: What error messages call that option.
         rgb_indices: Which bands are shown as red, green and blue; the first three where None.
+        no_label: What stands for no label in masks, where transforms rotate or pad.
     """
 
     def __init__(
@@ -36,11 +37,12 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         transform: Any,
         transform_name: str,
         rgb_indices: list[int] | None,
+        no_label: float | None = None,
     ) -> None:
         super().__init__()
         self.rgb_indices = list(rgb_indices) if rgb_indices else [0, 1, 2]
         self._reader = reader
-        self._pipeline = as_pipeline(transform, transform_name)
+        self._pipeline = as_pipeline(transform, transform_name, no_label)
 
     @property
     @abstractmethod

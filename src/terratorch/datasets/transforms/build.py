@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from terratorch.datasets import transforms as own
@@ -46,6 +46,13 @@ def build_transform(spec: Any, thing: str) -> Any:
         )
     _check_arguments(spec, thing)
     return spec
+
+
+def flattened(transforms: Iterable[Any]) -> Iterator[Any]:
+    """Yield transforms, and those inside OneOf and the like."""
+    for transform in transforms:
+        yield transform
+        yield from flattened(getattr(transform, "transforms", ()))
 
 
 def _from_mapping(spec: Mapping[str, Any], thing: str) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
-from terratorch.datasets.transforms.build import build_transforms
+from terratorch.datasets.transforms.build import build_transforms, flattened
 from terratorch.datasets.transforms.unit_range import check_unit_range, unit_range_names
 from terratorch.errors import ConfigurationError
 
@@ -26,14 +26,20 @@ class Pipeline:
     Args:
         transform: A list of transforms as people write them, or a `Compose` of albumentations.
         thing: The option they come from, for error messages.
+        no_label: What masks are filled with where transforms of the list rotate or pad beyond the
+            image, instead of the 0 of albumentations, which may be a class; None leaves it.
     """
 
-    def __init__(self, transform: Any, thing: str = "transform") -> None:
+    def __init__(
+        self, transform: Any, thing: str = "transform", no_label: float | None = None
+    ) -> None:
         compose = import_albumentations().Compose
         if isinstance(transform, compose):
             self._compose = transform
         else:
             steps = build_transforms(transform, thing)
+            if no_label is not None:
+                _fill_masks(steps, no_label)
             # Images with time have another shape than their masks until they are flattened.
             self._compose = compose(steps, is_check_shapes=False)
         self._flattens = any(
@@ -84,11 +90,19 @@ class Pipeline:
             self._seeded = seed
 
 
-def as_pipeline(transform: Any, thing: str = "transform") -> Pipeline | None:
-    """Return the pipeline of some transforms, or None if there are none."""
+def as_pipeline(
+    transform: Any, thing: str = "transform", no_label: float | None = None
+) -> Pipeline | None:
+    """Return the pipeline of some transforms, or None if there are none; see `Pipeline`."""
     if transform is None or (isinstance(transform, Sequence) and not transform):
         return None
-    return transform if isinstance(transform, Pipeline) else Pipeline(transform, thing)
+    return transform if isinstance(transform, Pipeline) else Pipeline(transform, thing, no_label)
+
+
+def _fill_masks(transforms: Sequence[Any], no_label: float) -> None:
+    for step in flattened(transforms):
+        if getattr(step, "fill_mask", None) in (0, -1):  # theirs, and of our own Padding
+            step.fill_mask = no_label
 
 
 def _image_tensor(image: NDArray[np.float32] | Tensor) -> Tensor:

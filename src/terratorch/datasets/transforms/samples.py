@@ -46,7 +46,7 @@ class SelectBands(_albumentations.ImageOnlyTransform):
 class Padding(_albumentations.DualTransform):
     """Pad image and mask at the bottom and the right to a size, or to a square.
 
-    Images are padded with 0, masks with -1, which is no label.
+    Images are padded with 0, masks with what stands for no label in a data set, else -1.
 
     Args:
         input_shape: Height and width wanted, as the last two numbers; a square where None.
@@ -60,6 +60,7 @@ class Padding(_albumentations.DualTransform):
     def __init__(self, input_shape: list[int] | None = None) -> None:
         super().__init__(p=1)
         self.input_shape = input_shape
+        self.fill_mask: float = -1
 
     def apply(self, img: Image, **params: Any) -> Image:
         """Pad an image `(H, W, C)`, or a tensor `(C, H, W)`."""
@@ -67,9 +68,9 @@ class Padding(_albumentations.DualTransform):
 
     def apply_to_mask(self, mask: Image, **params: Any) -> Image:
         """Pad a mask `(H, W)`."""
-        return self._pad(mask, -1)
+        return self._pad(mask, self.fill_mask)
 
-    def _pad(self, array: Image, value: int) -> Image:
+    def _pad(self, array: Image, value: float) -> Image:
         if isinstance(array, Tensor):
             below, right = self._missing(*array.shape[-2:])
             return pad_tensor(array, (0, right, 0, below), value=value)

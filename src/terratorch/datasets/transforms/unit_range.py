@@ -5,12 +5,13 @@ On reflectance x 10000 they would make every pixel 1, without a word.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from terratorch.datasets.transforms.build import flattened
 from terratorch.errors import ConfigurationError
 
 UNIT_RANGE = frozenset(
@@ -69,14 +70,8 @@ _TOLERATED = 0.01
 def unit_range_names(transforms: Iterable[Any]) -> list[str]:
     """Return the names of the transforms, also inside OneOf and the like, that clip to [0, 1]."""
     return [
-        type(step).__name__ for step in _flattened(transforms) if type(step).__name__ in UNIT_RANGE
+        type(step).__name__ for step in flattened(transforms) if type(step).__name__ in UNIT_RANGE
     ]
-
-
-def _flattened(transforms: Iterable[Any]) -> Iterator[Any]:
-    for transform in transforms:
-        yield transform
-        yield from _flattened(getattr(transform, "transforms", ()))
 
 
 def check_unit_range(image: NDArray[np.float32], names: list[str], thing: str) -> None:
