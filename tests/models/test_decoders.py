@@ -114,6 +114,12 @@ def test_a_linear_probe_predicts_its_classes():
     assert LinearDecoder([4], 3, 8)([torch.rand(1, 4, 2, 3)]).shape == (1, 3, 16, 24)
 
 
+def test_aspp_says_how_many_channels_there_are():
+    decoder = DECODER_REGISTRY.build("ASPPHead", in_channels=8, channels=4)
+    with pytest.raises(ConfigurationError, match=r"is 8, but .*Set decoder_in_channels: 16"):
+        decoder([torch.rand(1, 16, 4, 4)])
+
+
 def test_aspp_joins_maps_of_several_sizes():
     decoder = DECODER_REGISTRY.build(
         "ASPPSegmentationHead",

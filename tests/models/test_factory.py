@@ -367,6 +367,10 @@ class TestFreezing:
             {"decoder": "smp_Unet", "decoder_channels": [4]},
             "model_args: 'decoder_channels': nothing .* Did you mean 'decoder_decoder_channels'",
         ),
+        (
+            {"decoder": "MLPDecoder", "decoder_channels": 100},
+            r"'MLPDecoder': needs features of one size, but backbone 'TinyMaps' gives strides \[",
+        ),
         ({"head_num_classes": 9}, "model_args.head_num_classes: is 9, but num_classes is"),
         ({"backbone": TinyMaps(), "backbone_width": 3}, "is a module already, which cannot use"),
         ({"backbone": nn.Linear(1, 1)}, "backbone 'Linear': has no list out_channels"),

@@ -83,11 +83,13 @@ class Needs:
     Attributes:
         kinds: The layouts that it can read; None for any.
         pyramid: It wants maps of several sizes, the finest first.
+        one_size: It can only read features of one size.
         levels: How many features; None for any number.
     """
 
     kinds: frozenset[FeatureKind] | None = None
     pyramid: bool = False
+    one_size: bool = False
     levels: int | None = None
 
     def takes(self, kind: FeatureKind) -> bool:

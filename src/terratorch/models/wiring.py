@@ -84,6 +84,13 @@ def check_joint(spec: FeatureSpec, needs: Needs, decoder: str, origin: str) -> N
         ConfigurationError: If they do not fit; the message holds the necks to add.
     """
     if needs.takes(spec.kind):
+        if needs.one_size and spec.strides is not None and len(set(spec.strides)) > 1:
+            raise ConfigurationError(
+                f"decoder '{decoder}'",
+                f"needs features of one size, but {origin} gives strides {list(spec.strides)}",
+                "Choose those of one size in backbone_out_indices or with the neck SelectIndices, "
+                "or choose another decoder.",
+            )
         if needs.pyramid and spec.kind is FeatureKind.MAPS and _of_one_size(spec):
             log.warning(
                 "%s is made for maps of several sizes, but %s gives %d of one size. "

@@ -88,6 +88,7 @@ class ASPPHead(Decoder):
         self.align_corners = align_corners
         self.input_transform = input_transform
         self.indices = [in_index] if isinstance(in_index, int) else list(in_index)
+        self.in_channels = in_channels
         self.out_channels = channels
         self.image_pool = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), ConvModule(in_channels, channels, 1)
@@ -109,9 +110,16 @@ class ASPPHead(Decoder):
 
     def _chosen(self, x: list[Tensor]) -> Tensor:
         maps = [x[index] for index in self.indices]
+        chosen = maps[0]
         if self.input_transform == "resize_concat":
-            return torch.cat([maps[0], *(self._resize(one, maps[0]) for one in maps[1:])], dim=1)
-        return maps[0]
+            chosen = torch.cat([chosen, *(self._resize(one, chosen) for one in maps[1:])], dim=1)
+        if chosen.shape[1] != self.in_channels:
+            raise ConfigurationError(
+                f"{type(self).__name__}.in_channels",
+                f"is {self.in_channels}, but the chosen maps have {chosen.shape[1]} channels",
+                f"Set decoder_in_channels: {chosen.shape[1]}",
+            )
+        return chosen
 
     def _resize(self, x: Tensor, like: Tensor) -> Tensor:
         return F.interpolate(

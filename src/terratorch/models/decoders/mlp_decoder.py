@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import check_index
 from terratorch.models.decoders.base import Decoder
-from terratorch.models.features import MAPS_OR_VECTORS
+from terratorch.models.features import MAPS_OR_VECTORS, Needs
 from terratorch.ops.modules import activation as build_activation
 from terratorch.registry import TERRATORCH_DECODER_REGISTRY
 
@@ -25,7 +25,7 @@ class MLPDecoder(Decoder):
         out_index: The feature whose channels the output has.
     """
 
-    needs = MAPS_OR_VECTORS
+    needs = Needs(MAPS_OR_VECTORS.kinds, one_size=True)
 
     def __init__(
         self,

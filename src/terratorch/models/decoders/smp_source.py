@@ -208,7 +208,7 @@ ROWS: dict[str, Row] = {
         depth="",
         channels="encoder_out_channels",
         halves=2,
-        needs=Needs(MAPS.kinds, levels=4),
+        needs=Needs(MAPS.kinds, one_size=True, levels=4),
         wrapper=SmpMapsDecoder,
     ),
 }
