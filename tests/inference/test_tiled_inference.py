@@ -194,3 +194,13 @@ def test_a_stream_of_rows_gives_the_same_and_holds_few(padding, zeroed):
 def test_progress_is_shown_when_asked(capsys):
     tiled_inference(identity, image(1, 1, 20, 18), crop=8, stride=6, delta=1, verbose=True)
     assert "Tiled inference" in capsys.readouterr().out
+
+
+def test_a_model_that_gives_no_tensor_is_named():
+    with pytest.raises(InvalidModelError, match="the model gives a list"):
+        tiled_inference(lambda tiles: [tiles], torch.rand(1, 1, 9, 9), crop=8, stride=4, delta=0)
+
+
+def test_a_batch_without_images_is_named():
+    with pytest.raises(DataError, match=r"the shape \(0, 1, 9, 9\) is not that of a batch"):
+        tiled_inference(lambda tiles: tiles, torch.rand(0, 1, 9, 9))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from terratorch.inference.plan import Tile, TilePlan
 from terratorch.inference.sink import Canvas
 from terratorch.inference.source import Images, Source
 
-Forward = Callable[[Images, dict[str, Tensor]], Tensor]
+Forward = Callable[[Images, dict[str, Tensor]], Any]
 Weights = Callable[[Tile], Tensor]
 
 
@@ -123,10 +124,16 @@ def _collate(images: list[Images], device: torch.device | None) -> Images:
     }
 
 
-def _checked(output: Tensor, jobs: list[_Job]) -> Tensor:
+def _checked(output: Any, jobs: list[_Job]) -> Tensor:
     """Return the prediction as `(n, C, h, w)` in a dtype that can be summed."""
     tile = jobs[0].tile
     size = (tile.height, tile.width)
+    if not isinstance(output, Tensor):
+        raise InvalidModelError(
+            "tiled inference",
+            f"the model gives a {type(output).__name__}",
+            "It takes a model that gives a tensor or a ModelOutput.",
+        )
     if output.ndim == 3:
         output = output.unsqueeze(1)
     if output.ndim != 4 or len(output) != len(jobs) or tuple(output.shape[-2:]) != size:

@@ -107,7 +107,7 @@ def scene_size(images: Images) -> tuple[int, int]:
         DataError: If there is no image, or if modalities differ in size.
     """
     if isinstance(images, Tensor):
-        if images.ndim < 4:
+        if images.ndim < 4 or not len(images):
             raise DataError(
                 "input_batch",
                 f"the shape {tuple(images.shape)} is not that of a batch of images",

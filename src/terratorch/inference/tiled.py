@@ -166,7 +166,7 @@ def _run(
         for index in range(count)
     )
 
-    def forward(tiles: Images, extras: dict[str, Tensor]) -> Tensor:
+    def forward(tiles: Images, extras: dict[str, Tensor]) -> Any:
         output = model_forward(tiles, **shared, **extras)
         return output.output if isinstance(output, ModelOutput) else output
 
