@@ -20,7 +20,7 @@ from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
-from terratorch.tasks.batch_checks import BatchChecks
+from terratorch.tasks.batch_checks import BatchChecks, check_same_classes
 from terratorch.tasks.figures import figure_senders, plot_samples
 from terratorch.tasks.loss_handler import LossHandler, zero_losses
 from terratorch.tasks.model_building import build_model, check_given_model, freeze_parts
@@ -267,6 +267,11 @@ class TerraTorchTask(LightningModule, ABC):
         return losses["loss"], decided
 
     # Epochs
+
+    def setup(self, stage: str) -> None:
+        """Check that data and model speak of the same classes; before any data are read."""
+        if stage != "predict":
+            check_same_classes(getattr(self.trainer, "datamodule", None), self.num_classes)
 
     def on_fit_start(self) -> None:
         """Check that the callbacks watch their metrics in the right direction."""

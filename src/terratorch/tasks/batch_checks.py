@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terratorch.errors import DataError
+from terratorch.errors import ConfigurationError, DataError
 
 logger = logging.getLogger(__name__)
 
@@ -142,3 +142,22 @@ def _some(values: list[Any]) -> str:
     shown = ", ".join(str(value) for value in values[:_SHOWN])
     more = len(values) - _SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def check_same_classes(datamodule: Any, num_classes: int | None) -> None:
+    """Raise unless a data module has as many classes as the model.
+
+    Args:
+        datamodule: The data module of the Trainer; one without `num_classes` is not asked.
+        num_classes: The classes of the model; None where it has none.
+
+    Raises:
+        ConfigurationError: If the numbers differ.
+    """
+    of_data = getattr(datamodule, "num_classes", None)
+    if num_classes is not None and isinstance(of_data, int) and of_data != num_classes:
+        raise ConfigurationError(
+            "data.init_args.num_classes",
+            f"is {of_data}, but model.init_args.model_args.num_classes is {num_classes}",
+            "Give both the number of classes that the labels have.",
+        )
