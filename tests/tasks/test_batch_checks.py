@@ -65,6 +65,11 @@ def test_a_wholly_ignored_batch_is_counted_and_said_once(caplog):
             checks.check(batch(), labels, labels != -1, 3)
     assert checks.ignored_batches == 3
     assert len(caplog.records) == 1
+    with caplog.at_level(logging.INFO):
+        checks.finish()
+        checks.finish()
+    assert len(caplog.records) == 2
+    assert "3 batches so far were wholly ignored" in caplog.text
     assert "a.tif, b.tif: every target of the batch is ignored" in caplog.text
 
 

@@ -31,6 +31,7 @@ class BatchChecks:
 
     def __init__(self) -> None:
         self.ignored_batches = 0
+        self._told = 0
         self._loss: Tensor | None = None
         self._loss_files = ""
 
@@ -75,10 +76,13 @@ class BatchChecks:
         self._loss, self._loss_files = loss.detach(), _files(batch)
 
     def finish(self) -> None:
-        """Check the loss of the last step."""
+        """Check the loss of the last step, and tell how many batches were wholly ignored so far."""
         loss, self._loss = self._loss, None
         if loss is not None:
             _check_loss(loss.item(), self._loss_files)
+        if self.ignored_batches > max(self._told, 1):
+            logger.info("%d batches so far were wholly ignored", self.ignored_batches)
+            self._told = self.ignored_batches
 
     def _count_ignored(self, batch: Mapping[str, Any]) -> None:
         self.ignored_batches += 1
