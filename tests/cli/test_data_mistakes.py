@@ -12,6 +12,8 @@ from chip_files import write_segmentation_folder, write_tif
 from terratorch.cli.main import main
 
 DATA = "data.init_args"
+MODEL = "model.init_args.model_args"
+RED_FIRST = ["RED", "GREEN", "BLUE", "NIR_NARROW", "SWIR_1", "SWIR_2"]
 IMAGE, MASK = "chip_0_merged.tif", "chip_0.mask.tif"
 
 
@@ -120,6 +122,23 @@ MISTAKES = {
         lambda folder: None,
         {f"{DATA}.num_classes": 4},
         ["num_classes", "3", "4"],
+    ),
+    "bands in another order than the model's": (
+        lambda folder: None,
+        {f"{DATA}.output_bands": RED_FIRST},
+        ["data.init_args.output_bands", "RED, GREEN, BLUE, NIR", "model_args.backbone_bands"],
+    ),
+    "fewer bands in the model than in the files": (
+        lambda folder: None,
+        {
+            f"{MODEL}.backbone": "timm_resnet18",
+            f"{MODEL}.backbone_kwargs": {"in_chans": 4},
+            **dict.fromkeys(
+                f"{MODEL}.backbone_{name}"
+                for name in ("bands", "embed_dim", "depth", "num_heads", "img_size")
+            ),
+        },
+        ["backbone_kwargs.in_chans", "4 bands", "6", "output_bands"],
     ),
     "split entry without a chip": (
         lambda folder: (folder / "train.txt").write_text("chip_0\nchip_77\n"),

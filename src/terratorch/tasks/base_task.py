@@ -20,6 +20,7 @@ from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
+from terratorch.tasks.band_checks import check_band_count, check_same_bands
 from terratorch.tasks.batch_checks import BatchChecks, check_same_classes
 from terratorch.tasks.figures import figure_senders, plot_samples
 from terratorch.tasks.loss_handler import LossHandler, zero_losses
@@ -183,6 +184,7 @@ class TerraTorchTask(LightningModule, ABC):
 
     def forward_batch(self, batch: Mapping[str, Any], tiled: bool = False) -> ModelOutput:
         """Return the output for a batch, at once or tile by tile."""
+        check_band_count(batch["image"], self.settings.model_args)
         extra = {key: value for key, value in batch.items() if key not in _NOT_FOR_MODEL}
         if not tiled:
             return self(batch["image"], **extra)
@@ -269,9 +271,11 @@ class TerraTorchTask(LightningModule, ABC):
     # Epochs
 
     def setup(self, stage: str) -> None:
-        """Check that data and model speak of the same classes; before any data are read."""
+        """Check that data and model speak of the same classes and bands."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        check_same_bands(datamodule, self.settings.model_args, stage)
         if stage != "predict":
-            check_same_classes(getattr(self.trainer, "datamodule", None), self.num_classes)
+            check_same_classes(datamodule, self.num_classes)
 
     def on_fit_start(self) -> None:
         """Check that the callbacks watch their metrics in the right direction."""

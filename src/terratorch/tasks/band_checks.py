@@ -1,0 +1,87 @@
+"""Checks that data and model speak of the same bands; torch sees channels, without names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from terratorch.bands import expand_bands
+from terratorch.errors import ConfigurationError
+from terratorch.tasks.settings import PATH
+
+# Those of the parts that take images: the backbone, or a whole model.
+_PARTS = ("backbone", "model")
+
+
+def check_same_bands(datamodule: Any, model_args: Mapping[str, Any], stage: str) -> None:
+    """Raise unless data and model name the same bands in the same order.
+
+    Args:
+        datamodule: The data module of the Trainer; one without `input_spec`, or to predict without
+            `predict_input_spec`, is not asked.
+        model_args: Arguments of the model factory.
+        stage: What is about to run: images to predict may be read otherwise.
+
+    Raises:
+        ConfigurationError: If both name their bands, and differ.
+    """
+    prefix = "predict_" if stage == "predict" else ""
+    spec = getattr(datamodule, f"{prefix}input_spec", None)
+    found = _argument(model_args, "bands")
+    if spec is None or found is None:
+        return
+    key, value = found
+    wanted, given = expand_bands(value, thing=key), spec.selection().names
+    if not _all_named(wanted) or not _all_named(given) or wanted == given:
+        return
+    option = "output_bands" if spec.output_bands is not None else "dataset_bands"
+    raise ConfigurationError(
+        f"data.init_args.{prefix}{option}",
+        f"the images have the bands {_listed(given)}, but {key} says {_listed(wanted)}",
+        "Give both the same bands in the same order; data.init_args.output_bands chooses from "
+        "dataset_bands, and orders.",
+    )
+
+
+def check_band_count(image: Any, model_args: Mapping[str, Any]) -> None:
+    """Raise unless images `(B, C, ...)` have as many bands as the arguments of the model say.
+
+    Raises:
+        ConfigurationError: If they have another number.
+    """
+    found = _argument(model_args, "bands") or _argument(model_args, "in_chans")
+    if found is None or not isinstance(image, Tensor):
+        return
+    key, value = found
+    expected = value if isinstance(value, int) else len(expand_bands(value, thing=key))
+    if image.ndim > 2 and image.shape[1] != expected:
+        raise ConfigurationError(
+            key,
+            f"{expected} band{'' if expected == 1 else 's'}, but the images have {image.shape[1]}",
+            f"Say {image.shape[1]} there, or choose bands of the files with "
+            "data.init_args.output_bands.",
+        )
+
+
+def _argument(model_args: Mapping[str, Any], name: str) -> tuple[str, Any] | None:
+    """Return an argument of the part that takes images, in either form, and its path."""
+    for part in _PARTS:
+        nested = model_args.get(f"{part}_kwargs") or {}
+        forms = {
+            f"{part}_{name}": model_args.get(f"{part}_{name}"),
+            f"{part}_kwargs.{name}": nested.get(name),
+        }
+        for key, value in forms.items():
+            if value is not None:
+                return f"{PATH}.model_args.{key}", value
+    return None
+
+
+def _all_named(bands: Iterable[object] | None) -> bool:
+    return bands is not None and all(isinstance(band, str) for band in bands)
+
+
+def _listed(bands: Iterable[object]) -> str:
+    return ", ".join(map(str, bands))
