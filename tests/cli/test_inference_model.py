@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from chip_files import write_tif
+from terratorch.cli.inference_model import _map
+from terratorch.cli.main import main
 from terratorch.cli_tools import LightningInferenceModel
 from terratorch.errors import ConfigurationError, MissingFileError
+from terratorch.inference.prediction import Prediction, PredictionKind
 
 
 @pytest.fixture
@@ -60,8 +63,42 @@ def test_files_may_hold_their_bands_in_another_order(fitted, checkpoint, scenes)
     assert torch.equal(model.inference(scenes / "backwards.tif"), expected)
 
 
+@pytest.mark.parametrize("nodata", [-9999, 0])
+def test_nodata_comes_out_as_the_map_has_it(nodata, fitted, checkpoint, scenes):
+    import rasterio
+
+    image = np.random.default_rng(2).integers(1, 3000, (6, 32, 40)).astype(np.int16)
+    image[:, :5] = nodata
+    file = str(write_tif(scenes / "d.tif", image, nodata))
+    arguments = ["--predict_data", file, "--predict_output_dir", str(scenes / "maps")]
+    assert main(["predict", "--ckpt_path", str(checkpoint), *arguments]) == 0
+    with rasterio.open(scenes / "maps" / "d_pred.tif") as dataset:
+        expected = dataset.read(1)
+    model = LightningInferenceModel.from_checkpoint(checkpoint)
+    assert np.array_equal(model.inference(file).numpy(), expected)
+    assert (expected[:5] == 255).all()
+    maps, files = model.inference_on_dir(scenes)
+    assert np.array_equal(maps[files.index(file)].numpy(), expected)
+
+
+def test_values_are_not_a_number_where_the_image_is_nodata():
+    values = torch.ones(1, 2, 3)
+    valid = torch.tensor([[[True, True, False], [True, True, True]]])
+    image = Prediction({"prediction": values}, ["a.tif"], valid, kind=PredictionKind.VALUES)
+    assert _map(image).isnan().tolist() == (~valid[0]).tolist()
+
+
+def test_nothing_is_said_while_it_predicts(checkpoint, scenes, caplog, recwarn):
+    LightningInferenceModel.from_checkpoint(checkpoint).inference(scenes / "a.tif")
+    assert [record for record in caplog.records if record.name.startswith("lightning")] == []
+    assert [warning for warning in recwarn if "LeafSpec" in str(warning.message)] == []
+
+
 def test_mistakes_are_ours(fitted, scenes):
     with pytest.raises(MissingFileError, match=r"ckpt_path 'nowhere\.ckpt'"):
         LightningInferenceModel.from_config(fitted / "given.yaml", "nowhere.ckpt")
+    model = LightningInferenceModel.from_checkpoint(fitted / "checkpoints" / "best.ckpt")
+    with pytest.raises(ConfigurationError, match="Use inference_on_dir"):
+        model.inference(scenes)
     with pytest.raises(ConfigurationError, match="predict_dataset_bands: expected"):
         LightningInferenceModel.from_config(fitted / "given.yaml", None, predict_dataset_bands=3)

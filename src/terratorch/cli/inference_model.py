@@ -10,10 +10,13 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 
 from terratorch.cli.configuration import read_configuration
+from terratorch.cli.logs import quiet_lightning
 from terratorch.cli.prediction_data import from_checkpoint, from_datamodule
 from terratorch.cli.prediction_options import check_data
 from terratorch.cli.user_code import load_user_code
-from terratorch.inference.prediction import Prediction
+from terratorch.errors import ConfigurationError
+from terratorch.inference.encoding import layer_encoding
+from terratorch.inference.prediction import MAIN_LAYER, Prediction, PredictionKind
 from terratorch.models.weights import load_state_dict_file
 from terratorch.tasks.checkpoint import read_checkpoint
 
@@ -115,7 +118,18 @@ class LightningInferenceModel:
 
         Returns:
             The map `(H, W)` of class ids or values, or what else the main layer of the task holds.
+            Pixels where the image is nodata are what the map of `terratorch predict` has there: 255
+            among class ids, NaN among values.
+
+        Raises:
+            ConfigurationError: If it is a folder.
         """
+        if Path(file_path).is_dir():
+            raise ConfigurationError(
+                f"inference('{file_path}')",
+                "is a folder",
+                "Use inference_on_dir for the images of a folder.",
+            )
         return self._predict([Path(file_path)])[0][0]
 
     def inference_on_dir(
@@ -127,7 +141,8 @@ class LightningInferenceModel:
             folder: The folder; None takes the images of the data module.
 
         Returns:
-            The maps, stacked to `(N, H, W)` where all have one size, and the files they belong to.
+            The maps as `inference` gives them, stacked to `(N, H, W)` where all have one size, and
+            the files that they belong to.
         """
         import torch
 
@@ -140,20 +155,30 @@ class LightningInferenceModel:
         if paths is not None:
             datamodule = from_datamodule(datamodule, check_data([str(path) for path in paths]))
         predictions = self._run(datamodule)
-        maps = [one for prediction in predictions for one in prediction.main.cpu()]
+        maps = [_map(image) for prediction in predictions for image in prediction.split()]
         return maps, [name for prediction in predictions for name in prediction.filenames]
 
     def _run(self, datamodule: LightningDataModule) -> list[Prediction]:
-        results: Any = self.trainer.predict(
-            self.model, datamodule=datamodule, return_predictions=True
-        )
+        with quiet_lightning():
+            results: Any = self.trainer.predict(
+                self.model, datamodule=datamodule, return_predictions=True
+            )
         return [prediction.cpu() for prediction in results]
 
 
+def _map(image: Prediction) -> Tensor:
+    """Return the main layer of a batch of one, with nodata where its file would have it."""
+    values = image.main[0]
+    if image.valid is None or image.kind is PredictionKind.LABELS:
+        return values
+    return values.masked_fill(~image.valid[0], layer_encoding(image, MAIN_LAYER, None).nodata)
+
+
 def _trainer() -> Trainer:
-    return Trainer(
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    with quiet_lightning():
+        return Trainer(
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )

@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-_ADVERTISING = "💡 Tip:"
+# Messages of Lightning that say nothing of the run: advertising, and what hardware there is, which
+# it also warns of where it is not used.
+_NOT_SHOWN = ("💡 Tip:", "GPU available:", "TPU available:")
 
 # Warnings of others that the user can do nothing about.
 _NOISE = (
@@ -18,7 +22,14 @@ _NOISE = (
     ".*callbacks used to create the checkpoint need to be provided.*",
     # The best checkpoint of a training that goes on elsewhere begins anew; the end names it.
     "The dirpath has changed.*",
+    # Files are numbered where their name is taken, and the end of a training names them.
+    "Checkpoint directory .* exists and is not empty.*",
+    # Metrics are logged at the end of an epoch, however few steps it has.
+    ".*is smaller than the logging interval.*",
 )
+# What the factory adds to a model that is about to be trained; later it is what was trained.
+_MODEL_BUILDING = "terratorch.models.assembly"
+_LIGHTNING = ("lightning.pytorch", "lightning.fabric")
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs only
@@ -26,23 +37,53 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in t
 
     def __init__(self) -> None:
         super().__init__()
-        self.addFilter(lambda record: _ADVERTISING not in record.getMessage())
+        self.addFilter(_is_shown)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
         super().emit(record)
 
 
+def _is_shown(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(part in message for part in _NOT_SHOWN)
+
+
 def set_up_logging() -> None:
     """Show our messages from INFO on, and leave out what does not concern the user."""
+    _ignore_noise()
+    _show("terratorch")
+
+
+def _ignore_noise() -> None:
     for message in _NOISE:
         warnings.filterwarnings("ignore", message)
-    _show("terratorch")
+
+
+def show_how_models_are_built(shown: bool) -> None:
+    """Show or leave out what the factory chose for a model, such as its necks."""
+    logging.getLogger(_MODEL_BUILDING).setLevel(logging.INFO if shown else logging.WARNING)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Leave out, for as long as the block lasts, what Lightning says below a warning."""
+    loggers = [logging.getLogger(name) for name in _LIGHTNING]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        _ignore_noise()
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def show_lightning_messages() -> None:
     """Show Lightning's messages without its advertising; to be called once it is imported."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
+    for name in _LIGHTNING:
         _show(name)
         logging.getLogger(name).propagate = False  # "lightning" has a handler too
 

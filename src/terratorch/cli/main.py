@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import terratorch
 from terratorch.cli.arguments import Invocation, split_arguments
-from terratorch.cli.logs import set_up_logging
+from terratorch.cli.logs import set_up_logging, show_how_models_are_built
 from terratorch.cli.reporting import run_reported
 from terratorch.errors import ArgumentNameError, did_you_mean
 
@@ -94,6 +94,7 @@ def _dispatch(invocation: Invocation) -> int:
             f"is none of {', '.join(COMMANDS)}",
             did_you_mean(invocation.command, COMMANDS),
         )
+    show_how_models_are_built(invocation.command == "fit")
     module, _, function = COMMANDS[invocation.command].target.partition(":")
     run: Callable[[list[str]], int] = getattr(importlib.import_module(module), function)
     return run(invocation.arguments)
