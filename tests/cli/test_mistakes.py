@@ -104,7 +104,13 @@ def test_an_error_in_a_constructor_of_the_user_is_shown_with_its_frames(config, 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--trainer.max_epochz", "1"], "--trainer.max_epochz"),
+        (["--trainer.max_epochz", "1"], "'--trainer.max_epochz': is not known. Did you mean"),
+        (["--trainer.max_epoch", "1"], "Did you mean '--trainer.max_epochs'"),  # no abbreviation
+        (["--trainer.max_epoch=1"], "Did you mean '--trainer.max_epochs'"),
+        (["--trainr.max_epochs", "1"], "Did you mean '--trainer.max_epochs'?"),
+        (["--modle.init_args.lr", "1"], "Did you mean '--model.init_args.lr'?"),
+        (["--debgu"], "'--debgu': is not known. Did you mean '--debug'?"),
+        (["--xyzabcd", "1"], "List the options with: terratorch fit --help_all"),
         (["--model.init_args.lr", "fast"], "model.init_args.lr: expected float, got fast"),
         (["--ckpt_path"], "option --ckpt_path: has no value"),
     ],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from terratorch.errors import ConfigurationError
 
 CONFIG_OPTIONS = ("-c", "--config")
-_SWITCHES = ("-h", "--help", "--version", "--debug")
+SWITCHES = ("-h", "--help", "--version", "--debug")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def split_arguments(argv: Sequence[str]) -> Invocation:
     while start < len(arguments) and arguments[start].startswith("-"):
         start += 2 if arguments[start] in CONFIG_OPTIONS else 1
     leading, rest = arguments[:start], arguments[start:]
-    options = [argument for argument in leading if argument not in _SWITCHES]
+    options = [argument for argument in leading if argument not in SWITCHES]
     wants_help = "-h" in leading or "--help" in leading
     if not rest:
         return Invocation(None, options, wants_help, "--version" in leading)

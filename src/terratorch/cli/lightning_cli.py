@@ -73,7 +73,8 @@ class MyLightningCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse; Lightning would warn of arguments given beside those of the process."""
         if isinstance(args, list):
-            self.config = parse(parser, args)
+            command = args[0] if args and args[0] in self.subcommands() else "fit"
+            self.config = parse(parser, args, f"terratorch {command} --help_all")
         else:
             super().parse_arguments(parser, args)
 
@@ -203,7 +204,7 @@ def build_lightning_cli(args: ArgsType = None, run: bool = True) -> MyLightningC
             arguments of the process.
         run: Whether there is a sub-command to run. Without, the parts are only built.
     """
-    quiet: dict[str, Any] = {"exit_on_error": False}
+    quiet: dict[str, Any] = {"exit_on_error": False, "allow_abbrev": False}
     cli = MyLightningCLI
     if isinstance(args, list) and args and args[0] in cli.subcommands():
         cli = _with_one_command(args[0])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import terratorch
-from terratorch.cli.arguments import Invocation, split_arguments
+from terratorch.cli.arguments import SWITCHES, Invocation, split_arguments
 from terratorch.cli.logs import set_up_logging, show_how_models_are_built
 from terratorch.cli.reporting import run_reported
 from terratorch.errors import ArgumentNameError, did_you_mean
@@ -84,7 +84,8 @@ def _dispatch(invocation: Invocation) -> int:
             raise ArgumentNameError(
                 " ".join(invocation.arguments),
                 "there is no sub-command",
-                f"Start with one of: terratorch {'|'.join(COMMANDS)}",
+                did_you_mean(invocation.arguments[0], SWITCHES)
+                or f"Start with one of: terratorch {'|'.join(COMMANDS)}",
             )
         sys.stdout.write(_help())
         return 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from argparse import ArgumentError
+from argparse import Action, ArgumentError
+from collections.abc import Iterable
 
 from jsonargparse import ArgumentParser, Namespace
 
-from terratorch.errors import ConfigurationError, did_you_mean
+from terratorch.errors import ArgumentNameError, ConfigurationError, closest, did_you_mean
 
 _KEY = re.compile(r'Parser key "(?P<key>[\w.]+)":')
 _CLASS = re.compile(r"Problem with given class_path '(?P<path>[^']+)'")
@@ -30,14 +31,17 @@ _NOISE = re.compile(
 )
 _UNION = "Does not validate against any of the Union subtypes"
 _LONGEST_VALUE = 120
+# Options that are taken from the arguments before they are parsed.
+_TAKEN_BEFORE = ("--debug", "--help_all")
 
 
-def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+def parse(parser: ArgumentParser, arguments: list[str], list_options: str) -> Namespace:
     """Parse, with the errors of the parser as ours.
 
     Args:
         parser: A parser that does not exit on errors.
         arguments: The arguments.
+        list_options: The command that lists the options.
 
     Raises:
         ConfigurationError: If they, or a configuration that they name, cannot be used.
@@ -45,7 +49,33 @@ def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     try:
         return parser.parse_args(arguments)
     except ArgumentError as error:
-        raise explained(str(error)) from error
+        unknown = _UNKNOWN_OPTIONS.search(str(error))
+        if unknown is None:
+            raise explained(str(error)) from error
+        name = unknown["names"].split()[0].partition("=")[0]
+        known = {*_TAKEN_BEFORE, *_options(parser._actions)}
+        cure = _closest_option(name, known) or f"List the options with: {list_options}"
+        raise ArgumentNameError(f"option '{name}'", "is not known", cure) from error
+
+
+def _closest_option(name: str, known: Iterable[str]) -> str:
+    """Ask whether another option was meant; where the section is misspelt, the key in that one."""
+    section, dot, key = name.partition(".")
+    sections = {option.partition(".")[0] for option in known}
+    if dot and section not in sections:
+        return "".join(f"Did you mean '{near}.{key}'?" for near in closest(section, sections, 1))
+    return did_you_mean(name, known)
+
+
+def _options(actions: Iterable[Action]) -> set[str]:
+    """Return the long options of a parser, and of those of its sub-commands."""
+    names: set[str] = set()
+    for action in actions:
+        names |= {name for name in action.option_strings if name.startswith("--")}
+        if isinstance(action.choices, dict):
+            for command in action.choices.values():
+                names |= _options(command._actions)
+    return names
 
 
 def constructor_error(error: BaseException) -> BaseException:
@@ -57,7 +87,7 @@ def constructor_error(error: BaseException) -> BaseException:
 
 def explained(text: str) -> ConfigurationError:
     """Turn a message of jsonargparse into one with the YAML path, what was seen, and the cure."""
-    for explanation in (_unknown_option, _refused, _required, _no_class, _wrong_type):
+    for explanation in (_refused, _required, _no_class, _wrong_type):
         error = explanation(text)
         if error is not None:
             return error
@@ -77,16 +107,6 @@ def _path(text: str) -> tuple[str, str | None, int]:
                 parts.append("init_args")
         end = match.end()
     return ".".join(parts), class_path, end
-
-
-def _unknown_option(text: str) -> ConfigurationError | None:
-    match = _UNKNOWN_OPTIONS.search(text)
-    if match is None:
-        return None
-    name = match["names"].split()[0].split("=")[0]
-    return ConfigurationError(
-        f"option '{name}'", "is not known", "List the options with: terratorch COMMAND --help"
-    )
 
 
 def _refused(text: str) -> ConfigurationError | None:

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         return write_help(STATISTICS_HELP)
     prepare("compute_statistics", arguments, sections=("data",))
     parser = _parser()
-    config = parse(parser, list(arguments))
+    config = parse(parser, list(arguments), "terratorch compute_statistics --help")
     try:
         datamodule = parser.instantiate_classes(config).data
     except ValueError as error:
@@ -56,7 +56,7 @@ def _parser() -> LightningArgumentParser:
     """Return a parser that builds the data alone: no model, no weights, no trainer."""
     from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # public, not typed so
 
-    parser = LightningArgumentParser(exit_on_error=False)
+    parser = LightningArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_argument("-c", "--config", action=ActionConfigFile)
     parser.add_argument("--output", type=str, default=DEFAULT_OUTPUT)
     parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
