@@ -2,8 +2,10 @@ import logging
 
 import pytest
 import torch
+from task_tester import PixelModel, loader, trainer
 
 from terratorch.errors import DataError
+from terratorch.tasks import SemanticSegmentationTask
 from terratorch.tasks.batch_checks import BatchChecks
 
 NAMES = ["a.tif", "b.tif"]
@@ -31,7 +33,8 @@ def test_a_label_outside_the_classes_names_file_id_and_cures(value):
     with pytest.raises(DataError) as error:
         check(target(value))
     message = str(error.value)
-    assert message.startswith(f"b.tif: label ids {value}, but num_classes 3 means ids 0 to 2.")
+    start = f"label of b.tif: ids {value} (1 pixel), but num_classes 3 means ids 0 to 2."
+    assert message.startswith(start)
     for option in ("ignore_index", "no_label_replace", "reduce_zero_label", "num_classes"):
         assert option in message
 
@@ -39,6 +42,11 @@ def test_a_label_outside_the_classes_names_file_id_and_cures(value):
 def test_the_ignored_label_may_lie_anywhere():
     assert check(target(255), 255).ignored_batches == 0
     assert check(target(2), 2).ignored_batches == 0
+
+
+def test_labels_of_images_outside_the_classes_are_counted():
+    with pytest.raises(DataError, match=r"label of a\.tif, b\.tif: ids 3, 9 \(2 labels\), but"):
+        check(torch.tensor([3, 9]))
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -71,6 +79,36 @@ def test_a_wholly_ignored_batch_is_counted_and_said_once(caplog):
     assert len(caplog.records) == 2
     assert "3 batches so far were wholly ignored" in caplog.text
     assert "a.tif, b.tif: every target of the batch is ignored" in caplog.text
+
+
+@pytest.mark.parametrize("limit", [1.0, 2])
+def test_an_epoch_without_a_target_that_counts_is_an_error_and_saves_nothing(tmp_path, limit):
+    ignored = loader(torch.full((4, 8, 8), -1), "mask")
+    task = SemanticSegmentationTask({"num_classes": 4}, model=PixelModel(), ignore_index=-1)
+    run = trainer(enable_checkpointing=True, default_root_dir=tmp_path, limit_train_batches=limit)
+    good = loader(torch.zeros(4, 8, 8, dtype=torch.long), "mask")
+    with pytest.raises(DataError, match=r"^train epoch 0: no target counted.*2 batches.*-1"):
+        run.fit(task, ignored, good)
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("stage", ["val", "test"])
+def test_a_validation_without_a_target_that_counts_is_an_error(stage, tmp_path):
+    ignored = loader(torch.full((4, 8, 8), -1), "mask")
+    good = loader(torch.zeros(4, 8, 8, dtype=torch.long), "mask")
+    task = SemanticSegmentationTask({"num_classes": 4}, model=PixelModel(), ignore_index=-1)
+    run = trainer(enable_checkpointing=True, default_root_dir=tmp_path)
+    with pytest.raises(DataError, match=f"^{stage} epoch 0: no target counted"):
+        run.fit(task, good, ignored) if stage == "val" else run.test(task, ignored)
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_an_epoch_with_some_targets_and_a_trial_run_pass():
+    labels = torch.full((4, 8, 8), -1)
+    task = SemanticSegmentationTask({"num_classes": 4}, model=PixelModel(), ignore_index=-1)
+    trainer(fast_dev_run=True).fit(task, loader(labels, "mask"), loader(labels, "mask"))
+    labels[3, 0, 0] = 1
+    trainer(max_epochs=2).fit(task, loader(labels, "mask"), loader(labels, "mask"))
 
 
 def test_a_loss_that_is_nan_is_told_at_the_next_step_or_the_end():

@@ -21,7 +21,7 @@ from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
 from terratorch.tasks.band_checks import check_band_count, check_same_bands
-from terratorch.tasks.batch_checks import BatchChecks, check_same_classes
+from terratorch.tasks.batch_checks import BatchChecks, check_epoch, check_same_classes
 from terratorch.tasks.figures import figure_senders, plot_samples
 from terratorch.tasks.loss_handler import LossHandler, zero_losses
 from terratorch.tasks.model_building import build_model, check_given_model, freeze_parts
@@ -31,6 +31,7 @@ from terratorch.tasks.optimizer_factory import (
     optimizer_factory,
     parameter_groups,
 )
+from terratorch.tasks.prediction_checks import PredictionChecks
 from terratorch.tasks.records import write_metrics
 from terratorch.tasks.settings import PATH, TaskSettings, holds_module, to_plain
 
@@ -83,6 +84,7 @@ class TerraTorchTask(LightningModule, ABC):
             {name: to_plain(value, name) for name, value in arguments.items()}
         )
         self.checks = BatchChecks()
+        self.prediction_checks = PredictionChecks()
         # Of the data module of the Trainer, or of the checkpoint that this was loaded from.
         self.input_spec: dict[str, Any] | None = None
         # Whether the arguments alone, as they are in a checkpoint, build the model again.
@@ -224,8 +226,12 @@ class TerraTorchTask(LightningModule, ABC):
     ) -> Prediction:
         """Return the prediction of a batch."""
         tiled = self.settings.tiled_inference_parameters is not None
+        datamodule = getattr(self._trainer, "datamodule", None)
+        self.prediction_checks.check_scale(batch, getattr(datamodule, "input_spec", None))
         # In half precision probabilities would not sum to one, and files do not hold bfloat16.
-        layers = self.prediction_layers(self.forward_batch(batch, tiled).output.float())
+        output = self.forward_batch(batch, tiled).output.float()
+        self.prediction_checks.check_output(output, batch)
+        layers = self.prediction_layers(output)
         count = len(layers["prediction"])
         names = batch.get("filename") or [f"image_{batch_idx}_{index}" for index in range(count)]
         class_names = self.settings.class_names
@@ -252,7 +258,8 @@ class TerraTorchTask(LightningModule, ABC):
                 "Give each sample its label.",
             )
         raw: Tensor = batch[self.target_key]
-        counts = self.checks.check(batch, raw, self.valid_targets(raw), self.num_classes)
+        valid = self.valid_targets(raw)
+        counts = self.checks.check(batch, raw, valid, self.num_classes, prefix)
         output = self.forward_batch(batch, tiled)
         target = self.target_of(batch, output.output)
         handler = LossHandler(prefix)
@@ -283,11 +290,16 @@ class TerraTorchTask(LightningModule, ABC):
 
     def on_train_epoch_end(self) -> None:
         """Log the metrics of an epoch."""
-        self._finish(self.train_metrics)
+        self._finish(self.train_metrics, "train/")
+
+    def on_validation_start(self) -> None:
+        """Check that training saw a target, before its validation may make it the best."""
+        if self.trainer.is_last_batch:
+            check_epoch(self.trainer, self.checks, "train/", self.settings.ignore_index)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of a validation."""
-        self._finish(self.val_metrics)
+        self._finish(self.val_metrics, "val/")
 
     def on_test_start(self) -> None:
         """Check that there is a name for each test set; without names they are numbered."""
@@ -305,8 +317,8 @@ class TerraTorchTask(LightningModule, ABC):
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics of the test sets."""
-        for metrics in self.test_metrics:
-            self._finish(metrics)
+        for metrics, prefix in zip(self.test_metrics, self.test_prefixes, strict=True):
+            self._finish(metrics, prefix)
 
     def on_test_end(self) -> None:
         """Write the metrics to where the settings say."""
@@ -318,8 +330,9 @@ class TerraTorchTask(LightningModule, ABC):
             }
             logger.info("test metrics: %s", write_metrics(values, path))
 
-    def _finish(self, metrics: MetricCollection) -> None:
-        self.checks.finish()
+    def _finish(self, metrics: MetricCollection, stage: str) -> None:
+        check_epoch(self.trainer, self.checks, stage, self.settings.ignore_index)
+        self.checks.finish(stage)
         self.log_dict(metrics.compute(), add_dataloader_idx=False)
         metrics.reset()
 

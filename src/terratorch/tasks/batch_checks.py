@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,9 @@ class BatchChecks:
     def __init__(self) -> None:
         self.ignored_batches = 0
         self._told = 0
+        # Batches since the last `finish` of a stage, and those of them with a target that counts.
+        self._seen: Counter[str] = Counter()
+        self._counted: Counter[str] = Counter()
         self._loss: Tensor | None = None
         self._loss_files = ""
 
@@ -41,6 +45,7 @@ class BatchChecks:
         target: Tensor,
         valid: Tensor | None,
         num_classes: int | None = None,
+        stage: str = "train/",
     ) -> bool:
         """Raise a `DataError` unless a batch can be trained on; return whether a target counts.
 
@@ -49,6 +54,7 @@ class BatchChecks:
             target: Its target.
             valid: Where the target counts; None where it does everywhere.
             num_classes: How many classes there are; None where the target is no class id.
+            stage: What the batch is for, as in the names of metrics: `train/`.
         """
         image = batch["image"]
         images = list(image.values()) if isinstance(image, Mapping) else [image]
@@ -67,16 +73,28 @@ class BatchChecks:
             _report_image(images, batch)
         if num_classes is not None and (low < 0 or high >= num_classes):
             _report_labels(counted, batch, num_classes)
+        self._seen[stage] += 1
+        self._counted[stage] += bool(has_some)
         if not has_some:
             self._count_ignored(batch)
         return bool(has_some)
 
+    def counts(self, stage: str) -> tuple[int, int]:
+        """Return how many batches of a stage there were, and how many had a target that counts."""
+        return self._seen[stage], self._counted[stage]
+
     def remember_loss(self, loss: Tensor, batch: Mapping[str, Any]) -> None:
         """Keep a loss, to be checked at the next step."""
-        self._loss, self._loss_files = loss.detach(), _files(batch)
+        self._loss, self._loss_files = loss.detach(), files_of(batch)
 
-    def finish(self) -> None:
-        """Check the loss of the last step, and tell how many batches were wholly ignored so far."""
+    def finish(self, *stages: str) -> None:
+        """Check the loss of the last step, and tell how many batches were wholly ignored so far.
+
+        Args:
+            stages: The stages whose epoch ends.
+        """
+        for stage in stages:
+            self._seen[stage] = self._counted[stage] = 0
         loss, self._loss = self._loss, None
         if loss is not None:
             _check_loss(loss.item(), self._loss_files)
@@ -89,7 +107,7 @@ class BatchChecks:
         if self.ignored_batches == 1:
             logger.warning(
                 "%s: every target of the batch is ignored, it adds zero loss (said once)",
-                _files(batch),
+                files_of(batch),
             )
 
 
@@ -114,7 +132,7 @@ def _report_image(images: list[Tensor], batch: Mapping[str, Any]) -> None:
     bad = torch.stack([(~torch.isfinite(one)).flatten(1).any(1) for one in images]).any(0)
     if bad.any():
         raise DataError(
-            _files(batch, bad.nonzero().flatten().tolist()),
+            files_of(batch, bad.nonzero().flatten().tolist()),
             "the image holds NaN or infinite values",
             "Set data.init_args.no_data_replace to the value that takes their place.",
         )
@@ -122,18 +140,21 @@ def _report_image(images: list[Tensor], batch: Mapping[str, Any]) -> None:
 
 def _report_labels(counted: Tensor, batch: Mapping[str, Any], num_classes: int) -> None:
     outside = (counted < 0) | (counted >= num_classes)
-    ids = counted[outside].unique().tolist()
+    ids = [int(value) for value in counted[outside].unique().tolist()]
     files = outside.reshape(len(outside), -1).any(1).nonzero().flatten().tolist()
+    count = int(outside.sum())
+    what = f"{'label' if counted.ndim == 1 else 'pixel'}{'' if count == 1 else 's'}"
     raise DataError(
-        _files(batch, files),
-        f"label ids {_some(ids)}, but num_classes {num_classes} means ids 0 to {num_classes - 1}",
+        f"label of {files_of(batch, files)}",
+        f"ids {_some(ids)} ({count} {what}), "
+        f"but num_classes {num_classes} means ids 0 to {num_classes - 1}",
         "Set model.init_args.ignore_index to leave an id out, data.init_args.no_label_replace "
         "where it means nodata, data.init_args.reduce_zero_label where ids start at 1, or raise "
         "model.init_args.model_args.num_classes.",
     )
 
 
-def _files(batch: Mapping[str, Any], indices: list[int] | None = None) -> str:
+def files_of(batch: Mapping[str, Any], indices: list[int] | None = None) -> str:
     """Return the names of the files of a batch, or of some of its samples."""
     names = batch.get("filename")
     if names is None:
@@ -146,6 +167,31 @@ def _some(values: list[Any]) -> str:
     shown = ", ".join(str(value) for value in values[:_SHOWN])
     more = len(values) - _SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def check_epoch(trainer: Any, checks: BatchChecks, stage: str, ignore_index: int | None) -> None:
+    """Raise unless a target counted in an epoch: its loss would be zero, the best there is.
+
+    Args:
+        trainer: The Trainer; its trials of a few batches may happen on such.
+        checks: What counted.
+        stage: What the epoch is of, such as `train/`.
+        ignore_index: What is ignored.
+
+    Raises:
+        DataError: If there were batches, and no target counted.
+    """
+    # All processes must come to the same end.
+    counts = torch.tensor(checks.counts(stage), device=trainer.strategy.root_device)
+    seen, counted = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
+    if seen and not counted and not trainer.sanity_checking and not trainer.fast_dev_run:
+        raise DataError(
+            f"{stage.strip('/')} epoch {trainer.current_epoch}",
+            f"no target counted, every label of its {seen} batches is ignored "
+            f"(model.init_args.ignore_index {ignore_index})",
+            "Look at the labels: no_label_replace and reduce_zero_label of data.init_args, and "
+            "ignore_index, must leave some of them.",
+        )
 
 
 def check_same_classes(datamodule: Any, num_classes: int | None) -> None:

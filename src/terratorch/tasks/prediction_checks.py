@@ -1,0 +1,96 @@
+"""Checks of what is predicted: images on another scale than in training, and outputs that are NaN.
+
+Both look right in a map: a class id for every pixel.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from terratorch.errors import DataError
+from terratorch.tasks.batch_checks import files_of
+
+logger = logging.getLogger(__name__)
+
+# In standard deviations of training. Snow, cloud or water fill some scenes and still lie within.
+_FAR = 10.0
+_OFF = 0.5
+_FLAT = 1e-3
+# A grid of so many pixels a side tells the mean of a scene of any size.
+_GRID = 256
+
+
+class PredictionChecks:
+    """Checks batches of a prediction; of other scales it warns once."""
+
+    def __init__(self) -> None:
+        self._warned = False
+
+    def check_scale(self, batch: Mapping[str, Any], input_spec: Any) -> None:
+        """Warn if normalised images are far from those of training.
+
+        Args:
+            batch: The batch, with `image` `(B, C, ...)`, and `valid` `(B, H, W)` where it is known.
+            input_spec: How images are normalised; None or without means where they are not.
+        """
+        image = batch["image"]
+        means, stds = getattr(input_spec, "means", None), getattr(input_spec, "stds", None)
+        if self._warned or not means or not stds or not isinstance(image, Tensor):
+            return
+        if image.ndim < 4 or image.shape[1] % len(means):
+            return
+        center, spread = _moments(image, batch.get("valid"))
+        far = (center.abs() > _FAR) | ((spread < _FLAT) & (center.abs() > _OFF))
+        odd = (far.float().mean(dim=1) > 0.5).nonzero().flatten().tolist()
+        if odd:
+            self._warned = True
+            steps = image.shape[1] // len(means)
+            mean, std = torch.tensor([*means] * steps), torch.tensor([*stds] * steps)
+            raw = (center[odd[0]].float().cpu() * std + mean).mean()
+            logger.warning(
+                "%s: its values are on another scale than those of training: their mean is %.3g, "
+                "in training it was %.3g. If its units differ (reflectance 0 to 1, or x 10000), "
+                "set data.init_args.constant_scale, or convert it. (said once)",
+                files_of(batch, odd),
+                raw,
+                mean.mean(),
+            )
+
+    def check_output(self, output: Tensor, batch: Mapping[str, Any]) -> None:
+        """Raise unless an output `(B, ...)` is free of NaN.
+
+        Raises:
+            DataError: If it is not; the message names the files.
+        """
+        if not torch.isnan(output.sum()):
+            return
+        bad = torch.isnan(output).flatten(1).any(1).nonzero().flatten().tolist()
+        if bad:
+            raise DataError(
+                files_of(batch, bad),
+                "what the model gives for it is NaN",
+                "Take the checkpoint of a training that did not diverge; with trainer.precision "
+                "16-mixed, try bf16-mixed or 32.",
+            )
+
+
+def _moments(image: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each image and band, `(B, C)`, of a grid of pixels."""
+    down, across = (max(1, size // _GRID) for size in image.shape[-2:])
+    image = image[..., ::down, ::across].float()
+    if valid is None:
+        weight = torch.ones_like(image)
+    else:
+        grid = valid[..., ::down, ::across].float()
+        weight = grid.view(len(grid), *[1] * (image.ndim - 3), *grid.shape[-2:]).expand_as(image)
+    image, weight = image.flatten(2), weight.flatten(2)
+    total = weight.sum(2).clamp(min=1)
+    center = (image * weight).sum(2) / total
+    spread = ((image - center[..., None]).square() * weight).sum(2).div(total).sqrt()
+    # Of an image without a valid pixel nothing is said: its mean is 0.
+    return center, spread
