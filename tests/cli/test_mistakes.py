@@ -57,7 +57,10 @@ DATA = "data.init_args"
         ({"trainer.accelerator": "abacus"}, ["trainer: ", "accelerator='abacus'"]),
         (
             {"trainer.callbacks": [{"class_path": "EarlyStoping", "init_args": {"monitor": "x"}}]},
-            ["trainer.callbacks", "EarlyStoping"],
+            [
+                "trainer.callbacks[0].class_path: there is no callback",
+                "Did you mean 'EarlyStopping'",
+            ],
         ),
         (
             {
@@ -70,6 +73,18 @@ DATA = "data.init_args"
         (
             {"lr_scheduler": {"class_path": "StepLR", "init_args": {"step_size": 1}}},
             ["lr_scheduler: is given without optimizer"],
+        ),
+        (
+            {"optimizer": {"class_path": "torch.optim.AdmW"}},
+            ["optimizer.class_path: module 'torch.optim' has no class 'AdmW'", "'AdamW'"],
+        ),
+        (
+            {"optimizer": {"class_path": "Adam"}, "lr_scheduler": {"class_path": "StepLRR"}},
+            ["lr_scheduler.class_path: there is no scheduler 'StepLRR'. Did you mean 'StepLR'"],
+        ),
+        (
+            {"trainer.logger": {"class_path": "lightning.pytorch.loggers.CSVLoger"}},
+            ["trainer.logger.class_path: module", "Did you mean 'CSVLogger'"],
         ),
         ({"ckpt_path": "nowhere.ckpt"}, ["ckpt_path 'nowhere.ckpt': does not exist"]),
         ({"custom_modules_path": "nowhere"}, ["custom_modules_path 'nowhere': does not exist"]),
@@ -109,6 +124,11 @@ def test_an_error_in_a_constructor_of_the_user_is_shown_with_its_frames(config, 
         (["--trainer.max_epoch=1"], "Did you mean '--trainer.max_epochs'"),
         (["--trainr.max_epochs", "1"], "Did you mean '--trainer.max_epochs'?"),
         (["--modle.init_args.lr", "1"], "Did you mean '--model.init_args.lr'?"),
+        (
+            ["--optimizer", "AdmW"],
+            "--optimizer: there is no optimizer 'AdmW'. Did you mean 'AdamW'",
+        ),
+        (["--trainer.callbacks+=EarlyStoping"], "Did you mean 'EarlyStopping'?"),
         (["--debgu"], "'--debgu': is not known. Did you mean '--debug'?"),
         (["--xyzabcd", "1"], "List the options with: terratorch fit --help_all"),
         (["--model.init_args.lr", "fast"], "model.init_args.lr: expected float, got fast"),

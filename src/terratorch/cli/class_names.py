@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,15 @@ from terratorch.registry import DATAMODULE_REGISTRY, TASK_REGISTRY, Registry
 
 # Options that name a class, after the name of its section.
 _NAMING = ("", ".class_path", ".help")
+# Parts of a run that others provide, by where they stand: what they are, and their base class.
+_PARTS = {
+    "optimizer": ("optimizer", "torch.optim:Optimizer"),
+    "lr_scheduler": ("scheduler", "torch.optim.lr_scheduler:LRScheduler"),
+    "trainer.callbacks": ("callback", "lightning.pytorch:Callback"),
+    "trainer.logger": ("logger", "lightning.pytorch.loggers:Logger"),
+}
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
+_WORDS = ("true", "false", "null", "none")  # they stand for a default, and for no class
 
 
 def import_named_classes(configuration: Configuration, arguments: Sequence[str]) -> None:
@@ -47,6 +57,29 @@ def import_named_classes(configuration: Configuration, arguments: Sequence[str])
         content = configuration.content.get(section)
         if content is not None:
             _check_section(section, content, registry, base)
+    for path, (kind, target) in _PARTS.items():
+        module, _, attribute = target.partition(":")
+        base = getattr(importlib.import_module(module), attribute)
+        for place, name in _part_names(path, configuration, arguments):
+            _class_of(name, place, Registry(kind), base)
+
+
+def _part_names(
+    path: str, configuration: Configuration, arguments: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield where classes of a part of the run are named, and their names."""
+    given = option_value(arguments, *(f"--{path}{end}" for end in ("", "+", ".class_path")))
+    if given is not None and _NAME.fullmatch(given) and given.lower() not in _WORDS:
+        yield f"--{path}", given
+    content: Any = configuration.content
+    for key in path.split("."):
+        content = content.get(key) if isinstance(content, Mapping) else None
+    for index, part in enumerate(content if isinstance(content, list) else [content]):
+        place = f"{path}[{index}]" if isinstance(content, list) else path
+        if isinstance(part, str):
+            yield place, part
+        elif isinstance(part, Mapping) and isinstance(part.get("class_path"), str):
+            yield f"{place}.class_path", part["class_path"]
 
 
 def _check_section(section: str, content: Any, registry: Registry, base: type) -> None:
@@ -84,21 +117,20 @@ def _example(registry: Registry) -> str:
     return next(iter(registry), "package.module.Class")
 
 
-def _class_of(name: str, path: str, registry: Registry, base: type) -> type:
+def _class_of(name: str, path: str, registry: Registry, base: type) -> Any:
     """Return the class of a short name or of a full import path."""
     if "." in name:
         return _import(name, path, registry)
     if name in registry:
-        found: Any = registry[name]
-        return found
+        return registry[name]
     loaded = {kind.__name__: kind for kind in _subclasses(base)}
     if name not in loaded:
         raise ConfigurationError(
             path,
             f"there is no {registry.kind} '{name}'",
             did_you_mean(name, {*registry, *loaded})
-            or f"List them with: {registry.listing}. A class of your own needs its import path, "
-            "or the option custom_modules_path.",
+            or f"{f'List them with: {registry.listing}. ' if registry.listing else ''}"
+            "A class of your own needs its import path, or the option custom_modules_path.",
         )
     return loaded[name]
 
@@ -110,7 +142,7 @@ def _subclasses(base: type) -> Iterator[type]:
         yield from _subclasses(kind)
 
 
-def _import(name: str, path: str, registry: Registry) -> type:
+def _import(name: str, path: str, registry: Registry) -> Any:
     module_name, _, attribute = name.rpartition(".")
     try:
         module = importlib.import_module(module_name)
@@ -124,7 +156,7 @@ def _import(name: str, path: str, registry: Registry) -> type:
             did_you_mean(attribute, registry) or "Is the package installed?",
         ) from error
     found: Any = getattr(module, attribute, None)
-    if not isinstance(found, type):
+    if not callable(found):
         raise ConfigurationError(
             path,
             f"module '{module_name}' has no class '{attribute}'",
