@@ -1,8 +1,11 @@
+import csv
 from typing import ClassVar
 
+import pytest
 import torch
-from task_tester import ImageModel, TaskTester
+from task_tester import ImageModel, TaskTester, trainer
 
+from terratorch.inference.folder import write_prediction
 from terratorch.tasks import ClassificationTask
 
 SINGLE = {"Accuracy", "Accuracy_Micro", "F1_Score", "Precision", "Recall"}
@@ -18,3 +21,11 @@ class TestClassificationTask(TaskTester):
 
     def target(self):
         return torch.tensor([0, 3, 1, 2])
+
+    def test_the_table_of_a_prediction_has_probabilities(self, tmp_path):
+        prediction = trainer().predict(self.build(), self.loader())[0]
+        probabilities = prediction.layers["probabilities"]
+        assert torch.equal(probabilities.max(1).indices, prediction.main)
+        (path,) = write_prediction(prediction, tmp_path)
+        row = next(csv.DictReader(path.read_text().splitlines()))
+        assert float(row["probability"]) == pytest.approx(float(probabilities[0].max()), rel=1e-4)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from terratorch.inference.prediction import PredictionKind
+from terratorch.inference.prediction import PROBABILITIES_LAYER, PredictionKind
 from terratorch.losses.classes import build_class_loss
 from terratorch.metrics.classes import classification_metrics
 from terratorch.models.model import AuxiliaryHead
@@ -31,9 +31,11 @@ class ClassificationTask(ClassTask):
         aux_heads: Auxiliary heads, trained with the same loss.
         aux_loss: Weight of each auxiliary head in the loss.
         class_weights: Weight of each class in the loss `ce`.
-        ignore_index: Images with this label do not enter the metrics nor the loss; but `focal`
-            counts them as none of the classes, and counts a class that is ignored, as `jaccard`
-            does. A batch in which all are ignored adds zero loss.
+        ignore_index: The label of images that are left out of loss and metrics. Two losses differ:
+            `focal` leaves none out of its loss (an image with a label that is no class, such as
+            -100, is trained to be none of the classes; one with the id of a class is trained as
+            that class), and `jaccard` leaves out labels that are no class only. A batch of
+            ignored images alone adds zero loss, whatever the loss.
         custom_loss: Whether `loss` is the path of a class.
         custom_loss_kwargs: Arguments of that class.
         lr: Learning rate.
@@ -95,6 +97,11 @@ class ClassificationTask(ClassTask):
         """Return the metrics of a classification."""
         settings = self.settings
         return classification_metrics(self.num_classes, settings.ignore_index, settings.class_names)
+
+    def prediction_layers(self, output: Tensor) -> dict[str, Tensor]:
+        """Return the class `(B,)` of logits `(B, C)`, and the probability of each class."""
+        layers = super().prediction_layers(output)
+        return {**layers, PROBABILITIES_LAYER: output.softmax(dim=1)}
 
     def build_loss(self, name: str) -> nn.Module:
         """Return the loss of this name, with the ignored label that it has always had here.
