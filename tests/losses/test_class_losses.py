@@ -93,6 +93,11 @@ def test_the_names_in_a_state_dict_are_those_of_checkpoints():
     ("names", "message"),
     [
         ("dise", r"model\.init_args\.loss: unknown loss 'dise'.* Did you mean 'dice'\?"),
+        ("crossentropy", "unknown loss 'crossentropy'. Did you mean 'ce'"),
+        ("cross_entropy", "Did you mean 'ce'"),
+        ("CrossEntropyLoss", "Did you mean 'ce'"),
+        ("IoU", "Did you mean 'jaccard'"),
+        ("mean_squared_error", "unknown loss 'mean_squared_error'. Losses: ce"),
         (["ce", "bogus"], "unknown loss 'bogus'. Losses: ce, dice, jaccard, focal, lovasz"),
         (["ce", "ce"], "the same loss twice"),
         ([], "no loss"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,24 @@ import torch
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError, did_you_mean
+
+# What losses are called elsewhere, in small letters alone, for suggestions.
+OTHER_NAMES: dict[str, str] = {
+    "crossentropy": "ce",
+    "categoricalcrossentropy": "ce",
+    "softmax": "ce",
+    "xent": "ce",
+    "nll": "ce",
+    "f1": "dice",
+    "iou": "jaccard",
+    "lovaszsoftmax": "lovasz",
+    "l1": "mae",
+    "meanabsoluteerror": "mae",
+    "l2": "mse",
+    "meansquarederror": "mse",
+    "smoothl1": "huber",
+    "rootmeansquarederror": "rmse",
+}
 
 
 class CombinedLoss(nn.Module):
@@ -64,7 +83,7 @@ def build_losses(
         raise ConfigurationError(thing, "no loss", f"Losses: {', '.join(known)}.")
     for name in listed:
         if name not in known:
-            cure = f"{did_you_mean(str(name), known)} Losses: {', '.join(known)}."
+            cure = f"{_suggestion(str(name), known)} Losses: {', '.join(known)}."
             raise ConfigurationError(thing, f"unknown loss {name!r}", cure.strip())
     if len(set(listed)) < len(listed):
         raise ConfigurationError(thing, f"the same loss twice in {listed}", "Give weights instead.")
@@ -72,6 +91,13 @@ def build_losses(
         return build(names)
     weight = list(names.values()) if isinstance(names, Mapping) else None
     return CombinedLoss({name: build(name) for name in listed}, weight)
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    """Return what is meant by what other libraries call a loss, or which names are close."""
+    letters = re.sub("[^a-z0-9]", "", name.lower())
+    meant = OTHER_NAMES.get(letters) or OTHER_NAMES.get(letters.removesuffix("loss"))
+    return f"Did you mean '{meant}'?" if meant in known else did_you_mean(name, known)
 
 
 def load_loss(
