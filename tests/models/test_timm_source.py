@@ -78,7 +78,7 @@ def test_names_are_those_of_timm():
     assert NAME in list(source)
     assert len(source) == len(list(source)) > 500
     assert source.find(NAME).module == "timm.models.efficientnet"
-    with pytest.raises(UnknownNameError, match="Did you mean 'test_efficientnet"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'timm_test_efficientnet"):
         build("test_eficientnet")
 
 

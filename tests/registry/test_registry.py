@@ -142,13 +142,16 @@ def test_without_a_prefix_the_first_source_wins(sources):
     assert sources.find("own_make_part").docstring == "Build a part."
 
 
-@pytest.mark.parametrize(("name", "asked"), [("make_prat", "own, other"), ("own_make_prat", "own")])
-def test_a_name_that_no_source_has_could_not_be_instantiated(sources, name, asked):
+@pytest.mark.parametrize(
+    ("name", "asked", "near"),
+    [("make_prat", "own, other", "make_part"), ("own_make_prat", "own", "own_make_part")],
+)
+def test_a_name_that_no_source_has_could_not_be_instantiated(sources, name, asked, near):
     with pytest.raises(InvalidModelError, match="could not be instantiated") as caught:
         sources.build(name)
     assert name in str(caught.value)
     assert f"asked: {asked})" in str(caught.value)
-    assert "Did you mean 'make_part'?" in str(caught.value)
+    assert f"Did you mean '{near}'?" in str(caught.value)
 
 
 def test_an_error_inside_a_constructor_surfaces_unchanged(sources):

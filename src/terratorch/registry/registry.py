@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
-from terratorch.errors import ExistingNameError, UnknownNameError, did_you_mean
+from terratorch.errors import ExistingNameError, UnknownNameError, closest, did_you_mean
 
 Constructor = Callable[..., Any]
 C = TypeVar("C", bound=Constructor)
@@ -303,8 +303,11 @@ class MultiSourceRegistry:
     def _unknown(self, name: str, own_name: str, asked: Iterable[str]) -> UnknownNameError:
         asked = list(asked)
         candidates = {known for prefix in asked for known in self._sources[prefix]}
+        # Compared without the prefix, which is alike in all, and written as the user does.
+        prefix = name.removesuffix(own_name)
+        near = [f"'{prefix}{match}'" for match in closest(own_name, candidates)]
         cure = [
-            did_you_mean(own_name, candidates),
+            f"Did you mean {' or '.join(near)}?" if near else "",
             f"List them with: {self.listing}" if self.listing else "",
         ]
         return UnknownNameError(
