@@ -75,6 +75,21 @@ DATA = "data.init_args"
             ["lr_scheduler: is given without optimizer"],
         ),
         (
+            {
+                "trainer.callbacks": [
+                    {"class_path": "ModelCheckpoint", "init_args": {"monitor": "val/miou"}}
+                ]
+            },
+            ["ModelCheckpoint: it watches 'val/miou', which", "Did you mean 'val/mIoU'"],
+        ),
+        (
+            {
+                "optimizer": {"class_path": "SGD", "init_args": {"lr": 0.1}},
+                "lr_scheduler": {"class_path": "ReduceLROnPlateau", "init_args": {"monitor": "x"}},
+            },
+            ["scheduler ReduceLROnPlateau: it watches 'x'", "There are: train/Accuracy, "],
+        ),
+        (
             {"optimizer": {"class_path": "torch.optim.AdmW"}},
             ["optimizer.class_path: module 'torch.optim' has no class 'AdmW'", "'AdamW'"],
         ),
@@ -97,6 +112,14 @@ def test_a_mistake_is_explained(changes, messages, config, tmp_path, capsys):
     assert [message for message in messages if message not in shown] == [], shown
     assert "Traceback" not in shown
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("monitor", ["val/IoU_water", "val/dice", "train/ce_epoch", "train/mIoU"])
+def test_every_metric_of_the_task_can_be_watched(monitor, config, tmp_path):
+    mode = "max" if "IoU" in monitor else "min"
+    own = {"class_path": "ModelCheckpoint", "init_args": {"monitor": monitor, "mode": mode}}
+    changes = {"trainer.callbacks": [own], f"{MODEL}.loss": {"ce": 1, "dice": 1}}
+    assert main(["fit", "-c", write_config(tmp_path / "c.yaml", config, changes)]) == 0
 
 
 def test_an_error_in_a_constructor_of_the_user_is_shown_with_its_frames(config, tmp_path, capsys):
