@@ -30,7 +30,7 @@ def check_same_bands(datamodule: Any, model_args: Mapping[str, Any], stage: str)
     prefix = "predict_" if stage == "predict" else ""
     spec = getattr(datamodule, f"{prefix}input_spec", None)
     found = _argument(model_args, "bands")
-    if spec is None or found is None:
+    if spec is None or found is None or isinstance(found[1], int):
         return
     key, value = found
     wanted, given = expand_bands(value, thing=key), spec.selection().names
@@ -56,7 +56,8 @@ def check_band_count(image: Any, model_args: Mapping[str, Any]) -> None:
         return
     key, value = found
     expected = value if isinstance(value, int) else len(expand_bands(value, thing=key))
-    if image.ndim > 2 and image.shape[1] != expected:
+    # A backbone of people's own may put time into its channels: only plain images are compared.
+    if image.ndim == 4 and image.shape[1] != expected:
         raise ConfigurationError(
             key,
             f"{expected} band{'' if expected == 1 else 's'}, but the images have {image.shape[1]}",
