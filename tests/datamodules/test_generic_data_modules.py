@@ -15,6 +15,7 @@ from terratorch.datamodules import (
     GenericNonGeoPixelwiseRegressionDataModule,
     GenericNonGeoSegmentationDataModule,
 )
+from terratorch.datamodules.loading import collate_of_one_size
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datamodules.utils import Normalize, read_numbers
 from terratorch.datasets.input_spec import InputSpec
@@ -143,8 +144,8 @@ def test_images_of_different_sizes_name_two_files_and_the_cure(options, tmp_path
     with pytest.raises(DataError) as error:
         list(datamodule.test_dataloader())
     text = str(error.value)
-    assert "chip_0_merged.tif: the image is 2 x 16 x 16, but " in text
-    assert "chip_1_merged.tif in the same batch is 2 x 32 x 32" in text
+    assert "chip_1_merged.tif: the image is 2 x 32 x 32, but " in text
+    assert "chip_0_merged.tif in the same batch is 2 x 16 x 16" in text
     assert "RandomCrop" in text
     assert "batch_size to 1" in text
 
@@ -309,5 +310,35 @@ def test_an_image_with_other_bands_is_found_before_training(tmp_path):
         batch_size=1, num_workers=0, train_data_root=tmp_path, val_data_root=None,
         test_data_root=None, means=[0] * 3, stds=[1] * 3, num_classes=2,
     )  # fmt: skip
-    with pytest.raises(DataError, match=r"b\.tif: 4 bands, but a\.tif has 3"):
+    with pytest.raises(DataError, match=r"b\.tif: 4 bands, but other images have 3"):
         module.setup("fit")
+
+
+@pytest.mark.parametrize("checked", [16, 1])
+def test_the_one_image_with_other_bands_is_blamed(options, tmp_path, checked, monkeypatch):
+    monkeypatch.setattr("terratorch.datasets.image_folder_dataset._CHECKED_FILES", checked)
+    folder = write_segmentation_folder(tmp_path)
+    odd = 0 if checked > 1 else 2
+    write_tif(folder / f"chip_{odd}_merged.tif", np.ones((4, 32, 32), np.int16))
+    plain = dict.fromkeys(("means", "stds", "dataset_bands", "output_bands"))
+    module = segmentation({**options, **plain}, train_data_root=folder)
+
+    def read() -> None:
+        module.setup("fit")
+        list(module.train_dataloader())
+
+    with pytest.raises(DataError) as error:
+        read()
+    assert f"chip_{odd}_merged.tif: 4 bands, but other images have 6" in str(error.value)
+    assert "Resize" not in str(error.value)
+
+
+def test_bands_that_differ_in_a_batch_are_told_before_sizes():
+    images = [torch.ones(6, 8, 8), torch.ones(4, 8, 8), torch.ones(6, 9, 9), torch.ones(6, 8, 8)]
+    samples = [{"image": one, "filename": f"{place}.tif"} for place, one in enumerate(images)]
+    with pytest.raises(DataError, match=r"^1\.tif: 4 bands, but 0\.tif in the same batch has 6"):
+        collate_of_one_size(samples)
+    with pytest.raises(
+        DataError, match=r"^2\.tif: the image is 6 x 9 x 9, but 0\.tif .* 6 x 8 x 8"
+    ):
+        collate_of_one_size([samples[0], *samples[2:]])

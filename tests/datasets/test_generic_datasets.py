@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from chip_files import BANDS, write_tif
+from terratorch.colors import palette
 from terratorch.datasets import (
     GenericNonGeoClassificationDataset,
     GenericNonGeoPixelwiseRegressionDataset,
@@ -249,6 +250,37 @@ def test_plots_are_figures(segmentation_folder, classification_folder):
     classification = GenericNonGeoClassificationDataset(classification_folder, 2)
     figure = classification.plot({**classification[0], "prediction": torch.tensor(1)})
     assert figure.axes[0].get_title() == "label: forest\nprediction: water"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"dataset_bands": BANDS}, [2, 1, 0]),
+        ({"dataset_bands": BANDS, "output_bands": ["SWIR_1", "RED", "GREEN", "BLUE"]}, [1, 2, 3]),
+        ({"dataset_bands": BANDS, "rgb_indices": [3, 2, 1]}, [3, 2, 1]),
+        ({"dataset_bands": BANDS, "output_bands": ["SWIR_1", "RED", "GREEN"]}, [0, 1, 2]),
+        ({}, [0, 1, 2]),
+    ],
+)
+def test_red_green_and_blue_are_found_by_name(segmentation_folder, options, expected):
+    dataset = GenericNonGeoSegmentationDataset(segmentation_folder, 3, **PATTERNS, **options)
+    assert dataset.rgb_indices == expected
+
+
+def test_plots_have_the_names_and_colours_of_the_maps(segmentation_folder):
+    names = ["forest", "crops", "water"]
+    dataset = GenericNonGeoSegmentationDataset(segmentation_folder, 3, **PATTERNS)
+    legend = dataset.plot(dataset[0], class_names=names).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == names
+    colors = [
+        [round(255 * part) for part in patch.get_facecolor()[:3]] for patch in legend.get_patches()
+    ]
+    assert colors == [list(color) for color in palette(names)]
+    own = GenericNonGeoSegmentationDataset(
+        segmentation_folder, 3, class_names=["a", "b", "c"], **PATTERNS
+    )
+    legend = own.plot(own[0], class_names=names).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "c"]
 
 
 def test_nodata_of_doubles_is_replaced_without_a_warning(tmp_path):

@@ -89,7 +89,7 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
         predict_dataset_bands: The bands of files to predict, if others.
         predict_output_bands: Which of those go to the model.
         constant_scale: What values are multiplied with.
-        rgb_indices: Which output bands are shown as red, green and blue.
+        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
         train_transform: Transforms of training, such as `[{class_path: D4}]`.
         val_transform: Transforms of validation.
         test_transform: Transforms of the test.
@@ -224,7 +224,7 @@ class GenericNonGeoPixelwiseRegressionDataModule(GenericPixelWiseDataModule):
         predict_dataset_bands: The bands of files to predict, if others.
         predict_output_bands: Which of those go to the model.
         constant_scale: What values are multiplied with.
-        rgb_indices: Which output bands are shown as red, green and blue.
+        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
         train_transform: Transforms of training, such as `[{class_path: D4}]`.
         val_transform: Transforms of validation.
         test_transform: Transforms of the test.

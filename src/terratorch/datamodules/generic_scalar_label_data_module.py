@@ -41,7 +41,7 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
         predict_dataset_bands: The bands of files to predict, if others.
         output_bands: The bands that go to the model, in order; all by default.
         constant_scale: What values are multiplied with.
-        rgb_indices: Which output bands are shown as red, green and blue.
+        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
         train_transform: Transforms of training, such as `[{class_path: D4}]`.
         val_transform: Transforms of validation.
         test_transform: Transforms of the test.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -64,24 +65,31 @@ def collate_of_one_size(samples: list[Any]) -> Any:
 
 
 def _different_sizes(samples: list[dict[str, Any]]) -> DataError | None:
-    first = samples[0]
-    for other in samples[1:]:
-        if other["image"].shape != first["image"].shape:
-            same_pixels = other["image"].shape[-2:] == first["image"].shape[-2:]
-            return DataError(
-                str(first["filename"]),
-                f"the image is {_size(first)}, but {other['filename']} in the same batch is "
-                f"{_size(other)}",
-                "All need the same bands and time steps."
-                if same_pixels
-                else "Bring all to one size with a transform such as RandomCrop, CenterCrop or "
-                "Resize, or set batch_size to 1.",
-            )
-    return None
+    shapes = [tuple(sample["image"].shape) for sample in samples]
+    usual = Counter(shapes).most_common(1)[0][0]
+    odd = next((place for place, shape in enumerate(shapes) if shape != usual), None)
+    if odd is None:
+        return None
+    shape, other = shapes[odd], samples[shapes.index(usual)]["filename"]
+    file = str(samples[odd]["filename"])
+    if shape[0] != usual[0]:
+        return DataError(
+            file,
+            f"{shape[0]} bands, but {other} in the same batch has {usual[0]}",
+            "Take it out, or choose bands that all have with output_bands.",
+        )
+    return DataError(
+        file,
+        f"the image is {_size(shape)}, but {other} in the same batch is {_size(usual)}",
+        "All need the same time steps."
+        if shape[-2:] == usual[-2:]
+        else "Bring all to one size with a transform such as RandomCrop, CenterCrop or "
+        "Resize, or set batch_size to 1.",
+    )
 
 
-def _size(sample: dict[str, Any]) -> str:
-    return " x ".join(str(size) for size in sample["image"].shape)
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def first_sample(samples: list[Any]) -> Any:

@@ -8,6 +8,8 @@ from pathlib import Path
 from terratorch.bands import expand_bands
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
 
+_RGB = ("RED", "GREEN", "BLUE")
+
 
 class BandSelection:
     """The bands that are read from each file.
@@ -45,6 +47,12 @@ class BandSelection:
     def count(self) -> int | None:
         """How many bands are read of each time step; None if that depends on the file."""
         return None if self.names is None else len(self.names)
+
+    def rgb_places(self) -> tuple[int, ...]:
+        """Return which of the bands are RED, GREEN and BLUE; the first three where these lack."""
+        names = self.names or ()
+        known = all(names.count(color) == 1 for color in _RGB)
+        return tuple(names.index(color) for color in _RGB) if known else (0, 1, 2)
 
     def indexes(self, path: Path, count: int) -> tuple[int, ...]:
         """Return the bands to read from a file, counted from 1.

@@ -36,7 +36,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
         split: File with the names of the chips to use, one per line; None for all.
         ignore_split_file_extensions: Whether extensions in the split file are left aside.
         allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue.
+        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
         output_bands: The bands wanted, in order; all by default.
         constant_scale: What values are multiplied with.
@@ -132,7 +132,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         pair = self.pairs[index]
-        image = self._reader.read(pair.image)
+        image = self._read(pair.image)
         mask = self._read_mask(pair.label)
         if image.shape[-2:] != mask.shape[-2:]:
             raise DataError(
@@ -170,7 +170,7 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
         split: File with the names of the chips to use, one per line; None for all.
         ignore_split_file_extensions: Whether extensions in the split file are left aside.
         allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue.
+        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
         output_bands: The bands wanted, in order; all by default.
         class_names: The name of each class.
@@ -256,16 +256,23 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
     def _read_mask(self, path: Path) -> NDArray[np.int64]:
         return read_class_mask(path, self.no_label_replace, self.reduce_zero_label)
 
-    def plot(self, sample: dict[str, Any], suptitle: str | None = None) -> Figure:
+    def plot(
+        self,
+        sample: dict[str, Any],
+        suptitle: str | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> Figure:
         """Draw a sample: image, mask and, if it has one, prediction.
 
         Args:
             sample: `image` `(C, H, W)` or `(C, T, H, W)`, `mask` and `prediction` `(H, W)`.
             suptitle: A title above.
+            class_names: The name of each class, where the data set was given none.
         """
         from terratorch.datasets.plotting import plot_classes
 
-        return plot_classes(sample, self.rgb_indices, self.num_classes, self.class_names, suptitle)
+        names = self.class_names or class_names
+        return plot_classes(sample, self.rgb_indices, self.num_classes, names, suptitle)
 
 
 class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
@@ -279,7 +286,7 @@ class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
         split: File with the names of the chips to use, one per line; None for all.
         ignore_split_file_extensions: Whether extensions in the split file are left aside.
         allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue.
+        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
         output_bands: The bands wanted, in order; all by default.
         constant_scale: What values of images are multiplied with.

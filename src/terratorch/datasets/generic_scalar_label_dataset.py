@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.bands import Band
@@ -30,7 +32,7 @@ class GenericScalarLabelDataset(ImageFolderDataset):
         require_label: Whether images need a class; otherwise they may lie in `data_root` itself.
         ignore_split_file_extensions: Whether extensions in the split file are left aside.
         allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue.
+        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
         output_bands: The bands wanted, in order; all by default.
         constant_scale: What values are multiplied with.
@@ -97,7 +99,7 @@ class GenericScalarLabelDataset(ImageFolderDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path, label = self.samples[index]
-        sample: dict[str, Any] = {"image": self._read(path), "filename": str(path)}
+        sample: dict[str, Any] = {"image": self._tensor(self._read(path)), "filename": str(path)}
         if label is not None:
             sample["label"] = torch.tensor(label)
         return sample
@@ -106,8 +108,7 @@ class GenericScalarLabelDataset(ImageFolderDataset):
         """Return the class id of a sample."""
         return self.samples[index][1]
 
-    def _read(self, path: Path) -> Tensor:
-        image = self._reader.read(path)
+    def _tensor(self, image: NDArray[np.float32]) -> Tensor:
         if self._pipeline is None:
             return torch.from_numpy(image)
         tensor, _ = self._pipeline(image)
@@ -127,7 +128,7 @@ class GenericNonGeoClassificationDataset(GenericScalarLabelDataset):
         require_label: Whether images need a class; otherwise they may lie in `data_root` itself.
         ignore_split_file_extensions: Whether extensions in the split file are left aside.
         allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue.
+        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
         output_bands: The bands wanted, in order; all by default.
         class_names: The names of the class folders, in the order of the ids; sorted where None.

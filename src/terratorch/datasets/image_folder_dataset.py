@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         reader: How images are read.
         transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
         transform_name: What error messages call that option.
-        rgb_indices: Which bands are shown as red, green and blue; the first three where None.
+        rgb_indices: Which bands are shown as red, green and blue; where None those of these names,
+            or else the first three.
         no_label: What stands for no label in masks, where transforms rotate or pad.
     """
 
@@ -40,8 +42,9 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         no_label: float | None = None,
     ) -> None:
         super().__init__()
-        self.rgb_indices = list(rgb_indices) if rgb_indices else [0, 1, 2]
+        self.rgb_indices = list(rgb_indices or reader.selection.rgb_places())
         self._reader = reader
+        self._bands: int | None = None  # until some files are checked
         self._pipeline = as_pipeline(transform, transform_name, no_label)
 
     @property
@@ -68,16 +71,25 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         """
         files = self.image_files
         step = max(1, len(files) // _CHECKED_FILES)
-        first, *others = files[::step]
-        bands = self._reader.check(first)
-        for path in others:
-            if (other := self._reader.check(path)) != bands:
-                raise DataError(
-                    str(path),
-                    f"{other} bands, but {first.name} has {bands}",
-                    "Take the ones out, or choose the bands that all have with output_bands.",
-                )
-        return bands
+        counts = [(path, self._reader.check(path)) for path in files[::step]]
+        self._bands, _ = Counter(bands for _, bands in counts).most_common(1)[0]
+        for path, bands in counts:
+            self._check_bands(path, bands)
+        return self._bands
+
+    def _read(self, path: Path) -> NDArray[np.float32]:
+        """Read an image of a sample, `(C, H, W)` or `(C, T, H, W)`."""
+        image = self._reader.read(path)
+        self._check_bands(path, len(image))
+        return image
+
+    def _check_bands(self, path: Path, bands: int) -> None:
+        if self._bands is not None and bands != self._bands:
+            raise DataError(
+                str(path),
+                f"{bands} band{'' if bands == 1 else 's'}, but other images have {self._bands}",
+                "Take it out, or choose bands that all have with output_bands.",
+            )
 
     def __len__(self) -> int:
         return len(self.image_files)

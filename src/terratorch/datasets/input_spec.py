@@ -31,7 +31,7 @@ class InputSpec:
         constant_scale: What values are multiplied with as they are read.
         no_data_replace: What stands in for nodata and NaN, before scaling; None if they are errors.
         expand_temporal_dimension: Whether files hold several time steps, time-major.
-        rgb_indices: Which output bands are shown as red, green and blue.
+        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
     """
 
     dataset_bands: tuple[Band, ...] | None = None
