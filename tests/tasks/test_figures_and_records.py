@@ -61,6 +61,21 @@ def test_samples_are_plotted_every_so_many_epochs(every, plotted):
     assert [tag for tag, _ in logger.figures] == ["val/sample_0", "val/sample_1"] * plotted
 
 
+def test_a_plot_that_takes_class_names_gets_them():
+    class Named(Drawn):
+        names = None
+
+        def plot(self, sample, suptitle=None, class_names=None):
+            self.names = class_names
+            return super().plot(sample)
+
+    data, names = Named(), ["a", "b", "c", "d"]
+    run = trainer(logger=FigureLogger(), log_every_n_steps=1)
+    loaded = DataLoader(data, batch_size=3)
+    run.fit(build(plot_on_val=True, class_names=names), loaded, loaded)
+    assert data.names == names
+
+
 def test_loggers_are_known_by_their_class(tmp_path):
     class MLFlowLogger:
         run_id = "run"

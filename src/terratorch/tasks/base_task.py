@@ -348,7 +348,8 @@ class TerraTorchTask(LightningModule, ABC):
         senders = figure_senders(self.trainer.loggers)
         dataset = next(_datasets(self.trainer.val_dataloaders), None)
         if senders and callable(getattr(dataset, "plot", None)):
-            plot_samples(dataset, batch, decided, senders, self.global_step)
+            names = self.settings.class_names
+            plot_samples(dataset, batch, decided, senders, self.global_step, names)
 
     # Checkpoints
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+
+from terratorch.models.arguments import accepted_names
 
 # Plotted a validation: the first samples of the first batch, so that they can be followed.
 SAMPLES = 4
@@ -69,6 +71,7 @@ def plot_samples(
     prediction: Tensor,
     senders: Iterable[Callable[[str, Any, int], None]],
     step: int,
+    class_names: Sequence[str] | None = None,
 ) -> None:
     """Plot the first samples of a batch with their prediction and send them to the loggers.
 
@@ -78,12 +81,16 @@ def plot_samples(
         prediction: The prediction of each sample, added to it as `prediction`.
         senders: What `figure_senders` returned.
         step: The step that they belong to.
+        class_names: The names of the classes, for a `plot` that takes them.
     """
     import matplotlib.pyplot as plt
 
+    accepted = accepted_names(dataset.plot)
+    takes_names = class_names is not None and (accepted is None or "class_names" in accepted)
+    options = {"class_names": class_names} if takes_names else {}
     for index in range(min(SAMPLES, len(prediction))):
         sample = {key: _of_sample(value, index) for key, value in batch.items()}
-        figure = dataset.plot({**sample, "prediction": prediction[index].cpu()})
+        figure = dataset.plot({**sample, "prediction": prediction[index].cpu()}, **options)
         for send in senders:
             send(f"val/sample_{index}", figure, step)
         plt.close(figure)
