@@ -9,6 +9,7 @@ from terratorch.cli.arguments import CONFIG_OPTIONS, option_value, option_values
 from terratorch.cli.configuration import Configuration, read_configuration, require_sections
 from terratorch.cli.help_texts import stage_help, write_help
 from terratorch.cli.logs import show_lightning_messages
+from terratorch.cli.prediction_options import check_output_dir
 from terratorch.cli.user_code import load_user_code
 from terratorch.errors import MissingFileError, did_you_mean
 
@@ -44,7 +45,9 @@ def run_stage(command: str, arguments: Sequence[str]) -> int:
         return write_help(stage_help(command))
     if _FULL_HELP in arguments:
         return run_prepared(command, ["--help"])
-    prepare(command, arguments)
+    configuration = prepare(command, arguments)
+    if command == "fit":
+        _check_root_dir(configuration, arguments)
     return run_prepared(command, arguments)
 
 
@@ -81,6 +84,15 @@ def prepare(
 
     import_named_classes(configuration, arguments)
     return configuration
+
+
+def _check_root_dir(configuration: Configuration, arguments: Sequence[str]) -> None:
+    """Refuse a folder for the output of a training that cannot be written to."""
+    name = "trainer.default_root_dir"
+    given = (configuration.content.get("trainer") or {}).get("default_root_dir")
+    path = option_value(arguments, f"--{name}") or given
+    if isinstance(path, str) and "://" not in path:
+        check_output_dir(path, name)
 
 
 def setting(name: str, configuration: Configuration, arguments: Sequence[str]) -> str | None:
