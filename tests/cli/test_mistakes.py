@@ -152,6 +152,11 @@ def test_an_error_in_a_constructor_of_the_user_is_shown_with_its_frames(config, 
             "--optimizer: there is no optimizer 'AdmW'. Did you mean 'AdamW'",
         ),
         (["--trainer.callbacks+=EarlyStoping"], "Did you mean 'EarlyStopping'?"),
+        (
+            ["--trainer.default_root_dir", "/proc/x"],
+            "trainer.default_root_dir '/proc/x': /proc cannot",
+        ),
+        (["--trainer.default_root_dir", __file__], f"{__file__} is a file. Choose another folder"),
         (["--debgu"], "'--debgu': is not known. Did you mean '--debug'?"),
         (["--xyzabcd", "1"], "List the options with: terratorch fit --help_all"),
         (["--model.init_args.lr", "fast"], "model.init_args.lr: expected float, got fast"),
@@ -188,3 +193,14 @@ def test_a_broken_custom_module_shows_its_own_frames(config, tmp_path, capsys):
     assert "Error in your own code" in shown
     assert f'File "{module}", line 2' in shown
     assert "No module named 'not_there_at_all'" in shown
+
+
+def test_a_custom_module_with_a_syntax_error_is_named_in_short(config, tmp_path, capsys):
+    module = tmp_path / "unparsable_cli_module.py"
+    module.write_text("x = 1\ndef f(:\n    pass\n")
+    changes = {"custom_modules_path": str(module)}
+    assert main(["fit", "-c", write_config(tmp_path / "c.yaml", config, changes)]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("Error in your own code")
+    assert f'File "{module}", line 2' in shown
+    assert "Traceback" not in shown

@@ -6,7 +6,7 @@ from lightning.pytorch import LightningDataModule
 from task_tester import PixelModel, loader, trainer
 from torch.utils.data import DataLoader
 
-from terratorch.errors import MissingFileError, WeightsError
+from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
 from terratorch.tasks import SemanticSegmentationTask
 from terratorch.tasks.checkpoint import read_checkpoint, without_weights
 
@@ -130,12 +130,24 @@ def test_a_task_that_is_not_there_is_an_error(saved, task):
         read_checkpoint(saved[0]).build_task(model=PixelModel())
 
 
+def test_a_part_that_is_not_there_may_be_one_of_the_users_own(saved):
+    path, _ = saved
+    checkpoint = torch.load(path, weights_only=True)
+    arguments = {"backbone": "MyScales", "decoder": "FCNDecoder", "num_classes": 4}
+    checkpoint["hyper_parameters"]["model_args"] = arguments
+    checkpoint["hyper_parameters"]["model_factory"] = "EncoderDecoderFactory"
+    torch.save(checkpoint, path)
+    change(path, model_by_name=True)
+    with pytest.raises(UnknownNameError, match=r"'MyScales'.*part of your own.*--custom_modules"):
+        read_checkpoint(path).build_task()
+
+
 def test_what_is_no_checkpoint_is_named(tmp_path):
     with pytest.raises(MissingFileError, match=r"none\.ckpt: there is no such file"):
         read_checkpoint(tmp_path / "none.ckpt")
     text = tmp_path / "text.ckpt"
     text.write_text("no weights")
-    with pytest.raises(WeightsError, match=r"text\.ckpt: it cannot be read as a checkpoint"):
+    with pytest.raises(WeightsError, match=r"text\.ckpt: it is not a checkpoint\. Give a \.ckpt"):
         read_checkpoint(text)
     torch.save({"weight": torch.ones(1)}, tmp_path / "weights.pt")
     with pytest.raises(WeightsError, match=r"weights\.pt: it is no checkpoint of a training"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import glob
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from terratorch.errors import ConfigurationError, MissingFileError
@@ -14,7 +15,7 @@ OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float
 
 
 def check_data(paths: Sequence[str] | None) -> list[Path]:
-    """Return the files to predict: those that are named, and those in folders that are named.
+    """Return the files to predict: those that are named, or match, and those in named folders.
 
     Raises:
         ConfigurationError: If none are named, or two would be written to the same map.
@@ -27,11 +28,11 @@ def check_data(paths: Sequence[str] | None) -> list[Path]:
         raise ConfigurationError(
             "predict_data",
             "is missing",
-            "Name files or folders: --predict_data FILE_OR_DIR; or give a configuration with "
-            "data.init_args.predict_data_root.",
+            "Name files, folders or patterns: --predict_data FILE_OR_DIR; or give a configuration "
+            "with data.init_args.predict_data_root.",
         )
     files: list[Path] = []
-    for path in map(Path, paths):
+    for path in (found for given in paths for found in _expanded(given)):
         if path.is_dir():
             files += [found.path for found in find_files(path, None, "predict_data")]
         elif path.exists():
@@ -42,6 +43,21 @@ def check_data(paths: Sequence[str] | None) -> list[Path]:
             )
     _refuse_same_names(files)
     return files
+
+
+def _expanded(given: str) -> Iterator[Path]:
+    """Yield the files that a pattern matches; anything else as it is."""
+    if Path(given).exists() or not glob.has_magic(given):
+        yield Path(given)
+        return
+    matched = sorted(
+        path for path in map(Path, glob.iglob(given, recursive=True)) if path.is_file()
+    )
+    if not matched:
+        raise MissingFileError(
+            f"predict_data '{given}'", "no file matches this pattern", "Check its spelling."
+        )
+    yield from matched
 
 
 def _refuse_same_names(files: list[Path]) -> None:
@@ -56,21 +72,28 @@ def _refuse_same_names(files: list[Path]) -> None:
             )
 
 
-def check_output_dir(path: str) -> None:
+def check_output_dir(path: str, option: str = "predict_output_dir") -> None:
     """Refuse a folder that cannot be written to; one that is not there yet is made later.
 
+    Args:
+        path: The folder.
+        option: What gives it, for the message.
+
     Raises:
-        ConfigurationError: If it is a file, or may not be written to.
+        ConfigurationError: If it is a file, or cannot be written to.
     """
     folder = Path(path).absolute()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not existing.is_dir():
         raise ConfigurationError(
-            f"predict_output_dir '{path}'", f"{existing} is a file", "Choose another folder."
+            f"{option} '{path}'", f"{existing} is a file", "Choose another folder."
         )
-    if not os.access(existing, os.W_OK | os.X_OK):
+    try:
+        # Permissions do not tell all: of a file system that takes no files, or of the superuser.
+        TemporaryDirectory(dir=existing, prefix=".terratorch-").cleanup()
+    except OSError as error:
         raise ConfigurationError(
-            f"predict_output_dir '{path}'",
-            f"{existing} may not be written to",
+            f"{option} '{path}'",
+            f"{existing} cannot be written to ({error.strerror})",
             "Change its permissions, or choose another folder.",
-        )
+        ) from error

@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from terratorch.cli.user_code import own_frames
+from terratorch.cli.user_code import is_own, own_frames
 from terratorch.errors import TerraTorchError
 
 EXIT_BUG, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
@@ -78,7 +78,7 @@ def report(error: BaseException, debug: bool = False) -> int:
         return EXIT_BUG if explain(error) is None else EXIT_MISTAKE
     message = explain(error)
     frames = own_frames(error)
-    if message is None and frames:
+    if message is None and (frames or _is_own_syntax(error)):
         _write(f"Error in your own code {_DEBUG_HINT}:\n{frames}{_last_line(error)}")
         return EXIT_BUG
     if message is None:
@@ -87,6 +87,11 @@ def report(error: BaseException, debug: bool = False) -> int:
     raised_from = f"\nIt was raised from your own code:\n{frames.rstrip()}" if frames else ""
     _write(f"Error: {_fit_screen(message)}{raised_from}")
     return EXIT_MISTAKE
+
+
+def _is_own_syntax(error: BaseException) -> bool:
+    """Whether the user's own code cannot be parsed: no frame is in it, its error names the line."""
+    return isinstance(error, SyntaxError) and error.filename is not None and is_own(error.filename)
 
 
 def _write(text: str) -> None:

@@ -13,13 +13,17 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from terratorch.errors import MissingFileError, WeightsError
+from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
 from terratorch.registry import TASK_REGISTRY
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint_format import KEY, description
 
 # Arguments that fetch weights from elsewhere: a checkpoint has its own.
 _PRETRAINED = ("pretrained", "backbone_pretrained", "model_pretrained")
+_NOT_A_CHECKPOINT = (
+    "Give a .ckpt file that holds weights and plain values; `terratorch fit` prints where it keeps "
+    "those that it writes."
+)
 _WEIGHT_PATHS = ("ckpt_path", "backbone_ckpt_path", "model_ckpt_path")
 
 
@@ -71,7 +75,15 @@ class CheckpointInfo:
             arguments["model_args"] = without_weights(arguments["model_args"])
         if "model" in names:
             arguments["model"] = model
-        task = kind(**arguments)
+        try:
+            task = kind(**arguments)
+        except UnknownNameError as error:
+            raise UnknownNameError(
+                error.thing,
+                error.seen,
+                f"{error.cure} If it is a part of your own, give the folder of its code with "
+                "--custom_modules_path.".strip(),
+            ) from error
         task.load_state_dict(self.state_dict)
         task.input_spec = self.input
         return task.eval()
@@ -141,9 +153,9 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, UnicodeDecodeError) as error:
-        raise WeightsError(
-            str(path), "it cannot be read as a checkpoint of plain weights and values"
-        ) from error
+        raise WeightsError(str(path), "it is not a checkpoint", _NOT_A_CHECKPOINT) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise WeightsError(str(path), "it is no checkpoint of a training (no key 'state_dict')")
+        raise WeightsError(
+            str(path), "it is no checkpoint of a training (no key 'state_dict')", _NOT_A_CHECKPOINT
+        )
     return checkpoint

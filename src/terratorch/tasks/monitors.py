@@ -48,8 +48,9 @@ def _logs_more(trainer: Trainer, task: TerraTorchTask) -> bool:
     if any(kind.__module__.partition(".")[0] not in _LOG_NOTHING for kind in kinds):
         return True
     own_loss = type(task.criterion).__module__.partition(".")[0] not in ("terratorch", "torch")
-    # Each auxiliary head logs a loss under its name.
-    return own_loss or not task.model_by_name or "aux_decoders" in task.settings.model_args
+    settings = task.settings  # each auxiliary head logs a loss under its name
+    with_heads = bool(settings.aux_heads) or "aux_decoders" in settings.model_args
+    return own_loss or with_heads or not task.model_by_name
 
 
 def _logged(task: TerraTorchTask) -> Iterator[str]:
