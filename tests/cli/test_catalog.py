@@ -5,6 +5,7 @@ import pytest
 from terratorch.cli.catalog import KINDS, find_names
 from terratorch.cli.describe import describe
 from terratorch.cli.main import main
+from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS])
@@ -60,6 +61,37 @@ def test_a_backbone_is_described(capsys):
 def test_a_backbone_of_another_package_is_described():
     (description,) = describe("timm_resnet18")
     assert dict(description.facts)["channels"] == "64, 64, 128, 256, 512"
+
+
+def test_list_alone_counts_the_kinds(capsys):
+    assert main(["list"]) == 0
+    rows = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert list(rows) == list(KINDS)
+    assert int(rows["tasks"]) == len(find_names("tasks").names)
+
+
+def test_a_class_of_ones_own_is_described_by_what_it_says_itself(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        TERRATORCH_BACKBONE_REGISTRY,
+        "_constructors",
+        dict(TERRATORCH_BACKBONE_REGISTRY._constructors),
+    )
+    module = tmp_path / "my_described_scales.py"
+    module.write_text(
+        "from torch import nn\n"
+        "from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY\n\n"
+        "@TERRATORCH_BACKBONE_REGISTRY.register\n"
+        "class MyDescribedScales(nn.Module):\n"
+        "    def __init__(self, bands: int = 6):\n"
+        "        super().__init__()\n"
+        "        self.out_channels = [4]\n"
+        "        self.layer = nn.Conv2d(bands, 4, 1)\n"
+    )
+    assert main(["describe", "MyDescribedScales", "--custom_modules_path", str(module)]) == 0
+    shown = capsys.readouterr().out
+    assert "Base class for all neural network modules" not in shown
+    assert "features: 1, layout not declared" in shown
+    assert "parameters: 28\n" in shown
 
 
 def test_arguments_come_with_what_they_are():

@@ -37,7 +37,7 @@ def test_version(capsys):
         (["compute_statistics"], "terratorch compute_statistics: no configuration was given"),
         (["list", "backbonez"], "terratorch list backbonez: can be one of backbones"),
         (["describe", "prithvi_eo_tinny"], "Did you mean 'prithvi_eo_tiny'"),
-        (["list"], "terratorch list: the following arguments are required: kind"),
+        (["--debgu"], "--debgu: there is no sub-command. Did you mean '--debug'?"),
     ],
 )
 def test_a_mistake_is_one_message(argv, message, capsys):

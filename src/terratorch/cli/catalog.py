@@ -95,11 +95,15 @@ def list_main(arguments: Sequence[str]) -> int:
     parser = OptionParser(
         prog="terratorch list", description="List the names of the parts of models and runs."
     )
-    parser.add_argument("kind", help=", ".join(KINDS))
+    parser.add_argument("kind", nargs="?", help=", ".join(KINDS))
     parser.add_argument("pattern", nargs="?", help="a glob pattern, or a part of the name")
     parser.add_argument("--all", action="store_true", help="ask timm and other packages as well")
     parser.add_argument("--custom_modules_path", help="folder or file with modules of your own")
     options = parser.parse_args(arguments)
+    load_user_code(options.custom_modules_path)
+    if options.kind is None:
+        _show_kinds()
+        return 0
     kind = options.kind if options.kind in KINDS else f"{options.kind}s"
     if kind not in KINDS:
         raise ConfigurationError(
@@ -107,10 +111,18 @@ def list_main(arguments: Sequence[str]) -> int:
             f"can be one of {', '.join(KINDS)}",
             did_you_mean(options.kind, KINDS),
         )
-    load_user_code(options.custom_modules_path)
     listing = find_names(kind, options.pattern, options.all)
     _show(kind, options.pattern, listing)
     return 0 if listing.names else 2
+
+
+def _show_kinds() -> None:
+    """Write what can be listed, and how many of each are ours."""
+    width = max(map(len, KINDS))
+    for kind in KINDS:
+        count = len(find_names(kind).names)
+        sys.stdout.write(f"{kind:<{width}}  {count:>3}\n")
+    sys.stderr.write("List one kind: terratorch list KIND [PATTERN]\n")
 
 
 def _show(kind: str, pattern: str | None, listing: Listing) -> None:

@@ -135,19 +135,25 @@ def _output(name: str, constructor: Any) -> list[tuple[str, str]]:
         return []
     import torch
 
-    from terratorch.models.features import feature_spec_of
+    from terratorch.models.features import FeatureKind, feature_spec_of
     from terratorch.registry import BACKBONE_REGISTRY
 
     with torch.device("meta"):
         backbone = BACKBONE_REGISTRY.build(name)
     spec = feature_spec_of(backbone)
-    facts = [("features", f"{len(spec)}, {spec.kind.replace('_', ' ')}")]
+    declared = spec.kind is not FeatureKind.UNKNOWN
+    layout = spec.kind.replace("_", " ") if declared else "layout not declared (feature_spec)"
+    facts = [("features", f"{len(spec)}, {layout}")]
     facts.append(("channels", _sequence(spec.channels)))
     if spec.strides:
         facts.append(("strides", _sequence(spec.strides)))
     parameters = sum(parameter.numel() for parameter in backbone.parameters())
-    facts.append(("parameters", f"{parameters / 1e6:.1f} million"))
+    facts.append(("parameters", _count(parameters)))
     return facts
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e6:.1f} million" if number >= 1e6 else f"{number:,}"
 
 
 def _sequence(values: Sequence[int]) -> str:
@@ -184,7 +190,8 @@ def _show(description: Description) -> None:
     if sys.stdout.isatty():
         _show_tables(description)
         return
-    lines = [f"{description.name} ({description.kind})", "", description.text, ""]
+    lines = [f"{description.name} ({description.kind})", ""]
+    lines += [description.text, ""] if description.text else []
     lines += [f"{label}: {value}" for label, value in description.facts]
     lines += ["", "arguments:"] if description.arguments else []
     for argument in description.arguments:

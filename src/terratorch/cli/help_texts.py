@@ -65,7 +65,7 @@ They are printed and written as YAML, ready to be pasted into data.init_args.
 
 options:
   -c, --config FILE           YAML with the section data; others are not looked at
-  --output FILE               where the statistics are written (statistics.yaml)
+  --output FILE               where they are written (./statistics.yaml)
   --custom_modules_path PATH  folder or file with modules of your own to import
   --data.KEY VALUE            set any key of the data module
   --debug                     show the traceback of an error

@@ -34,7 +34,10 @@ def main(arguments: Sequence[str]) -> int:
     text = _with_progress(datamodule).to_yaml()
     Path(config.output).write_text(text)
     sys.stdout.write(text)
-    sys.stderr.write(f"Written to {config.output}: paste it into data.init_args.\n")
+    sys.stderr.write(
+        f"Written to {Path(config.output).absolute()} (--output names another file): "
+        "paste it into data.init_args.\n"
+    )
     return 0
 
 

@@ -62,7 +62,9 @@ def place_of(name: str, constructor: Constructor) -> Place:
     except (TypeError, OSError):  # built-ins, and what was typed at a prompt, have no source file
         file, line = None, None
     module = getattr(target, "__module__", type(target).__module__)
-    return Place(name, module, file, line, inspect.getdoc(target))
+    # Not `inspect.getdoc`: that of a base class, such as torch's, says nothing of this one.
+    docstring = target.__doc__ and inspect.cleandoc(target.__doc__)
+    return Place(name, module, file, line, docstring)
 
 
 class Registry:
