@@ -26,6 +26,13 @@ def test_statistics_are_printed_and_written_ready_to_paste(config, tmp_path, mon
     assert main(["fit", "-c", pasted, "--trainer.fast_dev_run", "1"]) == 0
 
 
+def test_ids_that_are_no_class_are_marked(config, tmp_path, capsys):
+    path = write_config(tmp_path / "c.yaml", config, {"data.init_args.num_classes": 2})
+    output = str(tmp_path / "s.yaml")
+    assert main(["compute_statistics", "-c", path, "--output", output]) == 0
+    assert "# No class is 2 (num_classes: 2): such labels" in capsys.readouterr().out
+
+
 def test_the_model_is_not_looked_at_and_the_output_can_be_named(config, tmp_path):
     changes = {"model.init_args.model_args": {"backbone": "not_there"}}
     path = write_config(tmp_path / "c.yaml", config, changes)

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
         datamodule = parser.instantiate_classes(config).data
     except ValueError as error:
         raise constructor_error(error) from None
-    text = _with_progress(datamodule).to_yaml()
+    statistics = _with_progress(datamodule)
+    text = statistics.to_yaml() + _foreign_ids(statistics, datamodule)
     Path(config.output).write_text(text)
     sys.stdout.write(text)
     sys.stderr.write(
@@ -39,6 +40,20 @@ def main(arguments: Sequence[str]) -> int:
         "paste it into data.init_args.\n"
     )
     return 0
+
+
+def _foreign_ids(statistics: Statistics, datamodule: LightningDataModule) -> str:
+    """Return a comment on class ids that are those of no class; empty where there are none."""
+    count = getattr(datamodule, "num_classes", None)
+    if not isinstance(count, int):
+        return ""
+    foreign = [str(number) for number in sorted(statistics.class_counts or {}) if number >= count]
+    if not foreign:
+        return ""
+    return (
+        f"# No class is {', '.join(foreign)} (num_classes: {count}): such labels are an error in "
+        "training, but for the ignore_index of the task.\n"
+    )
 
 
 def _with_progress(datamodule: LightningDataModule) -> Statistics:
