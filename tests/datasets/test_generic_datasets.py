@@ -319,6 +319,50 @@ def test_what_transforms_pad_has_no_label(tmp_path, pad, options, beyond):
     assert set(values[~values.isnan()].tolist()) == {2}
 
 
+PAD = {"min_height": 8, "min_width": 8}
+
+
+@pytest.mark.parametrize(
+    ("transform", "options", "said"),
+    [
+        (["Rotate"], {}, "Rotate"),
+        (
+            [{"class_path": "OneOf", "init_args": {"transforms": [{"class_path": "Affine"}]}}],
+            {},
+            "Affine",
+        ),
+        ([{"class_path": "PadIfNeeded", "init_args": PAD}], {}, "PadIfNeeded"),
+        ([{"class_path": "PadIfNeeded", "init_args": {**PAD, "fill_mask": 0}}], {}, None),
+        ([{"class_path": "PadIfNeeded", "init_args": {**PAD, "border_mode": 4}}], {}, None),
+        ([{"class_path": "Rotate", "init_args": {"crop_border": True}}], {}, None),
+        ([{"class_path": "RandomCrop", "init_args": {"height": 8, "width": 8}}], {}, None),
+        (["Rotate"], {"no_label_replace": -1}, None),
+        (["D4", "ToTensorV2"], {}, None),
+    ],
+)
+def test_masks_that_become_class_0_are_spoken_of(
+    segmentation_folder, transform, options, said, caplog
+):
+    GenericNonGeoSegmentationDataset(
+        segmentation_folder, 3, transform=transform, **PATTERNS, **options
+    )
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == (said is not None)
+    if said:
+        assert messages[0].startswith(f"transform: {said} may rotate or pad beyond the image")
+        assert "no_label_replace" in messages[0]
+
+
+def test_a_fill_of_masks_that_is_written_stays(tmp_path):
+    write_tif(tmp_path / "images/a.tif", np.ones((1, 4, 4), np.int16))
+    write_tif(tmp_path / "labels/a.tif", np.full((1, 4, 4), 2, np.uint8))
+    pad = {"class_path": "PadIfNeeded", "init_args": {**PAD, "fill_mask": 0}}
+    dataset = GenericNonGeoSegmentationDataset(
+        tmp_path / "images", 3, tmp_path / "labels", transform=[pad], no_label_replace=255
+    )
+    assert dataset[0]["mask"].unique().tolist() == [0, 2]
+
+
 def test_rotated_values_have_none_beyond_the_image(tmp_path):
     write_tif(tmp_path / "images/a.tif", np.ones((1, 16, 16), np.int16))
     write_tif(tmp_path / "labels/a.tif", np.full((1, 16, 16), 0.5, np.float32))

@@ -88,11 +88,15 @@ def test_transforms_that_cannot_be_built(spec, message):
         build_transforms([spec], "train_transform")
 
 
-def test_arguments_that_a_transform_does_not_know_are_errors():
-    with pytest.raises(ArgumentNameError, match=r"RandomCrop: it has no argument 'hight'. Did you"):
-        build_transforms(
-            [{"class_path": "RandomCrop", "init_args": {"hight": 8, "height": 8, "width": 8}}], "t"
-        )
+@pytest.mark.parametrize("others", [{"width": 8}, {"height": 8, "width": 8}])
+def test_arguments_that_a_transform_does_not_know_are_errors(others):
+    spec = {"class_path": "RandomCrop", "init_args": {"hight": 8, **others}}
+    says = r"t\[0\] RandomCrop: it has no argument 'hight'\. Did you mean 'height'\?"
+    with pytest.raises(ArgumentNameError, match=says):
+        build_transforms([spec], "t")
+
+
+def test_arguments_that_a_transform_warned_of_are_errors():
     with pytest.warns(UserWarning, match="not valid"):
         built_elsewhere = albumentations.D4(foo=1)
     with pytest.raises(ArgumentNameError, match="no argument 'foo'"):

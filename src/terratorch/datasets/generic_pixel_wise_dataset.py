@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ from terratorch.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
 
 
 class GenericPixelWiseDataset(ImageFolderDataset):
@@ -245,6 +248,13 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
         )
         self.num_classes = num_classes
         self.class_names = check_class_names(class_names, num_classes)
+        if self.no_label is None and self._pipeline is not None and self._pipeline.filling:
+            logger.warning(
+                "%s: %s may rotate or pad beyond the image, and the mask is class 0 there. Set "
+                "no_label_replace to the ignore_index of the task, or fill_mask of the transform.",
+                (names or OptionNames()).transform,
+                self._pipeline.filling[0],
+            )
 
     @property
     def no_label(self) -> int | None:

@@ -7,6 +7,7 @@ A transform is written as a name (`D4`, `ToTensorV2`), as a dictionary with `cla
 from __future__ import annotations
 
 import importlib
+import inspect
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -76,6 +77,7 @@ def _construct(name: str, arguments: dict[str, Any], thing: str) -> Any:
             warnings.filterwarnings("ignore", "Argument.*not valid for transform")
             transform = kind(**built)
     except (TypeError, ValueError) as error:
+        _check_names(kind, arguments, thing)
         raise ConfigurationError(
             f"{thing} {kind.__name__}", _first_lines(error), f"It takes: {_signature(kind)}."
         ) from error
@@ -97,13 +99,32 @@ def _check_arguments(transform: Any, thing: str) -> None:
     """Refuse arguments that albumentations warned of and left aside."""
     unknown = getattr(transform, "invalid_args", None)
     if unknown:
-        kind = type(transform)
-        names = _parameters(kind)
-        raise ArgumentNameError(
-            f"{thing} {kind.__name__}",
-            f"it has no argument '{unknown[0]}'",
-            did_you_mean(unknown[0], names) or f"It takes: {_signature(kind)}.",
-        )
+        raise _unknown_argument(type(transform), unknown[0], thing)
+
+
+def _check_names(kind: Any, arguments: Mapping[str, Any], thing: str) -> None:
+    """Refuse an argument that a transform does not have: what it says itself is of another."""
+    names = _parameters(kind)
+    unknown = [name for name in arguments if name not in names]
+    if unknown and not _takes_any(kind):
+        raise _unknown_argument(kind, unknown[0], thing)
+
+
+def _unknown_argument(kind: Any, name: str, thing: str) -> ArgumentNameError:
+    return ArgumentNameError(
+        f"{thing} {kind.__name__}",
+        f"it has no argument '{name}'",
+        did_you_mean(name, _parameters(kind)) or f"It takes: {_signature(kind)}.",
+    )
+
+
+def mentions(spec: Any, argument: str) -> bool:
+    """Return whether an argument is written in what people wrote of a transform, at any depth."""
+    if type(spec).__name__ == "Namespace":
+        spec = vars(spec)
+    if isinstance(spec, Mapping):
+        return argument in spec or any(mentions(value, argument) for value in spec.values())
+    return isinstance(spec, list) and any(mentions(value, argument) for value in spec)
 
 
 def _find(name: str, thing: str) -> Any:
@@ -150,13 +171,16 @@ def _names(albumentations: Any) -> list[str]:
 
 
 def _parameters(kind: type) -> list[str]:
-    import inspect
-
     return [
         name
         for name in inspect.signature(kind).parameters
         if name not in ("self", "args", "kwargs")
     ]
+
+
+def _takes_any(kind: Any) -> bool:
+    parameters = inspect.signature(kind).parameters.values()
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def _signature(kind: type) -> str:

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
-from terratorch.datasets.transforms.build import build_transforms, flattened
+from terratorch.datasets.transforms.build import build_transforms, flattened, mentions
 from terratorch.datasets.transforms.unit_range import check_unit_range, unit_range_names
 from terratorch.errors import ConfigurationError
+
+_CONSTANT_BORDER = 0  # cv2.BORDER_CONSTANT
 
 
 class Pipeline:
@@ -27,19 +29,28 @@ class Pipeline:
         transform: A list of transforms as people write them, or a `Compose` of albumentations.
         thing: The option they come from, for error messages.
         no_label: What masks are filled with where transforms of the list rotate or pad beyond the
-            image, instead of the 0 of albumentations, which may be a class; None leaves it.
+            image, instead of the 0 of albumentations, which may be a class; None leaves it, as does
+            a `fill_mask` that is written for the transform.
+
+    Attributes:
+        filling: The names of the transforms that so fill masks with 0, which nobody asked for.
     """
 
     def __init__(
         self, transform: Any, thing: str = "transform", no_label: float | None = None
     ) -> None:
         compose = import_albumentations().Compose
+        self.filling: list[str] = []
         if isinstance(transform, compose):
             self._compose = transform
         else:
             steps = build_transforms(transform, thing)
+            pairs = zip(transform, steps, strict=True)
+            unset = [step for spec, step in pairs if not mentions(spec, "fill_mask")]
             if no_label is not None:
-                _fill_masks(steps, no_label)
+                _fill_masks(unset, no_label)
+            else:
+                self.filling = [type(step).__name__ for step in flattened(unset) if _fills(step)]
             # Images with time have another shape than their masks until they are flattened.
             self._compose = compose(steps, is_check_shapes=False)
         self._flattens = any(
@@ -103,6 +114,13 @@ def _fill_masks(transforms: Sequence[Any], no_label: float) -> None:
     for step in flattened(transforms):
         if getattr(step, "fill_mask", None) in (0, -1):  # theirs, and of our own Padding
             step.fill_mask = no_label
+
+
+def _fills(step: Any) -> bool:
+    """Return whether a transform may rotate or pad beyond the image, where the mask becomes 0."""
+    pads = getattr(step, "pad_if_needed", True) and not getattr(step, "crop_border", False)
+    constant = getattr(step, "border_mode", None) == _CONSTANT_BORDER
+    return bool(pads and constant and getattr(step, "fill_mask", None) == 0)
 
 
 def _image_tensor(image: NDArray[np.float32] | Tensor) -> Tensor:
