@@ -67,6 +67,28 @@ MISTAKES = {
         {},
         [IMAGE, "4 bands", "6"],
     ),
+    "one image of other bands, without names": (
+        lambda folder: _change(folder, "chip_2_merged.tif", lambda array: array[:4]),
+        {f"{DATA}.{name}": None for name in ("dataset_bands", "means", "stds")},
+        ["chip_2_merged.tif: 4 bands, but other images have 6"],
+    ),
+    "every label ignored": (
+        lambda folder: [
+            _change(folder, f"chip_{chip}.mask.tif", lambda array: array * 0 + 255)
+            for chip in range(4)
+        ],
+        {"model.init_args.ignore_index": 255},
+        ["epoch 0: no target counted", "ignore_index 255"],
+    ),
+    "misspelt argument of a transform": (
+        lambda folder: None,
+        {
+            f"{DATA}.train_transform": [
+                {"class_path": "RandomCrop", "init_args": {"hight": 32, "width": 32}}
+            ]
+        },
+        ["train_transform[0]", "'hight'", "Did you mean 'height'"],
+    ),
     "unknown band": (
         lambda folder: None,
         {f"{DATA}.output_bands": ["BLUE", "GREEN", "REDD"]},
@@ -86,7 +108,7 @@ MISTAKES = {
     "label outside the classes": (
         lambda folder: _change(folder, MASK, lambda array: array * 0 + 7),
         {},
-        ["7", "num_classes", MASK[:6]],
+        [f"label of {{folder}}/{IMAGE}: ids 7 (1024 pixels)", "num_classes"],
     ),
     "NaN in the image": (
         lambda folder: _change(folder, IMAGE, _with_nan, "float32"),
@@ -159,7 +181,8 @@ def test_wrong_data_are_explained(mistake, tmp_path, capsys):
     code = main(["fit", "-c", write_config(tmp_path / "c.yaml", config, changes)])
     said = capsys.readouterr()
     assert code == 2, said.err
-    assert [word for word in words if word not in said.err] == [], said.err
+    wanted = [word.replace("{folder}", str(folder)) for word in words]
+    assert [word for word in wanted if word not in said.err] == [], said.err
     assert "Traceback" not in said.err
     assert len(said.err.splitlines()) < 40
     assert not list(tmp_path.rglob("*.ckpt"))
