@@ -88,8 +88,9 @@ def test_values_are_not_a_number_where_the_image_is_nodata():
     assert _map(image).isnan().tolist() == (~valid[0]).tolist()
 
 
-def test_nothing_is_said_while_it_predicts(checkpoint, scenes, caplog, recwarn):
+def test_nothing_is_said_while_it_predicts(fitted, checkpoint, scenes, caplog, recwarn):
     LightningInferenceModel.from_checkpoint(checkpoint).inference(scenes / "a.tif")
+    LightningInferenceModel.from_config(fitted / "given.yaml", checkpoint)
     assert [record for record in caplog.records if record.name.startswith("lightning")] == []
     assert [warning for warning in recwarn if "LeafSpec" in str(warning.message)] == []
 

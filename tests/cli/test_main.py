@@ -86,3 +86,16 @@ def test_as_a_process_a_mistake_ends_with_code_2():
     run = _run("-m", "terratorch", "fit", "-c", "nowhere.yaml")
     assert run.returncode == 2
     assert run.stderr == "Error: configuration 'nowhere.yaml': does not exist\n"
+
+
+def test_choices_of_the_factory_are_told_when_a_model_is_trained(fitted, tmp_path, capsys):
+    given = str(fitted / "given.yaml")
+    training = ["--trainer.fast_dev_run", "1", "--trainer.default_root_dir", str(tmp_path)]
+    assert main(["fit", "-c", given, *training]) == 0
+    said = capsys.readouterr().err
+    assert said.count("No necks are given") == 1
+    for noise in ("GPU available", "litlogger", "is not empty", "logging interval", "round-trip"):
+        assert noise not in said
+    checkpoint = str(fitted / "checkpoints" / "best.ckpt")
+    assert main(["test", "-c", given, "--ckpt_path", checkpoint]) == 0
+    assert "No necks are given" not in capsys.readouterr().err

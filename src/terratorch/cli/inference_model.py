@@ -80,7 +80,8 @@ class LightningInferenceModel:
         for name, value in bands.items():
             if value is not None:
                 arguments += [f"--data.init_args.{name}", str(value)]
-        cli = build_lightning_cli(arguments, run=False)
+        with quiet_lightning():
+            cli = build_lightning_cli(arguments, run=False)
         return cls.from_task_and_datamodule(cli.model, cli.datamodule, checkpoint_path)
 
     @classmethod
