@@ -22,12 +22,12 @@ class Data:
             {"dataset_bands": RGB},
             {"backbone_bands": BGR},
             r"data\.init_args\.dataset_bands: the images have the bands RED, GREEN, BLUE, but "
-            r"model\.init_args\.model_args\.backbone_bands says BLUE, GREEN, RED",
+            r"model\.init_args\.model_args\.backbone_bands is BLUE, GREEN, RED",
         ),
         (
             {"dataset_bands": BGR, "output_bands": RGB},
             {"backbone_kwargs": {"bands": BGR}},
-            r"output_bands: .*model_args\.backbone_kwargs\.bands says BLUE",
+            r"output_bands: .*model_args\.backbone_kwargs\.bands is BLUE",
         ),
         ({"dataset_bands": BGR, "output_bands": [0]}, {"model_bands": BGR}, "the bands BLUE, but"),
     ],
@@ -61,6 +61,22 @@ def test_images_to_predict_are_compared_too():
     check_same_bands(data, {"backbone_bands": RGB}, "fit")
     with pytest.raises(ConfigurationError, match="predict_output_bands"):
         check_same_bands(data, {"backbone_bands": RGB}, "predict")
+
+
+class Trained:
+    class encoder:
+        model_bands = tuple(BGR)
+
+
+@pytest.mark.parametrize("args", [{"backbone_pretrained": True}, {"backbone_ckpt_path": "w.pt"}])
+def test_the_bands_of_weights_count_where_the_model_names_none(args, caplog):
+    with pytest.raises(ConfigurationError, match="weights of the backbone were trained on is BLUE"):
+        check_same_bands(Data(dataset_bands=RGB), args, "fit", Trained())
+    check_same_bands(Data(dataset_bands=BGR), args, "fit", Trained())
+    check_same_bands(Data(dataset_bands=RGB), {"backbone_pretrained": False}, "fit", Trained())
+    assert not caplog.records
+    check_same_bands(Data(dataset_bands=["BLUE", "GREEN", "VV"]), args, "fit", Trained())
+    assert "backbone_bands" in caplog.text
 
 
 @pytest.mark.parametrize(

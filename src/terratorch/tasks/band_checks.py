@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,38 +12,63 @@ from terratorch.bands import expand_bands
 from terratorch.errors import ConfigurationError
 from terratorch.tasks.settings import PATH
 
+logger = logging.getLogger(__name__)
+
 # Those of the parts that take images: the backbone, or a whole model.
 _PARTS = ("backbone", "model")
+_WEIGHTS = "what the weights of the backbone were trained on"
 
 
-def check_same_bands(datamodule: Any, model_args: Mapping[str, Any], stage: str) -> None:
+def check_same_bands(
+    datamodule: Any, model_args: Mapping[str, Any], stage: str, model: Any = None
+) -> None:
     """Raise unless data and model name the same bands in the same order.
+
+    A model that names none, but starts from weights, has the bands of these: another order is an
+    error, other bands are only spoken of, since they may be near enough.
 
     Args:
         datamodule: The data module of the Trainer; one without `input_spec`, or to predict without
             `predict_input_spec`, is not asked.
         model_args: Arguments of the model factory.
         stage: What is about to run: images to predict may be read otherwise.
+        model: The model.
 
     Raises:
         ConfigurationError: If both name their bands, and differ.
     """
     prefix = "predict_" if stage == "predict" else ""
     spec = getattr(datamodule, f"{prefix}input_spec", None)
-    found = _argument(model_args, "bands")
-    if spec is None or found is None or isinstance(found[1], int):
+    found = _argument(model_args, "bands") or _bands_of_weights(model, model_args)
+    if spec is None or found is None:
         return
     key, value = found
     wanted, given = expand_bands(value, thing=key), spec.selection().names
     if not _all_named(wanted) or not _all_named(given) or wanted == given:
         return
     option = "output_bands" if spec.output_bands is not None else "dataset_bands"
+    thing = f"data.init_args.{prefix}{option}"
+    seen = f"the images have the bands {_listed(given)}, but {key} is {_listed(wanted)}"
+    if key == _WEIGHTS and set(wanted) != set(given):
+        logger.warning(
+            "%s: %s. Name the bands as %s.model_args.backbone_bands, so that the weights are "
+            "copied by name.",
+            *(thing, seen, PATH),
+        )
+        return
     raise ConfigurationError(
-        f"data.init_args.{prefix}{option}",
-        f"the images have the bands {_listed(given)}, but {key} says {_listed(wanted)}",
-        "Give both the same bands in the same order; data.init_args.output_bands chooses from "
-        "dataset_bands, and orders.",
+        thing,
+        seen,
+        "Give both the same bands in the same order: data.init_args.output_bands chooses from "
+        "dataset_bands, and orders; model_args.backbone_bands is what the model takes.",
     )
+
+
+def _bands_of_weights(model: Any, model_args: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """Return the bands that a backbone takes by default, where it starts from trained weights."""
+    trained = _argument(model_args, "pretrained") or _argument(model_args, "ckpt_path")
+    bands = getattr(getattr(model, "encoder", None), "model_bands", None)
+    return None if not trained or not trained[1] or bands is None else (_WEIGHTS, bands)
 
 
 def check_band_count(image: Any, model_args: Mapping[str, Any]) -> None:

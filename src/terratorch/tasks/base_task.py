@@ -280,7 +280,7 @@ class TerraTorchTask(LightningModule, ABC):
     def setup(self, stage: str) -> None:
         """Check that data and model speak of the same classes and bands."""
         datamodule = getattr(self.trainer, "datamodule", None)
-        check_same_bands(datamodule, self.settings.model_args, stage)
+        check_same_bands(datamodule, self.settings.model_args, stage, self.model)
         if stage != "predict":
             check_same_classes(datamodule, self.num_classes)
 
