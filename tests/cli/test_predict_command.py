@@ -120,28 +120,89 @@ def test_a_configuration_without_images_says_so(fitted, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("data", "output", "message"),
+    ("data", "output", "code", "message"),
     [
-        ("nowhere.tif", "maps", "predict_data 'nowhere.tif': does not exist"),
-        ("empty", "maps", "predict_data empty"),
-        ("north.tif other/north.tif", "maps", "its map would have the name of that of 'north.tif'"),
-        ("north.tif", "north.tif", "predict_output_dir 'north.tif'"),
-        ("north.tif", "north.tif/maps", "is a file. Choose another folder."),
-        ("text.tif", "maps", "text.tif"),
-        ("other/two_bands.tif", "maps", "two_bands.tif"),
+        ("nowhere.tif", "maps", 2, "predict_data 'nowhere.tif': does not exist"),
+        ("empty", "maps", 2, "predict_data empty"),
+        ("north.tif other/north.tif", "maps", 2, "would have the name of that of 'north.tif'"),
+        ("north.tif", "north.tif", 2, "predict_output_dir 'north.tif'"),
+        ("north.tif", "north.tif/maps", 2, "is a file. Choose another folder."),
+        ("text.tif", "maps", 3, "text.tif"),
+        ("text.tif", "maps --strict", 2, "text.tif"),
+        ("other/two_bands.tif", "maps", 3, "two_bands.tif"),
+        ("other/two_bands.tif", "maps --strict", 2, "two_bands.tif"),
     ],
 )
-def test_data_and_folder_are_checked(data, output, message, fitted, scenes, monkeypatch, capsys):
+def test_data_and_folder_are_checked(
+    data, output, code, message, fitted, scenes, monkeypatch, capsys
+):
     monkeypatch.chdir(scenes)
     (scenes / "empty").mkdir()
     (scenes / "text.tif").write_text("not an image")
     write_tif(scenes / "other" / "north.tif", np.zeros((6, 32, 32), np.int16))
     write_tif(scenes / "other" / "two_bands.tif", np.zeros((2, 32, 32), np.int16))
-    options = ("--predict_data", *data.split(), "--predict_output_dir", output)
-    assert _predict(fitted / "checkpoints" / "best.ckpt", *options) == 2
+    options = ("--predict_data", *data.split(), "--predict_output_dir", *output.split())
+    assert _predict(fitted / "checkpoints" / "best.ckpt", *options) == code
     shown = capsys.readouterr().err
     assert message in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_a_damaged_image_is_listed_and_the_rest_goes_on(
+    configured, fitted, scenes, tmp_path, capsys
+):
+    (scenes / "torn.tif").write_bytes((scenes / "north.tif").read_bytes()[:3000])
+    options = ["--predict_data", scenes, "--predict_output_dir", tmp_path / "maps"]
+    options += ["-c", fitted / "given.yaml"] if configured else []
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    assert _predict(checkpoint, *options) == 3
+    shown = capsys.readouterr()
+    assert "2 files in" in shown.out
+    assert "1 file could not be read:\n  " in shown.err
+    assert "torn.tif" in shown.err.rpartition("could not be read")[2]
+    assert _predict(checkpoint, *options) == 3
+    assert "2 files left out, as the maps are there already" in capsys.readouterr().out
+    assert _predict(checkpoint, *options, "--overwrite", "--strict") == 2
+    assert "torn.tif" in capsys.readouterr().err
+
+
+def test_tiles_give_what_the_task_gives_in_memory(fitted, scenes, tmp_path, capsys):
+    from terratorch.cli_tools import LightningInferenceModel
+
+    tiles = {"crop": 32, "stride": 24, "delta": 2}
+    config = yaml.safe_load((fitted / "given.yaml").read_text())
+    config["model"]["init_args"]["tiled_inference_parameters"] = tiles
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(config))
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    options = ("--predict_data", scenes, "--predict_output_dir", tmp_path / "maps")
+    assert _predict(checkpoint, "-c", path, *options) == 0
+    assert "2 files in" in capsys.readouterr().out
+    model = LightningInferenceModel.from_config(path, checkpoint)
+    for name in ("north", "south"):
+        expected = model.inference(scenes / f"{name}.tif").numpy()
+        assert np.array_equal(_read(tmp_path / "maps" / f"{name}_pred.tif")[0], expected)
+
+
+@pytest.mark.parametrize("tiles", [None, {"crop": 32, "stride": 24, "delta": 2}])
+def test_what_looks_right_but_is_not_is_told(tiles, fitted, scenes, tmp_path, capsys):
+    import torch
+
+    write_tif(scenes / "units.tif", np.full((6, 40, 40), 0.3, np.float32))
+    torn = tmp_path / "nan.ckpt"
+    content = torch.load(fitted / "checkpoints" / "best.ckpt", weights_only=True)
+    content["hyper_parameters"]["tiled_inference_parameters"] = tiles
+    for value in content["state_dict"].values():
+        if value.is_floating_point():
+            value.fill_(float("nan"))
+    torch.save(content, torn)
+    options = ("--predict_data", scenes / "units.tif", "--predict_output_dir", tmp_path / "maps")
+    assert _predict(torn, *options) == 2
+    shown = capsys.readouterr().err
+    assert "units.tif: its values are on another scale" in shown
+    assert "units.tif: what the model gives for it is NaN" in shown
+    assert not list((tmp_path / "maps").iterdir())
 
 
 def test_what_is_no_checkpoint_is_refused(scenes, tmp_path, capsys):
@@ -149,7 +210,7 @@ def test_what_is_no_checkpoint_is_refused(scenes, tmp_path, capsys):
     checkpoint.write_text("nothing")
     options = ("--predict_data", scenes, "--predict_output_dir", tmp_path / "maps")
     assert _predict(checkpoint, *options) == 2
-    assert "cannot be read as a checkpoint" in capsys.readouterr().err
+    assert "no.ckpt: it is not a checkpoint" in capsys.readouterr().err
 
 
 def test_an_integer_type_and_every_other_one_can_be_asked_for():

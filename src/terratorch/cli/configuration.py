@@ -30,6 +30,8 @@ OWN_OPTIONS = (
     "predict_output_dir",
     "out_dtype",
     "output_file_prefix",
+    "overwrite",
+    "strict",
     "deploy_config_file",
     "custom_modules_path",
 )

@@ -21,6 +21,7 @@ from terratorch.cli.parser_messages import constructor_error, parse
 from terratorch.cli.prediction_data import from_datamodule
 from terratorch.cli.prediction_options import OutDtype, check_data
 from terratorch.cli.run_summary import say_how_to_go_on, say_where_checkpoints_are
+from terratorch.cli.scene_prediction import predict
 from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
 from terratorch.cli.trainer import MyTrainer
 from terratorch.errors import ConfigurationError
@@ -30,7 +31,13 @@ logger = logging.getLogger(__name__)
 
 
 class MyLightningCLI(LightningCLI):
-    """LightningCLI with the options of `terratorch`; the arguments are Lightning's."""
+    """LightningCLI with the options of `terratorch`; the arguments are Lightning's.
+
+    Attributes:
+        exit_code: Of the command, once it has run.
+    """
+
+    exit_code = 0
 
     def setup_parser(
         self,
@@ -53,6 +60,8 @@ class MyLightningCLI(LightningCLI):
             help="Type of the maps; by default it fits the task.",
         )
         add("--output_file_prefix", type=str | None, help="What the name of every map begins with.")
+        add("--overwrite", action="store_true", help="Make maps again that are complete.")
+        add("--strict", action="store_true", help="Stop at the first image that cannot be read.")
         add(
             "--deploy_config_file",
             type=bool,
@@ -124,6 +133,8 @@ class MyLightningCLI(LightningCLI):
             "output_dir": self._get(self.config, "predict_output_dir"),
             "out_dtype": self._get(self.config, "out_dtype"),
             "output_file_prefix": self._get(self.config, "output_file_prefix"),
+            "overwrite": self._get(self.config, "overwrite", default=False),
+            "strict": self._get(self.config, "strict", default=False),
         }
         if not any(isinstance(callback, BasePredictionWriter) for callback in callbacks):
             writers = [PredictionWriter()]
@@ -175,9 +186,9 @@ class MyLightningCLI(LightningCLI):
         paths = self._get(self.config, "predict_data")
         if paths:
             kwargs["datamodule"] = from_datamodule(self.datamodule, check_data(paths))
-        self.trainer.predict(**{**kwargs, "return_predictions": False})
+        predict(self.trainer, kwargs["model"], kwargs["datamodule"], kwargs.get("ckpt_path"))
         for writer in self._writers:
-            writer.say_what_was_written()
+            self.exit_code = max(self.exit_code, writer.say_what_was_written())
 
 
 def _monitor(model: LightningModule) -> str:

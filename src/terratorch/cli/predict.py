@@ -48,6 +48,8 @@ def _parser() -> OptionParser:
     add("--accelerator", default="auto", help="cpu, gpu, mps, ... (auto)")
     add("--devices", default="auto", help="how many devices, or which (auto)")
     add("--precision", help="such as 16-mixed or bf16-mixed")
+    add("--overwrite", action="store_true", help="make maps again that are complete")
+    add("--strict", action="store_true", help="stop at the first image that cannot be read")
     add("--custom_modules_path", metavar="PATH", help="folder or file with modules of your own")
     return parser
 
@@ -80,13 +82,13 @@ def _predict_from_checkpoint(options: argparse.Namespace) -> int:
         raise _missing_output()
     check_output_dir(options.predict_output_dir)
     load_user_code(options.custom_modules_path)
-    _run(options, paths)
-    return 0
+    return _run(options, paths)
 
 
-def _run(options: argparse.Namespace, paths: list[Path]) -> None:
+def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
     from terratorch.cli.prediction_data import from_checkpoint
+    from terratorch.cli.scene_prediction import predict
     from terratorch.cli.trainer import MyTrainer
     from terratorch.tasks.checkpoint import read_checkpoint
 
@@ -94,7 +96,11 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> None:
     checkpoint = read_checkpoint(options.ckpt_path)
     datamodule = from_checkpoint(checkpoint, paths, options.batch_size, options.num_workers)
     writer = PredictionWriter(
-        options.predict_output_dir, options.out_dtype, options.output_file_prefix
+        options.predict_output_dir,
+        options.out_dtype,
+        options.output_file_prefix,
+        options.overwrite,
+        options.strict,
     )
     trainer = MyTrainer(
         accelerator=options.accelerator,
@@ -104,8 +110,8 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> None:
         enable_checkpointing=False,
         callbacks=[writer],
     )
-    trainer.predict(checkpoint.build_task(), datamodule=datamodule, return_predictions=False)
-    writer.say_what_was_written()
+    predict(trainer, checkpoint.build_task(), datamodule)
+    return writer.say_what_was_written()
 
 
 def _missing_output() -> ConfigurationError:

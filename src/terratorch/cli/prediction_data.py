@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
+from torch import nn
 
+from terratorch.datamodules.base import GenericDataModule
 from terratorch.datamodules.prediction import PredictionDataModule
+from terratorch.datamodules.utils import Normalize
 from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.prediction import PredictionDataset
 from terratorch.errors import ConfigurationError
 from terratorch.tasks.checkpoint import CheckpointInfo
 
@@ -60,3 +65,49 @@ def from_datamodule(
     if loading is None:
         return PredictionDataModule(paths, spec)
     return PredictionDataModule(paths, spec, loading.batch_size, loading.num_workers)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a data module.
+
+    Attributes:
+        paths: The files.
+        input_spec: How they are read and normalised.
+        batch_size: How many make a batch.
+    """
+
+    paths: list[Path]
+    input_spec: InputSpec
+    batch_size: int
+
+
+def images_of(datamodule: LightningDataModule | None) -> Images | None:
+    """Return the images that a data module predicts; None where what it does is not ours.
+
+    Args:
+        datamodule: The data module, as it goes to the Trainer.
+    """
+    if not isinstance(datamodule, (GenericDataModule, PredictionDataModule)):
+        return None
+    if type(datamodule.aug) not in (Normalize, nn.Identity):
+        return None
+    if not all(is_ours(datamodule, name) for name in _METHODS):
+        return None
+    if isinstance(datamodule, PredictionDataModule):
+        return Images(datamodule.paths, datamodule.input_spec, datamodule.batch_size)
+    datamodule.setup("predict")
+    dataset = datamodule.datasets["predict"]
+    if type(dataset) is not PredictionDataset:
+        return None
+    spec, loading = datamodule.predict_input_spec, datamodule.loading
+    return Images(dataset.paths, spec, loading.batch_size)
+
+
+_METHODS = ("predict_dataloader", "on_after_batch_transfer", "transfer_batch_to_device")
+
+
+def is_ours(part: object, method: str) -> bool:
+    """Whether a method is that of our class, or of Lightning's, and so known."""
+    module: str = getattr(type(part), method).__module__
+    return module.startswith(("terratorch.", "lightning."))

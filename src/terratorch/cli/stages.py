@@ -56,8 +56,7 @@ def run_prepared(command: str, arguments: Sequence[str]) -> int:
     from terratorch.cli.lightning_cli import build_lightning_cli
 
     show_lightning_messages()
-    build_lightning_cli([command, *arguments])
-    return 0
+    return build_lightning_cli([command, *arguments]).exit_code
 
 
 def prepare(

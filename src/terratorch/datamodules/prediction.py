@@ -37,6 +37,16 @@ class PredictionDataModule(LightningDataModule):
         self._loading = Loading(batch_size, num_workers)
         self._dataset = PredictionDataset(paths, input_spec)
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files."""
+        return self._dataset.paths
+
+    @property
+    def batch_size(self) -> int:
+        """How many images make a batch, at most."""
+        return self._loading.batch_size
+
     def predict_dataloader(self) -> Any:
         """Return the loader of the images."""
         return prediction_loader(self._dataset, self._loading.batch_size, self._loading.num_workers)

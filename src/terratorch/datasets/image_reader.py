@@ -55,15 +55,22 @@ class ImageReader:
         """
         raster = self._read(path)
         height, width = raster.data.shape[-2:]
+        image = self.filled(raster, fill)
         if raster.invalid is None:
-            return self._finish(raster, None), np.ones((height, width), bool)
+            return image, np.ones((height, width), bool)
+        invalid_anywhere: NDArray[np.bool_] = np.any(raster.invalid, axis=0)
+        return image, ~invalid_anywhere
+
+    def filled(self, raster: Raster, fill: Sequence[float] | None = None) -> NDArray[np.float32]:
+        """Turn pixels that were read into an image without gaps; `fill` as above."""
+        if raster.invalid is None:
+            return self._finish(raster, None)
         image = self._finish(raster, self.no_data_replace or 0.0)
         if self.no_data_replace is None and fill is not None:
             invalid = raster.invalid.reshape(image.shape)
             for band, value in enumerate(fill):
                 image[band][invalid[band]] = value
-        invalid_anywhere: NDArray[np.bool_] = np.any(raster.invalid, axis=0)
-        return image, ~invalid_anywhere
+        return image
 
     def check(self, path: Path) -> int:
         """Check that a file is an image with the bands expected, without reading its pixels.
@@ -77,9 +84,17 @@ class ImageReader:
 
     def _read(self, path: Path) -> Raster:
         with open_raster(path) as dataset:
-            if dataset.dtypes[0].startswith("complex"):
-                raise DataError(str(path), "complex values", "Give amplitude, or two real bands.")
-            return read_bands(dataset, self.selection.indexes(path, dataset.count))
+            return read_bands(dataset, self.indexes(path, dataset))
+
+    def indexes(self, path: Path, dataset: Any) -> tuple[int, ...]:
+        """Return the bands that are read from an open image.
+
+        Raises:
+            DataError: If it has other bands than expected, or complex ones.
+        """
+        if dataset.dtypes[0].startswith("complex"):
+            raise DataError(str(path), "complex values", "Give amplitude, or two real bands.")
+        return self.selection.indexes(path, dataset.count)
 
     def _finish(self, raster: Raster, replacement: float | None) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # nodata of float64 files is beyond float32

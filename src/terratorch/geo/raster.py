@@ -52,15 +52,32 @@ def open_raster(path: str | Path) -> Iterator[Any]:
         MissingFileError: If there is no such file.
         DataError: If it is not an image, or cannot be read to its end.
     """
-    with rasterio.Env(**_GDAL_SETTINGS), _open(path) as dataset:
-        try:
-            yield dataset
-        except RasterioIOError as error:
-            raise DataError(
-                str(path),
-                f"the image is damaged: {_reason(error)}",
-                "It may have been cut off while it was copied: get it again, or leave it out.",
-            ) from error
+    with rasterio.Env(**_GDAL_SETTINGS), _open(path) as dataset, reading_errors(path):
+        yield dataset
+
+
+def open_for_long(path: str | Path) -> Any:
+    """Open a raster that is read bit by bit, within `reading_errors`; the caller closes it.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        DataError: If it is not an image.
+    """
+    with rasterio.Env(**_GDAL_SETTINGS):
+        return _open(path)
+
+
+@contextmanager
+def reading_errors(path: str | Path) -> Iterator[None]:
+    """Raise what goes wrong while an image is read as a `DataError` that names it."""
+    try:
+        yield
+    except RasterioIOError as error:
+        raise DataError(
+            str(path),
+            f"the image is damaged: {_reason(error)}",
+            "It may have been cut off while it was copied: get it again, or leave it out.",
+        ) from error
 
 
 def _open(path: str | Path) -> Any:

@@ -122,7 +122,9 @@ class Encoding:
         return most - 1 if self.nodata == most else most
 
 
-def layer_encoding(prediction: Prediction, layer: str, out_dtype: str | None) -> Encoding:
+def layer_encoding(
+    prediction: Prediction, layer: str, out_dtype: str | None, classes: int | None = None
+) -> Encoding:
     """Choose how a layer is stored.
 
     Args:
@@ -130,6 +132,8 @@ def layer_encoding(prediction: Prediction, layer: str, out_dtype: str | None) ->
         layer: The name of the layer.
         out_dtype: The dtype that was asked for. By default class ids are `uint8`, or `uint16`
             for more than 255 classes, and all else `float32`.
+        classes: How many classes there can be, where the prediction is a part of a map; None takes
+            the highest that there is.
 
     Raises:
         ConfigurationError: If the dtype is not one of maps, or an integer for what is not classes.
@@ -142,7 +146,7 @@ def layer_encoding(prediction: Prediction, layer: str, out_dtype: str | None) ->
     )
     names = None if prediction.class_names is None else tuple(prediction.class_names)
     return Encoding(
-        dtype=_dtype(values, layer, is_classes, out_dtype, names),
+        dtype=_dtype(values, layer, is_classes, out_dtype, names, classes),
         band_names=_band_names(values, layer, is_classes, names),
         class_names=names,
         is_classes=is_classes,
@@ -155,11 +159,14 @@ def _dtype(
     is_classes: bool,
     out_dtype: str | None,
     names: Sequence[str] | None,
+    classes: int | None,
 ) -> str:
     if out_dtype is None:
         if not is_classes:
             return "float64" if values.dtype == torch.float64 else "float32"
-        most = len(names) if names is not None else int(values.max()) + 1
+        if names is not None:
+            classes = len(names)
+        most = int(values.max()) + 1 if classes is None else classes
         return "uint8" if most <= NODATA["uint8"] else "uint16"
     if out_dtype not in NODATA:
         raise ConfigurationError(

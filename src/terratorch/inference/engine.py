@@ -6,19 +6,20 @@ are finished, so that memory depends on the rows of tiles and not on the scene.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from terratorch.errors import InvalidModelError
+from terratorch.errors import DataError, InvalidModelError
 from terratorch.inference.blend import BlendWeights, OwnerWeights, blend_into
 from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.plan import Tile, TilePlan
 from terratorch.inference.sink import Canvas
 from terratorch.inference.source import Images, Source
+from terratorch.inference.threads import read_ahead
 
 Forward = Callable[[Images, dict[str, Tensor]], Any]
 Weights = Callable[[Tile], Tensor]
@@ -34,6 +35,9 @@ class Scene:
         canvas: What they are blended into.
         weights: The weights, or the mask of owned pixels, of a tile.
         extras: Further inputs of the model for this scene, each a batch of one.
+        on_failure: Is told, in the thread that reads, why the scene cannot be read; the others go
+            on. None raises the error.
+        failed: Whether that has happened: the rest of the scene is left out.
     """
 
     plan: TilePlan
@@ -41,6 +45,8 @@ class Scene:
     canvas: Canvas
     weights: Weights
     extras: dict[str, Tensor] = field(default_factory=dict)
+    on_failure: Callable[[DataError], None] | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ def run_tiles(
     batch_size: int,
     device: torch.device | None = None,
     on_tiles: Callable[[int], None] | None = None,
+    ahead: int = 0,
 ) -> None:
     """Run a model over the tiles of scenes and blend its predictions into their canvases.
 
@@ -73,9 +80,11 @@ def run_tiles(
         batch_size: Tiles in a forward pass, at most.
         device: Where the model runs; None for where the tiles are.
         on_tiles: Is told how many tiles were done, after each batch.
+        ahead: Batches that a thread reads while the model runs; 0 reads without one.
     """
-    for jobs in _batches(scenes, batch_size):
-        inputs = _collate([job.scene.source.read(job.tile) for job in jobs], device)
+    for jobs, images in read_ahead(_loaded(scenes, batch_size), ahead):
+        inputs = _on_device(images, device)
+        del images
         extras = {
             name: torch.cat([job.scene.extras[name] for job in jobs]).to(device)
             for name in jobs[0].scene.extras
@@ -83,9 +92,34 @@ def run_tiles(
         outputs = _checked(forward(inputs, extras), jobs)
         del inputs
         for job, output in zip(jobs, outputs, strict=True):
-            _blend(job, output)
+            if not job.scene.failed:
+                _blend(job, output)
         if on_tiles is not None:
             on_tiles(len(jobs))
+
+
+def _loaded(scenes: Iterable[Scene], batch_size: int) -> Iterator[tuple[list[_Job], Images]]:
+    """Yield batches and what the model sees of them, without the tiles of scenes that failed."""
+    for jobs in _batches(scenes, batch_size):
+        read = [(job, image) for job in jobs if (image := _read(job)) is not None]
+        if read:
+            done, images = zip(*read, strict=True)
+            del read
+            yield list(done), _collate(images)
+
+
+def _read(job: _Job) -> Images | None:
+    scene = job.scene
+    if scene.failed:
+        return None
+    try:
+        return scene.source.read(job.tile)
+    except DataError as error:
+        if scene.on_failure is None:
+            raise
+        scene.failed = True
+        scene.on_failure(error)
+        return None
 
 
 def _batches(scenes: Iterable[Scene], batch_size: int) -> Iterator[list[_Job]]:
@@ -106,22 +140,27 @@ def _batches(scenes: Iterable[Scene], batch_size: int) -> Iterator[list[_Job]]:
 def _jobs(scenes: Iterable[Scene]) -> Iterator[_Job]:
     for scene in scenes:
         for row in range(len(scene.plan.rows)):
+            if scene.failed:
+                break
             for tile in scene.plan.tile_row(row):
                 yield _Job(scene, tile)
 
 
-def _collate(images: list[Images], device: torch.device | None) -> Images:
+def _collate(images: Sequence[Images]) -> Images:
     """Join batches of one, which copies each tile once."""
     first = images[0]
     if isinstance(first, Tensor):
-        tensors = [image for image in images if isinstance(image, Tensor)]
-        return torch.cat(tensors).to(device, non_blocking=True)
+        return torch.cat([image for image in images if isinstance(image, Tensor)])
     return {
-        name: torch.cat([image[name] for image in images if not isinstance(image, Tensor)]).to(
-            device, non_blocking=True
-        )
+        name: torch.cat([image[name] for image in images if not isinstance(image, Tensor)])
         for name in first
     }
+
+
+def _on_device(images: Images, device: torch.device | None) -> Images:
+    if isinstance(images, Tensor):
+        return images.to(device, non_blocking=True)
+    return {name: image.to(device, non_blocking=True) for name, image in images.items()}
 
 
 def _checked(output: Any, jobs: list[_Job]) -> Tensor:

@@ -51,15 +51,15 @@ class TensorSource:
         return image.ndim > 2 and tuple(image.shape[-2:]) == (self.height, self.width)
 
     def _window(self, image: Tensor, tile: Tile) -> Tensor:
-        down = _Stretch(tile.top, tile.height, self.height)
-        across = _Stretch(tile.left, tile.width, self.width)
+        down = Stretch(tile.top, tile.height, self.height)
+        across = Stretch(tile.left, tile.width, self.width)
         if self.padding == "circular":
             return across.wrap(down.wrap(image, -2), -1)
-        return _filled(across.inside(down.inside(image, -2), -1), down, across, self.padding)
+        return filled(across.inside(down.inside(image, -2), -1), down, across, self.padding)
 
 
 @dataclass(frozen=True)
-class _Stretch:
+class Stretch:
     """A stretch of an axis that may reach beyond both of its ends."""
 
     start: int
@@ -68,10 +68,12 @@ class _Stretch:
 
     @property
     def before(self) -> int:
+        """How much of it lies before the first end."""
         return max(-self.start, 0)
 
     @property
     def after(self) -> int:
+        """How much of it lies behind the second end."""
         return max(self.start + self.length - self.size, 0)
 
     def inside(self, image: Tensor, dim: int) -> Tensor:
@@ -86,7 +88,7 @@ class _Stretch:
         return image.index_select(dim, index)
 
 
-def _filled(inside: Tensor, down: _Stretch, across: _Stretch, mode: str) -> Tensor:
+def filled(inside: Tensor, down: Stretch, across: Stretch, mode: str) -> Tensor:
     """Return what is inside the scene with the padding around it."""
     pads = (across.before, across.after, down.before, down.after)
     if not any(pads):

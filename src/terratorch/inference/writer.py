@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
@@ -92,15 +94,24 @@ class MapWriter:
         path: The final name.
         reference: Where the pixels lie.
         encoding: How they are stored.
+        tags: What the file says of itself besides.
     """
 
-    def __init__(self, path: Path, reference: Georeference, encoding: Encoding) -> None:
+    def __init__(
+        self,
+        path: Path,
+        reference: Georeference,
+        encoding: Encoding,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         self.path = path
         self.reference = reference
         self.encoding = encoding
+        self.tags = dict(tags or {})
         self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         self._dataset: Any = None
-        self._written = 0
+        self._taken = 0
+        self._waiting: list[NDArray[Any]] = []  # encoded rows that do not fill a row of blocks yet
 
     def __enter__(self) -> MapWriter:
         make_folder(self.path.parent)
@@ -149,7 +160,7 @@ class MapWriter:
             dataset.write_colormap(1, colormap)
         for index, name in enumerate(self.encoding.band_names, start=1):
             dataset.set_band_description(index, name)
-        dataset.update_tags(**self.encoding.tags())
+        dataset.update_tags(**self.encoding.tags(), **self.tags)
 
     def write_rows(self, top: int, rows: Tensor, valid: Tensor | None = None) -> None:
         """Write `(C, n, W)`, the rows from `top` on; calls come in order.
@@ -163,12 +174,23 @@ class MapWriter:
             DataError: If a value cannot be stored.
             TerraTorchError: If the folder takes no more.
         """
-        assert top == self._written, f"rows from {top} on, but {self._written} were written"
-        pixels = self.encoding.encode(rows, valid, self.reference.path)
-        count, width = pixels.shape[-2:]
+        assert top == self._taken, f"rows from {top} on, but {self._taken} were written"
+        self._waiting.append(self.encoding.encode(rows, valid, self.reference.path))
+        waiting = sum(part.shape[1] for part in self._waiting)
+        begin = self._taken + rows.shape[1] - waiting
+        self._taken += rows.shape[1]
+        # Whole rows of blocks only: half-filled ones would be compressed and written twice.
+        ready = waiting if self._taken == self.reference.height else waiting - waiting % _BLOCK
+        if ready:
+            self._write_blocks(begin, ready)
+
+    def _write_blocks(self, top: int, count: int) -> None:
+        parts = self._waiting
+        pixels = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        self._waiting = [] if count == pixels.shape[1] else [pixels[:, count:].copy()]
+        window = Window(0, top, pixels.shape[-1], count)
         with output_errors(self.path):
-            self._dataset.write(pixels, window=Window(0, top, width, count))
-        self._written += count
+            self._dataset.write(pixels[:, :count], window=window)
 
     def __exit__(
         self,
@@ -179,7 +201,7 @@ class MapWriter:
         try:
             if error is not None:
                 return
-            assert self._written == self.reference.height, "some rows were not written"
+            assert self._taken == self.reference.height, "some rows were not written"
             with output_errors(self.path):
                 self._dataset.close()
                 _check_complete(self._partial)
@@ -215,6 +237,37 @@ def _missing_block(path: Path) -> tuple[int, int] | None:
                 if offset is None or int(offset) + int(length) > size:
                     return row, column
     return None
+
+
+def is_complete(path: Path, height: int, width: int, tags: Mapping[str, str]) -> bool:
+    """Whether there is a map of this size that says of itself what `tags` say."""
+    if not path.is_file():
+        return False
+    try:
+        with open_raster(path) as dataset:
+            found = dataset.tags()
+            size: tuple[int, int] = dataset.shape
+    except DataError:  # something else has this name; it will be replaced
+        return False
+    return size == (height, width) and all(found.get(key) == tags[key] for key in tags)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of processes that ended without a chance to do so."""
+    for file in folder.glob(".*.partial"):
+        pid = file.name.split(".")[-2]
+        if pid.isdecimal() and not _is_alive(int(pid)):
+            file.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def make_folder(folder: Path) -> None:

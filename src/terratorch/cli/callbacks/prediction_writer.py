@@ -13,6 +13,9 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from terratorch.errors import ConfigurationError
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction
+from terratorch.inference.scenes import ScenesReport
+
+EXIT_INCOMPLETE = 3
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -22,6 +25,8 @@ class PredictionWriter(BasePredictionWriter):
         output_dir: The folder; None until `--predict_output_dir` sets it.
         out_dtype: The type of the values; None fits it to what is predicted.
         output_file_prefix: What the name of every file begins with.
+        overwrite: Whether maps that are complete, and of the same weights, are made again.
+        strict: Whether to stop at the first image that cannot be read.
     """
 
     def __init__(
@@ -29,12 +34,17 @@ class PredictionWriter(BasePredictionWriter):
         output_dir: str | Path | None = None,
         out_dtype: str | None = None,
         output_file_prefix: str | None = None,
+        overwrite: bool = False,
+        strict: bool = False,
     ) -> None:
         super().__init__("batch")
         self.output_dir = output_dir
         self.out_dtype = out_dtype
         self.output_file_prefix = output_file_prefix
+        self.overwrite = overwrite
+        self.strict = strict
         self.written: dict[Path, None] = {}  # in order; a table of labels once
+        self.report: ScenesReport | None = None  # where scenes were predicted tile by tile
         self._folder: PredictionFolder | None = None
 
     def configure(
@@ -42,6 +52,8 @@ class PredictionWriter(BasePredictionWriter):
         output_dir: str | None = None,
         out_dtype: str | None = None,
         output_file_prefix: str | None = None,
+        overwrite: bool = False,
+        strict: bool = False,
     ) -> None:
         """Take the options of the command line; a folder of its own must not contradict them."""
         if output_dir and self.output_dir and Path(output_dir) != Path(self.output_dir):
@@ -53,6 +65,14 @@ class PredictionWriter(BasePredictionWriter):
         self.output_dir = self.output_dir or output_dir
         self.out_dtype = out_dtype or self.out_dtype
         self.output_file_prefix = output_file_prefix or self.output_file_prefix
+        self.overwrite = overwrite or self.overwrite
+        self.strict = strict or self.strict
+
+    @property
+    def folder(self) -> PredictionFolder:
+        """The folder, between start and end of the prediction."""
+        assert self._folder is not None, "the folder is open from start to end of the prediction"
+        return self._folder
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse to predict without a folder to write to."""
@@ -80,7 +100,11 @@ class PredictionWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        """Write the prediction of a batch."""
+        """Write the prediction of a batch; scenes have been written already."""
+        if isinstance(prediction, ScenesReport):
+            self.report = prediction
+            self.written.update(dict.fromkeys(prediction.written))
+            return
         if not isinstance(prediction, Prediction):
             raise ConfigurationError(
                 f"predict_step of {type(pl_module).__name__}",
@@ -88,8 +112,7 @@ class PredictionWriter(BasePredictionWriter):
                 "Return a terratorch.inference.prediction.Prediction, or configure a writer of "
                 "your own in trainer.callbacks.",
             )
-        assert self._folder is not None, "a batch ends between start and end of the prediction"
-        self.written.update(dict.fromkeys(self._folder.write(prediction)))
+        self.written.update(dict.fromkeys(self.folder.write(prediction)))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the last files their final names."""
@@ -101,15 +124,36 @@ class PredictionWriter(BasePredictionWriter):
         """Remove what is not complete."""
         self._close(exception)
 
-    def say_what_was_written(self) -> None:
-        """Say how many files there are, and where; after the progress bar is gone."""
-        count = len(self.written)
-        sys.stdout.write(f"{count} file{'' if count == 1 else 's'} in {self.output_dir}\n")
+    def say_what_was_written(self) -> int:
+        """Say how many files there are, and where; after the progress bar is gone.
+
+        Returns:
+            The exit code: 0, or 3 where some images could not be read.
+        """
+        report = self.report
+        figures = "" if report is None or not report.tiles else f" ({report.summary()})"
+        sys.stdout.write(f"{_files(len(self.written))} in {self.output_dir}{figures}\n")
+        if report is None:
+            return 0
+        if report.skipped:
+            sys.stdout.write(
+                f"{_files(len(report.skipped))} left out, as the maps are there already; "
+                "--overwrite makes them again\n"
+            )
+        if not report.failures:
+            return 0
+        sys.stderr.write(f"{_files(len(report.failures))} could not be read:\n")
+        sys.stderr.writelines(f"  {error}\n" for error in report.failures.values())
+        return EXIT_INCOMPLETE
 
     def _close(self, error: BaseException | None) -> None:
         folder, self._folder = self._folder, None
         if folder is not None:
             folder.__exit__(None if error is None else type(error), error, None)
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'' if count == 1 else 's'}"
 
 
 class CustomWriter(PredictionWriter):

@@ -1,0 +1,182 @@
+"""Prediction per pixel goes scene by scene and tile by tile; a Trainer gives device and precision.
+
+What our tasks and data modules do to a batch is known, so that it can be done to tiles. Others, and
+labels of whole images, are predicted batch by batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from terratorch.cli.callbacks.prediction_writer import PredictionWriter
+from terratorch.cli.prediction_data import Images, images_of, is_ours
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.scene_reader import SceneReader
+from terratorch.inference.prediction import Prediction, PredictionKind
+from terratorch.inference.scenes import ScenePredictor, ScenesReport, predict_scenes
+from terratorch.tasks.base_task import TerraTorchTask
+
+# What of a task has to be ours.
+_TASK_METHODS = ("forward", "forward_batch", "predict_step", "prediction_layers", "decide")
+
+
+def predict(
+    trainer: Trainer,
+    task: LightningModule,
+    datamodule: LightningDataModule | None,
+    ckpt_path: str | None = None,
+) -> None:
+    """Predict with a Trainer whose writers write: by tiles where that can be, else by batches.
+
+    Args:
+        trainer: The Trainer.
+        task: The task.
+        datamodule: The images.
+        ckpt_path: The weights; None if the task has them.
+    """
+    writer = _only_writer(trainer)
+    images = images_of(datamodule) if writer is not None and _predicts_pixels(task) else None
+    if writer is None or images is None:
+        trainer.predict(task, datamodule=datamodule, ckpt_path=ckpt_path, return_predictions=False)
+        return
+    assert isinstance(task, TerraTorchTask), "others predict no pixels that we know of"
+    shows = trainer.progress_bar_callback is not None
+    if trainer.progress_bar_callback is not None:
+        trainer.progress_bar_callback.disable()  # it counts batches, of which there is one
+    trainer.predict(
+        _SceneTask(task, images, writer, shows),
+        dataloaders=_one_share_each(images.paths, trainer.world_size),
+        ckpt_path=ckpt_path,
+        return_predictions=False,
+    )
+
+
+def _only_writer(trainer: Trainer) -> PredictionWriter | None:
+    callbacks: Sequence[Any] = getattr(trainer, "callbacks", ())
+    writers = [callback for callback in callbacks if isinstance(callback, BasePredictionWriter)]
+    ours = len(writers) == 1 and isinstance(writers[0], PredictionWriter)
+    return writers[0] if ours else None  # type: ignore[return-value]  # checked in `ours`
+
+
+def _predicts_pixels(task: LightningModule) -> bool:
+    return (
+        isinstance(task, TerraTorchTask)
+        and task.prediction_kind() is not PredictionKind.LABELS
+        and all(is_ours(task, name) for name in _TASK_METHODS)
+    )
+
+
+def _one_share_each(paths: Sequence[Path], processes: int) -> DataLoader[Any]:
+    """Return a loader of file names: each process takes one share, whole, as one batch."""
+    shares = [[str(path) for path in paths[rank::processes]] for rank in range(processes)]
+    return DataLoader(shares, collate_fn=_only)  # type: ignore[arg-type]  # a list will do
+
+
+def _only(shares: list[Any]) -> Any:
+    return shares[0]
+
+
+class _SceneTask(LightningModule):
+    """A task that predicts files instead of batches."""
+
+    def __init__(
+        self,
+        task: TerraTorchTask,
+        images: Images,
+        writer: PredictionWriter,
+        shows_progress: bool,
+    ) -> None:
+        super().__init__()
+        self.task, self.images = task, images
+        self.writer, self.shows_progress = writer, shows_progress
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Load the weights of the task."""
+        return self.task.load_state_dict(state_dict, *args, **kwargs)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let the task check its checkpoint."""
+        self.task.on_load_checkpoint(checkpoint)
+
+    def predict_step(self, batch: list[str], batch_idx: int) -> ScenesReport:
+        """Write the maps of all files of this process."""
+        task, images, writer = self.task, self.images, self.writer
+        predictor = ScenePredictor(
+            open_reader=self._open,
+            forward=self._scores,
+            decide=self._prediction,
+            device=self.device,
+            tiles=task.settings.tiled_inference_parameters,
+            chip=_chip_size(task.settings.model_args),
+            batch_size=images.batch_size,
+            run=_run_name(task, images.input_spec, writer),
+        )
+        return predict_scenes(
+            [Path(path) for path in batch],
+            predictor,
+            writer.folder,
+            overwrite=writer.overwrite,
+            strict=writer.strict,
+            progress=self.shows_progress,
+        )
+
+    def _open(self, path: Path) -> SceneReader:
+        spec = self.images.input_spec
+        check = partial(self.task.prediction_checks.check_scale, input_spec=spec)
+        return SceneReader(path, spec, check)
+
+    def _scores(self, tiles: Any, extras: Mapping[str, Tensor]) -> Any:
+        tiles = self.trainer.precision_plugin.convert_input(tiles)
+        return self.task(tiles, **extras).output
+
+    def _prediction(self, scores: Tensor, filename: str) -> Prediction:
+        task = self.task
+        task.prediction_checks.check_output(scores, {"filename": [filename]})
+        names = task.settings.class_names
+        return Prediction(
+            layers=task.prediction_layers(scores),
+            filenames=[filename],
+            class_names=None if names is None else list(names),
+            kind=task.prediction_kind(),
+        )
+
+
+def _chip_size(model_args: Mapping[str, Any]) -> int | None:
+    """Return the pixels a side that a model was built for, where its arguments say so."""
+    size = model_args.get("backbone_img_size", model_args.get("img_size"))
+    return size if isinstance(size, int) and size >= 64 else None
+
+
+_SAMPLED = 256  # values of each tensor that tell two trainings apart
+
+
+def _run_name(task: TerraTorchTask, spec: InputSpec, writer: PredictionWriter) -> str:
+    """Return what tells maps of these weights and settings from others."""
+    settings = task.settings
+    digest = hashlib.sha256()
+    for part in (
+        type(task).__name__,
+        spec.to_dict(),
+        settings.tiled_inference_parameters,
+        settings.output_on_inference,
+        settings.output_most_probable,
+        settings.class_names,
+        writer.out_dtype,
+    ):
+        digest.update(repr(part).encode())
+    for name, value in task.state_dict().items():
+        flat = value.detach().flatten()
+        sample = flat[:: max(len(flat) // _SAMPLED, 1)]
+        digest.update(name.encode())
+        digest.update(sample.to("cpu", torch.float64).numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,280 @@
+"""Scenes that stream from files to maps come out as with the tensor function."""
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from chip_files import write_tif
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.prediction import PredictionDataset
+from terratorch.datasets.scene_reader import SceneReader
+from terratorch.errors import DataError, TerraTorchError
+from terratorch.inference import scenes as scenes_module
+from terratorch.inference import tiling
+from terratorch.inference.folder import PredictionFolder
+from terratorch.inference.parameters import TiledInferenceParameters
+from terratorch.inference.prediction import Prediction, PredictionKind
+from terratorch.inference.scenes import ScenePredictor, predict_scenes
+from terratorch.inference.strip import StripSource
+from terratorch.tasks.tiled_inference import tiled_inference
+
+SPEC = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0], constant_scale=0.5)
+
+
+@pytest.fixture(autouse=True)
+def small_reads(monkeypatch):
+    """Read few rows at a time, as from large files."""
+    monkeypatch.setattr("terratorch.inference.strip._LEAST_ROWS", 4)
+    monkeypatch.setattr("terratorch.inference.strip._MOST_ROWS", 16)
+    monkeypatch.setattr("terratorch.inference.map_sink._ROWS", 5)
+
+
+def model(tiles, _extras=None):
+    """Scores that depend on the neighbours, so that the padding counts."""
+    blurred = torch.nn.functional.avg_pool2d(tiles.flatten(1, -3), 3, 1, 1)
+    return torch.cat([tiles.flatten(1, -3), blurred], 1)
+
+
+def decide(scores, filename):
+    layers = {"prediction": scores.argmax(1), "logits": scores}
+    return Prediction(layers, [filename], kind=PredictionKind.CLASSES)
+
+
+def predictor(spec=SPEC, **changes):
+    parts = {
+        "open_reader": lambda path: SceneReader(path, spec),
+        "forward": model,
+        "decide": decide,
+        "device": torch.device("cpu"),
+    }
+    return ScenePredictor(**parts | changes)
+
+
+def tiles(crop=12, stride=9, delta=1, **changes):
+    sides = {"h_crop": crop, "w_crop": crop, "h_stride": stride, "w_stride": stride}
+    return TiledInferenceParameters(**sides | {"delta": delta, "batch_size": 5} | changes)
+
+
+def scene(folder, name="scene", size=(40, 31), bands=2, dtype=np.int16, nodata=-1):
+    random = np.random.default_rng(len(name) + sum(size))
+    pixels = random.integers(0, 500, (bands, *size)).astype(dtype)
+    pixels[:, 5:9, 3:20] = nodata
+    pixels[0, size[0] // 2, size[1] // 2] = nodata
+    return write_tif(folder / f"{name}.tif", pixels, nodata)
+
+
+def run(paths, folder, chosen, **options):
+    with PredictionFolder(folder) as maps:
+        return predict_scenes(paths, chosen, maps, progress=False, **options)
+
+
+def read(path):
+    with rasterio.open(path) as dataset:
+        return dataset.read()
+
+
+def expected(path, spec, parameters):
+    """The layers of the whole image in memory."""
+    sample = PredictionDataset([path], spec)[0]
+    image = spec.normalize(sample["image"][None])
+    if parameters is None:
+        scores = model(image)
+    else:
+        scores = tiled_inference(model, image, inference_parameters=parameters)
+    classes = scores.argmax(1)[0].numpy().astype(np.uint8)
+    classes[~sample["valid"].numpy()] = 255
+    logits = scores[0].numpy()
+    logits[:, ~sample["valid"].numpy()] = np.nan
+    return classes, logits
+
+
+def check(path, folder, spec, parameters):
+    classes, logits = expected(path, spec, parameters)
+    assert np.array_equal(read(folder / f"{path.stem}_pred.tif")[0], classes)
+    assert np.array_equal(read(folder / f"{path.stem}_pred_logits.tif"), logits, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        None,
+        tiles(),
+        tiles(8, 8, 0),
+        tiles(16, 5, 3, average_patches=False),
+        tiles(64, 48, 4),
+        tiles(36, 20, 2),
+        tiles(blend_overlaps=False, padding="constant"),
+        tiles(padding="replicate"),
+        tiles(padding="circular"),
+        tiles(delta=0, padding=False),
+        tiles(20, 11, 2, padding=False),
+        tiles(h_crop=20, h_stride=15, batch_size=1),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [(40, 31), (7, 70)], ids=str)
+def test_a_map_is_that_of_the_tensor_function(parameters, size, tmp_path):
+    path = scene(tmp_path, size=size)
+    report = run([path], tmp_path / "maps", predictor(tiles=parameters))
+    check(path, tmp_path / "maps", SPEC, parameters)
+    assert report.pixels == size[0] * size[1]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("replace", [None, 7])
+def test_any_dtype_and_gap_is_read_as_in_memory(dtype, replace, tmp_path):
+    spec = InputSpec.create(
+        means=[10.0, 20.0], stds=[5.0, 6.0], constant_scale=0.5, no_data_replace=replace
+    )
+    path = scene(tmp_path, dtype=dtype, nodata=250)
+    run([path], tmp_path / "maps", predictor(spec, tiles=tiles()))
+    check(path, tmp_path / "maps", spec, tiles())
+
+
+def test_time_steps_are_read_as_in_memory(tmp_path):
+    spec = InputSpec.create(
+        dataset_bands=["RED", "BLUE"],
+        output_bands=["BLUE", "RED"],
+        means=[100.0, 200.0],
+        stds=[50.0, 60.0],
+        expand_temporal_dimension=True,
+    )
+    path = scene(tmp_path, bands=6)
+    run([path], tmp_path / "maps", predictor(spec, tiles=tiles()))
+    check(path, tmp_path / "maps", spec, tiles())
+
+
+@pytest.mark.parametrize("parameters", [None, tiles(batch_size=7)])
+def test_batches_span_scenes_of_several_sizes(parameters, tmp_path):
+    sizes = [(40, 31), (12, 12), (25, 60), (12, 12), (12, 12)]
+    paths = [scene(tmp_path, f"s{'x' * i}", size) for i, size in enumerate(sizes)]
+    report = run(paths, tmp_path / "maps", predictor(tiles=parameters, batch_size=2))
+    for path in paths:
+        check(path, tmp_path / "maps", SPEC, parameters)
+    assert len(report.written) == 2 * len(paths)
+
+
+def test_each_row_of_a_file_is_read_once_and_few_are_held(tmp_path, monkeypatch):
+    path = scene(tmp_path, size=(200, 16))
+    seen, held = [], []
+    read_rows, read_tile = SceneReader.read_rows, StripSource.read
+
+    def counted(self, begin, end):
+        seen.extend(range(begin, end))
+        return read_rows(self, begin, end)
+
+    def measured(self, tile):
+        image = read_tile(self, tile)
+        held.append(0 if self._data is None else self._data.shape[1])
+        return image
+
+    monkeypatch.setattr(SceneReader, "read_rows", counted)
+    monkeypatch.setattr(StripSource, "read", measured)
+    run([path], tmp_path / "maps", predictor(tiles=tiles()))
+    assert seen == list(range(200))
+    assert max(held) <= 12 + 16
+
+
+def test_large_scenes_are_cut_and_the_log_says_how(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(tiling, "MOST_WHOLE", 60)
+    caplog.set_level("INFO", "terratorch")
+    small, large = scene(tmp_path, "small", (20, 20)), scene(tmp_path, "large", (150, 20))
+    run([small, large], tmp_path / "maps", predictor(chip=64))
+    assert "1 scene of more than 60 pixels a side runs tile by tile: crop 64" in caplog.text
+    check(small, tmp_path / "maps", SPEC, None)
+    check(large, tmp_path / "maps", SPEC, tiles(64, 56, 2))
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Three scenes, of which the second is cut off in its middle."""
+    paths = [scene(tmp_path, name, (90, 80)) for name in ("first", "second", "third")]
+    content = paths[1].read_bytes()
+    paths[1].write_bytes(content[: len(content) // 2])
+    return paths
+
+
+def test_a_damaged_scene_is_left_out(three, tmp_path):
+    text = tmp_path / "text.tif"
+    text.write_text("not an image")
+    report = run([*three, text], tmp_path / "maps", predictor(tiles=tiles()))
+    assert list(report.failures) == [text, three[1]]
+    assert "second.tif: the image is damaged" in str(report.failures[three[1]])
+    names = sorted(file.name for file in (tmp_path / "maps").iterdir())
+    assert names == [
+        "first_pred.tif",
+        "first_pred_logits.tif",
+        "third_pred.tif",
+        "third_pred_logits.tif",
+    ]
+    for path in (three[0], three[2]):
+        check(path, tmp_path / "maps", SPEC, tiles())
+
+
+def test_strict_stops_at_a_damaged_scene(three, tmp_path):
+    with pytest.raises(DataError, match=r"second\.tif: the image is damaged"):
+        run(three, tmp_path / "maps", predictor(tiles=tiles()), strict=True)
+    assert not list((tmp_path / "maps").glob(".*"))
+    assert not (tmp_path / "maps" / "second_pred.tif").exists()
+
+
+def test_an_error_of_the_writing_thread_ends_the_run(tmp_path, monkeypatch):
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    path = scene(tmp_path)
+    with pytest.raises(TerraTorchError, match="No space left on device"):
+        run([path], tmp_path / "maps", predictor(tiles=tiles()))
+    assert not list((tmp_path / "maps").iterdir())
+
+
+def test_an_error_of_the_model_leaves_nothing_half_written(tmp_path):
+    calls = []
+
+    def failing(images, extras):
+        calls.append(images)
+        if len(calls) == 3:
+            raise RuntimeError("out of order")
+        return model(images)
+
+    with pytest.raises(RuntimeError, match="out of order"):
+        run([scene(tmp_path)], tmp_path / "maps", predictor(tiles=tiles(), forward=failing))
+    assert not list((tmp_path / "maps").iterdir())
+
+
+def test_maps_of_the_same_run_are_not_made_again(tmp_path):
+    paths = [scene(tmp_path, name) for name in ("first", "second")]
+    maps = tmp_path / "maps"
+    run(paths[:1], maps, predictor(run="a"))
+    report = run(paths, maps, predictor(run="a"))
+    assert report.skipped == paths[:1]
+    assert len(report.written) == 2
+    assert run(paths, maps, predictor(run="a"), overwrite=True).skipped == []
+    assert run(paths, maps, predictor(run="b")).skipped == []
+    later = (maps / "first_pred.tif").stat().st_mtime + 5
+    import os
+
+    os.utime(paths[0], (later, later))
+    assert run(paths, maps, predictor(run="b")).skipped == paths[1:]
+
+
+def test_unfinished_files_of_dead_processes_are_removed(tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (maps / f".a_pred.tif.{dead.pid}.partial").touch()
+    (maps / f".b_pred.tif.{os.getpid()}.partial").touch()
+    run([scene(tmp_path)], maps, predictor())
+    assert [file.name for file in maps.glob(".*")] == [f".b_pred.tif.{os.getpid()}.partial"]
+
+
+def test_the_summary_is_one_line():
+    report = scenes_module.ScenesReport(tiles=48, pixels=3_000_000, seconds=2.0)
+    assert report.summary() == "48 tiles, 2.0 s, 1.50 Mpx/s"
