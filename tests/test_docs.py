@@ -5,6 +5,7 @@ laid over that file in a training run of one step, `<!-- fails: TEXT -->` must f
 and `<!-- checkpoint: NAME -->` puts the checkpoint of the `fit` in the block under that name.
 """
 
+import itertools
 import os
 import re
 import shlex
@@ -52,6 +53,12 @@ def folder(tmp_path, monkeypatch):
         _write_raster(tmp_path / "chips" / "labels" / f"{name}.tif", label)
     for split, members in {"train": names[:4], "val": names[4:6], "test": names[6:]}.items():
         (tmp_path / "chips" / f"{split}.txt").write_text("\n".join(members))
+    for split, name in itertools.product(("train", "val", "test"), ("forest", "water")):
+        patches = tmp_path / "patches" / split / name
+        patches.mkdir(parents=True)
+        for index in range(2):
+            image = rng.integers(500, 2500, (6, 32, 32), dtype="int16")
+            _write_raster(patches / f"{name}_{index}.tif", image, BANDS)
     scene = rng.integers(500, 2500, (6, 90, 150), dtype="int16")
     _write_raster(tmp_path / "scene.tif", scene, BANDS)
     monkeypatch.chdir(tmp_path)
