@@ -67,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments, by default those of the process.
 
     Returns:
-        The exit code: 0 for success, 2 for a mistake that the user can mend, 3 where images are left
-        out of a prediction, 130 after Ctrl-C, and 1 for any other error.
+        The exit code: 0 for success, 2 for a mistake that the user can mend, 3 where images are
+        left out of a prediction, 130 after Ctrl-C, and 1 for any other error.
     """
     set_up_logging()
     arguments = list(sys.argv[1:] if argv is None else argv)
