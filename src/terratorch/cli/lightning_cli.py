@@ -186,7 +186,9 @@ class MyLightningCLI(LightningCLI):
         paths = self._get(self.config, "predict_data")
         if paths:
             kwargs["datamodule"] = from_datamodule(self.datamodule, check_data(paths))
-        predict(self.trainer, kwargs["model"], kwargs["datamodule"], kwargs.get("ckpt_path"))
+        model, datamodule = kwargs.pop("model"), kwargs.pop("datamodule", None)
+        del kwargs["return_predictions"]
+        predict(self.trainer, model, datamodule, **kwargs)
         for writer in self._writers:
             self.exit_code = max(self.exit_code, writer.say_what_was_written())
 

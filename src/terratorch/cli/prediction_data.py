@@ -104,7 +104,13 @@ def images_of(datamodule: LightningDataModule | None) -> Images | None:
     return Images(dataset.paths, spec, loading.batch_size)
 
 
-_METHODS = ("predict_dataloader", "on_after_batch_transfer", "transfer_batch_to_device")
+_METHODS = (
+    "prepare_data",
+    "setup",
+    "predict_dataloader",
+    "transfer_batch_to_device",
+    "on_after_batch_transfer",
+)
 
 
 def is_ours(part: object, method: str) -> bool:

@@ -7,6 +7,7 @@ labels of whole images, are predicted batch by batch.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,7 @@ def predict(
     trainer: Trainer,
     task: LightningModule,
     datamodule: LightningDataModule | None,
-    ckpt_path: str | None = None,
+    **options: Any,
 ) -> None:
     """Predict with a Trainer whose writers write: by tiles where that can be, else by batches.
 
@@ -42,12 +43,12 @@ def predict(
         trainer: The Trainer.
         task: The task.
         datamodule: The images.
-        ckpt_path: The weights; None if the task has them.
+        **options: Go to `Trainer.predict`, such as `ckpt_path`.
     """
     writer = _only_writer(trainer)
     images = images_of(datamodule) if writer is not None and _predicts_pixels(task) else None
     if writer is None or images is None:
-        trainer.predict(task, datamodule=datamodule, ckpt_path=ckpt_path, return_predictions=False)
+        trainer.predict(task, datamodule=datamodule, return_predictions=False, **options)
         return
     assert isinstance(task, TerraTorchTask), "others predict no pixels that we know of"
     shows = trainer.progress_bar_callback is not None
@@ -56,8 +57,8 @@ def predict(
     trainer.predict(
         _SceneTask(task, images, writer, shows),
         dataloaders=_one_share_each(images.paths, trainer.world_size),
-        ckpt_path=ckpt_path,
         return_predictions=False,
+        **options,
     )
 
 
@@ -78,7 +79,9 @@ def _predicts_pixels(task: LightningModule) -> bool:
 
 def _one_share_each(paths: Sequence[Path], processes: int) -> DataLoader[Any]:
     """Return a loader of file names: each process takes one share, whole, as one batch."""
-    shares = [[str(path) for path in paths[rank::processes]] for rank in range(processes)]
+    # Lightning warns that it has few workers, but it does not read the files.
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    shares = [list(paths[rank::processes]) for rank in range(processes)]
     return DataLoader(shares, collate_fn=_only)  # type: ignore[arg-type]  # a list will do
 
 
@@ -108,8 +111,8 @@ class _SceneTask(LightningModule):
         """Let the task check its checkpoint."""
         self.task.on_load_checkpoint(checkpoint)
 
-    def predict_step(self, batch: list[str], batch_idx: int) -> ScenesReport:
-        """Write the maps of all files of this process."""
+    def predict_step(self, batch: list[Path], batch_idx: int) -> ScenesReport:
+        """Write the maps of the files that this process takes."""
         task, images, writer = self.task, self.images, self.writer
         predictor = ScenePredictor(
             open_reader=self._open,
@@ -122,7 +125,7 @@ class _SceneTask(LightningModule):
             run=_run_name(task, images.input_spec, writer),
         )
         return predict_scenes(
-            [Path(path) for path in batch],
+            batch,
             predictor,
             writer.folder,
             overwrite=writer.overwrite,

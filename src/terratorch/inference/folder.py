@@ -19,7 +19,13 @@ from terratorch.inference.prediction import (
     Prediction,
     PredictionKind,
 )
-from terratorch.inference.writer import Georeference, MapWriter, make_folder, output_errors
+from terratorch.inference.writer import (
+    Georeference,
+    MapWriter,
+    make_folder,
+    output_errors,
+    remove_leftovers,
+)
 
 LABELS_FILE = "predictions.csv"
 LABELS_HEADER = ("filename", "class_id", "class_name", "probability")
@@ -49,6 +55,7 @@ class PredictionFolder:
 
     def __enter__(self) -> PredictionFolder:
         make_folder(self.directory)
+        remove_leftovers(self.directory)
         return self
 
     def __exit__(

@@ -70,7 +70,7 @@ class MapSink:
         self._files.__exit__(DataError, error, None)
 
     def _write_prediction(
-        self, top: int, prediction: Prediction, valid: Tensor, scores: int
+        self, top: int, prediction: Prediction, valid: Tensor | None, scores: int
     ) -> None:
         if not self._writers:
             self._open(prediction, scores)

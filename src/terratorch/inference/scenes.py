@@ -25,7 +25,7 @@ from terratorch.inference.sink import RollingCanvas
 from terratorch.inference.strip import RowReader, StripSource, ValidRows
 from terratorch.inference.threads import WriteBehind
 from terratorch.inference.tiling import log_tiles, tiles_for, whole
-from terratorch.inference.writer import Georeference, is_complete, remove_leftovers
+from terratorch.inference.writer import Georeference, is_complete
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,6 @@ class _Run:
 
     def predict(self, paths: Sequence[Path], progress: bool) -> ScenesReport:
         start = time.perf_counter()
-        remove_leftovers(self.folder.directory)
         planned = [scene for path in paths if (scene := self._planned(path)) is not None]
         self._log_choices(planned)
         total = sum(len(scene.plan) for scene in planned)

@@ -49,18 +49,19 @@ class ValidRows:
         """Take the `(n, W)` of rows that follow those before; None where all are valid."""
         self._parts.append((begin, valid, end))
 
-    def take(self, begin: int, end: int, width: int) -> Tensor:
-        """Return the `(n, W)` of rows that follow those taken before."""
-        taken = np.ones((end - begin, width), bool)
+    def take(self, begin: int, end: int, width: int) -> Tensor | None:
+        """Return the `(n, W)` of rows that follow those taken before; None where all are valid."""
+        taken: NDArray[np.bool_] | None = None
         while self._parts and self._parts[0][0] < end:
             first, valid, last = self._parts[0]
             if valid is not None:
+                taken = np.ones((end - begin, width), bool) if taken is None else taken
                 top, bottom = max(first, begin), min(last, end)
                 taken[top - begin : bottom - begin] = valid[top - first : bottom - first]
             if last > end:
                 break
             self._parts.popleft()
-        return torch.from_numpy(taken)
+        return None if taken is None else torch.from_numpy(taken)
 
 
 class StripSource:

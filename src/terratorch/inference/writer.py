@@ -257,7 +257,8 @@ def remove_leftovers(folder: Path) -> None:
     for file in folder.glob(".*.partial"):
         pid = file.name.split(".")[-2]
         if pid.isdecimal() and not _is_alive(int(pid)):
-            file.unlink(missing_ok=True)
+            with suppress(FileNotFoundError, PermissionError):  # removed by others, or theirs
+                file.unlink()
 
 
 def _is_alive(pid: int) -> bool:
