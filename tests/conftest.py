@@ -1,10 +1,24 @@
 """Fixtures that several test folders use: tiny folders of GeoTIFF chips."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chip_files import write_classification_folder, write_segmentation_folder
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before() -> Iterator[None]:
+    """Undo what a command that runs in the process of the tests sets up for a terminal."""
+    loggers = [logging.getLogger(name) for name in ("terratorch", "terratorch.models.assembly")]
+    before = [(logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.propagate = propagate
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

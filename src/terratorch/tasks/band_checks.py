@@ -40,7 +40,7 @@ def check_same_bands(
     prefix = "predict_" if stage == "predict" else ""
     spec = getattr(datamodule, f"{prefix}input_spec", None)
     found = _argument(model_args, "bands") or _bands_of_weights(model, model_args)
-    if spec is None or found is None:
+    if spec is None or found is None or isinstance(found[1], int):
         return
     key, value = found
     wanted, given = expand_bands(value, thing=key), spec.selection().names
