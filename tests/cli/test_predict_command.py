@@ -215,3 +215,16 @@ def test_what_is_no_checkpoint_is_refused(scenes, tmp_path, capsys):
 
 def test_an_integer_type_and_every_other_one_can_be_asked_for():
     assert set(get_args(OutDtype)) == set(NODATA)
+
+
+def test_images_in_another_order_of_bands_are_refused(fitted, scenes, tmp_path, capsys):
+    config = yaml.safe_load((fitted / "given.yaml").read_text())
+    data = config["data"]["init_args"]
+    data["predict_output_bands"] = [*reversed(data["dataset_bands"])]
+    path = tmp_path / "other.yaml"
+    path.write_text(yaml.safe_dump(config))
+    maps = tmp_path / "maps"
+    options = ("-c", path, "--predict_data", scenes, "--predict_output_dir", maps)
+    assert _predict(fitted / "checkpoints" / "best.ckpt", *options) == 2
+    assert "data.init_args.predict_output_bands: the images have" in capsys.readouterr().err
+    assert not list(tmp_path.glob("maps/*.tif"))

@@ -25,6 +25,7 @@ from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.inference.scenes import ScenePredictor, ScenesReport, predict_scenes
+from terratorch.tasks.band_checks import check_same_bands
 from terratorch.tasks.base_task import TerraTorchTask
 
 # What of a task has to be ours.
@@ -51,6 +52,7 @@ def predict(
         trainer.predict(task, datamodule=datamodule, return_predictions=False, **options)
         return
     assert isinstance(task, TerraTorchTask), "others predict no pixels that we know of"
+    check_same_bands(datamodule, task.settings.model_args, "predict", task.model)
     shows = trainer.progress_bar_callback is not None
     if trainer.progress_bar_callback is not None:
         trainer.progress_bar_callback.disable()  # it counts batches, of which there is one

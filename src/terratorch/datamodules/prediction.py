@@ -32,7 +32,7 @@ class PredictionDataModule(LightningDataModule):
         num_workers: int = 0,
     ) -> None:
         super().__init__()
-        self.input_spec = input_spec
+        self.input_spec = self.predict_input_spec = input_spec
         self.aug = normalization(input_spec)
         self._loading = Loading(batch_size, num_workers)
         self._dataset = PredictionDataset(paths, input_spec)
