@@ -10,7 +10,7 @@ import yaml
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.cli.prediction_options import OutDtype
+from terratorch.cli.prediction_settings import OutDtype
 from terratorch.inference.encoding import NODATA
 
 

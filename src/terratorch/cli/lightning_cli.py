@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import partial
 from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -19,7 +20,8 @@ from terratorch.cli.configuration import RUN_ARGUMENTS
 from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
 from terratorch.cli.parser_messages import constructor_error, parse
 from terratorch.cli.prediction_data import from_datamodule
-from terratorch.cli.prediction_options import OutDtype, check_data
+from terratorch.cli.prediction_options import check_data
+from terratorch.cli.prediction_settings import PredictionSettings, add_to_jsonargparse
 from terratorch.cli.run_summary import say_how_to_go_on, say_where_checkpoints_are
 from terratorch.cli.scene_prediction import predict
 from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
@@ -53,15 +55,7 @@ class MyLightningCLI(LightningCLI):
         """Add our options; they may stand in the YAML as well."""
         add = parser.add_argument
         add("--predict_data", nargs="+", type=str, help="Files or folders to predict.")
-        add("--predict_output_dir", type=str | None, help="The folder that maps are written to.")
-        add(
-            "--out_dtype",
-            type=OutDtype | None,
-            help="Type of the maps; by default it fits the task.",
-        )
-        add("--output_file_prefix", type=str | None, help="What the name of every map begins with.")
-        add("--overwrite", action="store_true", help="Make maps again that are complete.")
-        add("--strict", action="store_true", help="Stop at the first image that cannot be read.")
+        add_to_jsonargparse(add)
         add(
             "--deploy_config_file",
             type=bool,
@@ -129,18 +123,12 @@ class MyLightningCLI(LightningCLI):
     def _configure_writer(self, callbacks: list[Callback]) -> None:
         """Hand the options to the writers; add one where there is none."""
         writers = [callback for callback in callbacks if isinstance(callback, PredictionWriter)]
-        options = {
-            "output_dir": self._get(self.config, "predict_output_dir"),
-            "out_dtype": self._get(self.config, "out_dtype"),
-            "output_file_prefix": self._get(self.config, "output_file_prefix"),
-            "overwrite": self._get(self.config, "overwrite", default=False),
-            "strict": self._get(self.config, "strict", default=False),
-        }
+        settings = PredictionSettings.chosen(partial(self._get, self.config))
         if not any(isinstance(callback, BasePredictionWriter) for callback in callbacks):
             writers = [PredictionWriter()]
             callbacks += writers if self.subcommand == "predict" else []
         for writer in writers:
-            writer.configure(**options)
+            writer.configure(settings)
         self._writers = writers
 
     def _add_configure_optimizers_method_to_model(self, subcommand: str | None) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
-from terratorch.cli.prediction_options import OutDtype, check_data, check_output_dir
+from terratorch.cli.prediction_options import check_data, check_output_dir
+from terratorch.cli.prediction_settings import PredictionSettings, add_to_argparse
 from terratorch.cli.stages import check_checkpoint, prepare, run_prepared, setting
 from terratorch.cli.user_code import load_user_code
 from terratorch.errors import ConfigurationError
@@ -36,20 +36,12 @@ def _parser() -> OptionParser:
     add("-c", "--config", action="append", metavar="FILE", help="a configuration; may be repeated")
     add("--ckpt_path", metavar="FILE", help="the checkpoint of the trained model")
     add("--predict_data", nargs="+", metavar="PATH", help="files or folders to predict")
-    add("--predict_output_dir", metavar="DIR", help="the folder that maps are written to")
-    add(
-        "--out_dtype",
-        choices=get_args(OutDtype),
-        help="type of the maps; by default it fits the task",
-    )
-    add("--output_file_prefix", metavar="TEXT", help="what the name of every map begins with")
+    add_to_argparse(parser)
     add("--batch_size", type=int, default=1, help="images at once; of one size if several (1)")
     add("--num_workers", type=int, default=0, help="processes that read images (0)")
     add("--accelerator", default="auto", help="cpu, gpu, mps, ... (auto)")
     add("--devices", default="auto", help="how many devices, or which (auto)")
     add("--precision", help="such as 16-mixed or bf16-mixed")
-    add("--overwrite", action="store_true", help="make maps again that are complete")
-    add("--strict", action="store_true", help="stop at the first image that cannot be read")
     add("--custom_modules_path", metavar="PATH", help="folder or file with modules of your own")
     return parser
 
@@ -95,13 +87,7 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     show_lightning_messages()
     checkpoint = read_checkpoint(options.ckpt_path)
     datamodule = from_checkpoint(checkpoint, paths, options.batch_size, options.num_workers)
-    writer = PredictionWriter(
-        options.predict_output_dir,
-        options.out_dtype,
-        options.output_file_prefix,
-        options.overwrite,
-        options.strict,
-    )
+    writer = PredictionWriter(settings=PredictionSettings.chosen(vars(options).get))
     trainer = MyTrainer(
         accelerator=options.accelerator,
         devices=options.devices,

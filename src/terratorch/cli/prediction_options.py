@@ -6,12 +6,8 @@ import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 from terratorch.errors import ConfigurationError, MissingFileError
-
-# The types that a map can be written in; None fits the type to what is predicted.
-OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
 
 
 def check_data(paths: Sequence[str] | None) -> list[Path]:

@@ -130,8 +130,8 @@ class _SceneTask(LightningModule):
             batch,
             predictor,
             writer.folder,
-            overwrite=writer.overwrite,
-            strict=writer.strict,
+            overwrite=writer.settings.overwrite,
+            strict=writer.settings.strict,
             progress=self.shows_progress,
         )
 
@@ -176,7 +176,7 @@ def _run_name(task: TerraTorchTask, spec: InputSpec, writer: PredictionWriter) -
         settings.output_on_inference,
         settings.output_most_probable,
         settings.class_names,
-        writer.out_dtype,
+        writer.settings.out_dtype,
     ):
         digest.update(repr(part).encode())
     for name, value in task.state_dict().items():

@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from terratorch.cli.prediction_settings import PredictionSettings
 from terratorch.errors import ConfigurationError
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction
@@ -23,50 +24,30 @@ class PredictionWriter(BasePredictionWriter):
 
     Args:
         output_dir: The folder; None until `--predict_output_dir` sets it.
-        out_dtype: The type of the values; None fits it to what is predicted.
-        output_file_prefix: What the name of every file begins with.
-        overwrite: Whether maps that are complete, and of the same weights, are made again.
-        strict: Whether to stop at the first image that cannot be read.
+        settings: What is written, and how.
     """
 
     def __init__(
-        self,
-        output_dir: str | Path | None = None,
-        out_dtype: str | None = None,
-        output_file_prefix: str | None = None,
-        overwrite: bool = False,
-        strict: bool = False,
+        self, output_dir: str | Path | None = None, settings: PredictionSettings | None = None
     ) -> None:
         super().__init__("batch")
-        self.output_dir = output_dir
-        self.out_dtype = out_dtype
-        self.output_file_prefix = output_file_prefix
-        self.overwrite = overwrite
-        self.strict = strict
+        self.settings = settings or PredictionSettings()
+        self.output_dir = output_dir or self.settings.predict_output_dir
         self.written: dict[Path, None] = {}  # in order; a table of labels once
         self.report: ScenesReport | None = None  # where scenes were predicted tile by tile
         self._folder: PredictionFolder | None = None
 
-    def configure(
-        self,
-        output_dir: str | None = None,
-        out_dtype: str | None = None,
-        output_file_prefix: str | None = None,
-        overwrite: bool = False,
-        strict: bool = False,
-    ) -> None:
+    def configure(self, settings: PredictionSettings) -> None:
         """Take the options of the command line; a folder of its own must not contradict them."""
-        if output_dir and self.output_dir and Path(output_dir) != Path(self.output_dir):
+        given = settings.predict_output_dir
+        if given and self.output_dir and Path(given) != Path(self.output_dir):
             raise ConfigurationError(
                 "predict_output_dir",
-                f"{output_dir}, but the writer in trainer.callbacks says {self.output_dir}",
+                f"{given}, but the writer in trainer.callbacks says {self.output_dir}",
                 "Give one of them.",
             )
-        self.output_dir = self.output_dir or output_dir
-        self.out_dtype = out_dtype or self.out_dtype
-        self.output_file_prefix = output_file_prefix or self.output_file_prefix
-        self.overwrite = overwrite or self.overwrite
-        self.strict = strict or self.strict
+        self.settings = self.settings.updated(settings)
+        self.output_dir = self.output_dir or given
 
     @property
     def folder(self) -> PredictionFolder:
@@ -87,7 +68,9 @@ class PredictionWriter(BasePredictionWriter):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the folder."""
         assert self.output_dir is not None, "setup() refuses to go on without a folder"
-        self._folder = PredictionFolder(self.output_dir, self.output_file_prefix, self.out_dtype)
+        self._folder = PredictionFolder(
+            self.output_dir, self.settings.output_file_prefix, self.settings.out_dtype
+        )
         self._folder.__enter__()  # left when the prediction ends, or fails
 
     def write_on_batch_end(

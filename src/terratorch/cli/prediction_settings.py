@@ -1,0 +1,101 @@
+"""The options of `terratorch predict` on what is written and how: one table for both parsers."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+# The types that a map can be written in; None fits the type to what is predicted.
+OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+
+
+def _option(default: Any, text: str, metavar: str | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "metavar": metavar})
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """What is written, and how; each field is an option of the command line and of the YAML.
+
+    A field is a switch, a value, or a sequence of values; None stands for what is not given.
+    """
+
+    predict_output_dir: str | None = _option(None, "the folder that maps are written to", "DIR")
+    out_dtype: OutDtype | None = _option(None, "type of the maps; by default it fits the task")
+    output_file_prefix: str | None = _option(None, "what the name of every map begins with", "TEXT")
+    overwrite: bool = _option(False, "make maps again that are complete")
+    strict: bool = _option(False, "stop at the first image that cannot be read")
+
+    def updated(self, other: PredictionSettings) -> PredictionSettings:
+        """Return these settings with those of another that are given there."""
+        given = {
+            option.name: value
+            for option in fields(other)
+            if (value := getattr(other, option.name)) != option.default
+        }
+        return dataclasses.replace(self, **given)
+
+    @classmethod
+    def chosen(cls, get: Callable[[str], Any]) -> PredictionSettings:
+        """Return the settings whose values a function gives by name; None is not given."""
+        values = {option.name: get(option.name) for option in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class _Option:
+    name: str
+    hint: Any
+    default: Any
+    metadata: Mapping[str, Any]
+
+    @property
+    def kind(self) -> Any:
+        """The type without None."""
+        kinds = [kind for kind in get_args(self.hint) if kind is not NoneType]
+        return kinds[0] if NoneType in get_args(self.hint) else self.hint
+
+
+def _options() -> Iterator[_Option]:
+    hints = get_type_hints(PredictionSettings)
+    for option in fields(PredictionSettings):
+        yield _Option(option.name, hints[option.name], option.default, option.metadata)
+
+
+def add_to_argparse(parser: argparse.ArgumentParser) -> None:
+    """Add the options to the parser of a prediction without configuration."""
+    for option in _options():
+        text, metavar = option.metadata["help"], option.metadata["metavar"]
+        kind = option.kind
+        if kind is bool:
+            parser.add_argument(f"--{option.name}", action="store_true", help=text)
+            continue
+        many: dict[str, Any] = {}
+        if get_origin(kind) in (list, tuple):
+            many, kind = {"nargs": "+"}, get_args(kind)[0]
+        choices = get_args(kind) if get_origin(kind) is Literal else None
+        parser.add_argument(
+            f"--{option.name}",
+            type=str if choices else kind,
+            choices=choices,
+            default=option.default,
+            metavar=metavar,
+            help=text,
+            **many,
+        )
+
+
+def add_to_jsonargparse(add_argument: Callable[..., Any]) -> None:
+    """Add the options to the parser of Lightning, where they may stand in the YAML as well."""
+    for option in _options():
+        text = option.metadata["help"]
+        if option.hint is bool:
+            add_argument(f"--{option.name}", action="store_true", help=text)
+            continue
+        many = {"nargs": "+"} if get_origin(option.kind) in (list, tuple) else {}
+        hint = option.kind if many else option.hint
+        add_argument(f"--{option.name}", type=hint, default=option.default, help=text, **many)
