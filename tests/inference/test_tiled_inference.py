@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terratorch.errors import ConfigurationError, DataError, InvalidModelError
-from terratorch.inference.engine import Scene, run_tiles, tile_weights
+from terratorch.inference.engine import run_tiles, tile_weights
 from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.plan import plan_tiles
+from terratorch.inference.scene import Scene
 from terratorch.inference.sink import RollingCanvas
 from terratorch.inference.source import TensorSource
 from terratorch.models.model import ModelOutput

@@ -7,7 +7,7 @@ are finished, so that memory depends on the rows of tiles and not on the scene.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,36 +17,11 @@ from terratorch.errors import DataError, InvalidModelError
 from terratorch.inference.blend import BlendWeights, OwnerWeights, blend_into
 from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.plan import Tile, TilePlan
-from terratorch.inference.sink import Canvas
-from terratorch.inference.source import Images, Source
+from terratorch.inference.scene import Scene, Weights
+from terratorch.inference.source import Images
 from terratorch.inference.threads import read_ahead
 
 Forward = Callable[[Images, dict[str, Tensor]], Any]
-Weights = Callable[[Tile], Tensor]
-
-
-@dataclass
-class Scene:
-    """One scene on its way through the engine.
-
-    Attributes:
-        plan: Its tiles.
-        source: Where they are read.
-        canvas: What they are blended into.
-        weights: The weights, or the mask of owned pixels, of a tile.
-        extras: Further inputs of the model for this scene, each a batch of one.
-        on_failure: Is told, in the thread that reads, why the scene cannot be read; the others go
-            on. None raises the error.
-        failed: Whether that has happened: the rest of the scene is left out.
-    """
-
-    plan: TilePlan
-    source: Source
-    canvas: Canvas
-    weights: Weights
-    extras: dict[str, Tensor] = field(default_factory=dict)
-    on_failure: Callable[[DataError], None] | None = None
-    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +67,7 @@ def run_tiles(
         outputs = _checked(forward(inputs, extras), jobs)
         del inputs
         for job, output in zip(jobs, outputs, strict=True):
-            if not job.scene.failed:
+            if job.scene.needs(job.tile):
                 _blend(job, output)
         if on_tiles is not None:
             on_tiles(len(jobs))
@@ -101,7 +76,12 @@ def run_tiles(
 def _loaded(scenes: Iterable[Scene], batch_size: int) -> Iterator[tuple[list[_Job], Images]]:
     """Yield batches and what the model sees of them, without the tiles of scenes that failed."""
     for jobs in _batches(scenes, batch_size):
+        if not any(job.scene.needs(job.tile) for job in jobs):
+            continue
         read = [(job, image) for job in jobs if (image := _read(job)) is not None]
+        for job in jobs:
+            if (job.tile.row, job.tile.column) == job.scene.last:
+                job.scene.source.close()
         if read:
             done, images = zip(*read, strict=True)
             del read
@@ -125,7 +105,7 @@ def _read(job: _Job) -> Images | None:
 def _batches(scenes: Iterable[Scene], batch_size: int) -> Iterator[list[_Job]]:
     """Yield tiles of one size, at most `batch_size` at a time, across rows and scenes."""
     waiting: list[_Job] = []
-    for job in _jobs(scenes):
+    for job in (_Job(scene, tile) for scene in scenes for tile in scene.tiles()):
         size = (job.tile.height, job.tile.width)
         if waiting and (
             len(waiting) == batch_size or size != (waiting[0].tile.height, waiting[0].tile.width)
@@ -135,15 +115,6 @@ def _batches(scenes: Iterable[Scene], batch_size: int) -> Iterator[list[_Job]]:
         waiting.append(job)
     if waiting:
         yield waiting
-
-
-def _jobs(scenes: Iterable[Scene]) -> Iterator[_Job]:
-    for scene in scenes:
-        for row in range(len(scene.plan.rows)):
-            if scene.failed:
-                break
-            for tile in scene.plan.tile_row(row):
-                yield _Job(scene, tile)
 
 
 def _collate(images: Sequence[Images]) -> Images:
@@ -196,9 +167,13 @@ def _blend(job: _Job, output: Tensor) -> None:
             f"the model gives {values.dtype}, which cannot be averaged",
             "Give scores, or set tiled_inference_parameters.average_patches: false.",
         )
-    top, bottom, left, right = tile.kept
+    first, _, left, right = tile.kept
+    top, bottom = max(first, scene.begin), min(tile.kept[1], scene.bottom)
+    within = slice(top - first, bottom - first)
+    # No tile from this row of tiles on touches the rows before.
+    scene.canvas.finish(scene.plan.finished(tile.row - 1), like=values)
     canvas = scene.canvas.rows(top, bottom, like=values)[:, :, left:right]
-    fresh = (tile.fresh[0] - top, tile.fresh[1] - left) if scene.plan.even else None
-    blend_into(canvas, values.to(canvas.device), weights, fresh)
-    if tile.column + 1 == len(scene.plan.columns):
-        scene.canvas.finish(scene.plan.finished(tile.row))
+    fresh = (max(tile.fresh[0] - top, 0), tile.fresh[1] - left) if scene.fresh else None
+    blend_into(canvas, values[:, within].to(canvas.device), weights[within], fresh)
+    if (tile.row, tile.column) == scene.last:
+        scene.canvas.finish(scene.bottom, like=values)

@@ -13,70 +13,90 @@ from terratorch.inference.encoding import layer_encoding
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.prediction import MAIN_LAYER, Prediction
 from terratorch.inference.strip import ValidRows
-from terratorch.inference.threads import WriteBehind
 from terratorch.inference.writer import Georeference, MapWriter
 
 _ROWS = 128  # that are decided at once: class ids take more memory than what is written of them
 
+# Takes the first row, its prediction, where it is valid, and how many scores it was decided from.
+TakeRows = Callable[[int, Prediction, Tensor | None, int], None]
 
-class MapSink:
-    """Writes the maps of one scene, a file for each layer, in the thread that writes.
 
-    The main layer gets its final name last: where it is, the others are.
+class DecidingSink:
+    """Decides rows of scores, and hands their prediction on.
 
     Args:
-        reference: Where the pixels lie.
+        filename: The image.
         decide: Maps scores `(1, C, n, W)` to their prediction.
         valid: Where the source is valid.
-        folder: Knows the names of files.
-        write: Has functions called in the thread.
-        tags: What the files say of themselves.
+        take: Takes the prediction of rows, in order; it may keep it.
     """
 
     def __init__(
         self,
-        reference: Georeference,
+        filename: str,
         decide: Callable[[Tensor, str], Prediction],
         valid: ValidRows,
-        folder: PredictionFolder,
-        write: WriteBehind,
-        tags: Mapping[str, str],
+        take: TakeRows,
     ) -> None:
-        self.reference, self.decide, self.valid = reference, decide, valid
-        self.folder, self.tags = folder, tags
-        self.written: list[Path] = []
-        self._write = write
-        self._files = ExitStack()
-        self._writers: dict[str, MapWriter] = {}
+        self.filename, self.decide, self.valid, self.take = filename, decide, valid, take
 
     def write_rows(self, top: int, rows: Tensor) -> None:
-        """Write `(C, n, W)`, the rows from `top` on; calls come in order."""
+        """Take `(C, n, W)`, the rows from `top` on; calls come in order."""
         height, width = rows.shape[-2:]
         for begin in range(0, height, _ROWS):
             scores = rows[:, begin : begin + _ROWS].unsqueeze(0).float()
-            prediction = self.decide(scores, self.reference.path).cpu()
+            prediction = self.decide(scores, self.filename).cpu()
             for name, layer in prediction.layers.items():
                 if layer.untyped_storage().data_ptr() == rows.untyped_storage().data_ptr():
                     prediction.layers[name] = layer.clone()  # the canvas will be used again
             first = top + begin
             valid = self.valid.take(first, first + scores.shape[-2], width)
-            self._write(self._write_prediction, first, prediction, valid, len(rows))
-        if top + height == self.reference.height:
-            self._write(self._complete)
+            self.take(first, prediction, valid, len(rows))
 
-    def discard(self) -> None:
-        """Remove what was written, unless it is complete."""
-        error = DataError(self.reference.path, "its map was not finished")
-        self._files.__exit__(DataError, error, None)
 
-    def _write_prediction(
-        self, top: int, prediction: Prediction, valid: Tensor | None, scores: int
+class MapFiles:
+    """The maps of one scene, a file for each layer, written row by row.
+
+    The main layer gets its final name last: where it is, the others are.
+
+    Args:
+        reference: Where the pixels lie.
+        folder: Knows the names of files.
+        tags: What the files say of themselves.
+
+    Attributes:
+        written: The files, once they are complete.
+    """
+
+    def __init__(
+        self, reference: Georeference, folder: PredictionFolder, tags: Mapping[str, str]
     ) -> None:
+        self.reference, self.folder, self.tags = reference, folder, tags
+        self.written: list[Path] = []
+        self._files = ExitStack()
+        self._writers: dict[str, MapWriter] = {}
+
+    def write(self, top: int, prediction: Prediction, valid: Tensor | None, scores: int) -> None:
+        """Write the prediction of the rows from `top` on; the last ones complete the maps.
+
+        Args:
+            top: The first row.
+            prediction: A batch of one.
+            valid: `(n, W)`, False where the image holds nodata.
+            scores: How many scores it was decided from.
+        """
         if not self._writers:
             self._open(prediction, scores)
         for name, writer in self._writers.items():
             layer = prediction.layers[name]
             writer.write_rows(top, layer[0] if layer.ndim == 4 else layer, valid)
+        if top + prediction.main.shape[-2] == self.reference.height:
+            self._complete()
+
+    def discard(self) -> None:
+        """Remove what was written, unless it is complete."""
+        error = DataError(self.reference.path, "its map was not finished")
+        self._files.__exit__(DataError, error, None)
 
     def _open(self, prediction: Prediction, scores: int) -> None:
         # Files are closed in the reverse of this order.

@@ -140,7 +140,11 @@ class TilePlan:
         return (self.tile(row, column) for column in range(len(self.columns)))
 
     def finished(self, row: int) -> int:
-        """Return how many rows of pixels no tile touches any more once a row of tiles is done."""
+        """Return how many rows of pixels no tile touches any more once a row of tiles is done.
+
+        Args:
+            row: The row of tiles; -1 before the first.
+        """
         if row + 1 == len(self.rows):
             return self.rows.length
         return max(self.rows.starts[row + 1] + (self.rows.delta if self.rows.padded else 0), 0)

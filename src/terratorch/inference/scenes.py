@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -14,13 +15,14 @@ import torch
 from torch import Tensor
 
 from terratorch.errors import DataError
-from terratorch.inference.engine import Forward, Scene, Weights, run_tiles, tile_weights
+from terratorch.inference.engine import Forward, run_tiles, tile_weights
 from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.map_sink import MapSink
+from terratorch.inference.map_sink import DecidingSink, MapFiles
 from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.plan import TilePlan, plan_tiles
 from terratorch.inference.prediction import Prediction
 from terratorch.inference.progress import TileProgress
+from terratorch.inference.scene import Scene, Weights
 from terratorch.inference.sink import RollingCanvas
 from terratorch.inference.strip import RowReader, StripSource, ValidRows
 from terratorch.inference.threads import WriteBehind
@@ -132,7 +134,7 @@ class _Run:
         self.overwrite, self.strict = overwrite, strict
         self.report = ScenesReport()
         self.tags: Mapping[str, str] = {RUN_TAG: predictor.run}
-        self.sinks: dict[Path, MapSink] = {}
+        self.files: dict[Path, MapFiles] = {}
         self._weights: tuple[object, Weights] | None = None
 
     def predict(self, paths: Sequence[Path], progress: bool) -> ScenesReport:
@@ -149,8 +151,8 @@ class _Run:
                 for _, group in groupby(planned, key=lambda scene: scene.parameters.batch_size):
                     self._run_group(list(group), write, bar)
         finally:
-            for sink in self.sinks.values():
-                sink.discard()
+            for files in self.files.values():
+                files.discard()
         self._sum_up(planned)
         self.report.tiles = bar.done
         self.report.seconds = time.perf_counter() - start
@@ -205,8 +207,10 @@ class _Run:
     def _scene(self, scene: _Planned, write: WriteBehind) -> Scene:
         valid = ValidRows()
         reference, plan = scene.reference, scene.plan
-        sink = MapSink(reference, self.predictor.decide, valid, self.folder, write, self.tags)
-        self.sinks[scene.path] = sink
+        files = self.files[scene.path] = MapFiles(reference, self.folder, self.tags)
+        sink = DecidingSink(
+            reference.path, self.predictor.decide, valid, partial(write, files.write)
+        )
         source = StripSource(
             lambda: self.predictor.open_reader(scene.path),
             plan,
@@ -245,13 +249,13 @@ class _Run:
     def _discard_failed(self, write: WriteBehind) -> None:
         """Remove what was written of scenes that failed."""
         for path in list(self.report.failures):
-            sink = self.sinks.pop(path, None)
-            if sink is not None:
-                write(sink.discard)
+            files = self.files.pop(path, None)
+            if files is not None:
+                write(files.discard)
 
     def _sum_up(self, planned: Sequence[_Planned]) -> None:
         for scene in planned:
-            sink = self.sinks.get(scene.path)
-            if sink is not None:
-                self.report.written += sink.written
+            files = self.files.get(scene.path)
+            if files is not None:
+                self.report.written += files.written
                 self.report.pixels += scene.reference.height * scene.reference.width

@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+_ROWS_UNSEEN = 256  # that are written at once
+
 
 class Canvas(Protocol):
     """The rows of one scene's prediction that tiles are being blended into."""
@@ -23,7 +25,7 @@ class Canvas(Protocol):
         """
         ...
 
-    def finish(self, bottom: int) -> None:
+    def finish(self, bottom: int, like: Tensor) -> None:
         """Take note that rows before `bottom` do not change any more."""
         ...
 
@@ -75,7 +77,7 @@ class _TensorCanvas:
     def rows(self, top: int, bottom: int, like: Tensor) -> Tensor:
         return self.sink.allocated(like)[self.scene, :, top:bottom]
 
-    def finish(self, bottom: int) -> None:
+    def finish(self, bottom: int, like: Tensor) -> None:
         """Nothing to do: the rows are where they belong."""
 
 
@@ -85,12 +87,21 @@ class RollingCanvas:
     Args:
         sink: Takes the finished rows.
         width: Columns of the scene.
-        zeroed: Whether new rows hold zeros; a plan that is `even` needs none.
+        zeroed: Whether new rows hold zeros; not needed where tiles are `fresh` (see `Scene`).
+        begin: The first row of the scene that is wanted.
+        end: The row behind the last; None where the scene ends.
     """
 
-    def __init__(self, sink: RowSink, width: int, zeroed: bool = True) -> None:
+    def __init__(
+        self,
+        sink: RowSink,
+        width: int,
+        zeroed: bool = True,
+        begin: int = 0,
+        end: int | None = None,
+    ) -> None:
         self.sink, self.width, self.zeroed = sink, width, zeroed
-        self.top = 0
+        self.top, self.end = begin, end
         self.held = 0  # rows from `top` on that hold something
         self._buffer: Tensor | None = None
 
@@ -113,15 +124,17 @@ class RollingCanvas:
             self._buffer = grown
         return self._buffer
 
-    def finish(self, bottom: int) -> None:
-        """Write the rows before `bottom` and let go of them."""
-        count = bottom - self.top
-        if count <= 0:
-            return
-        assert self._buffer is not None, "rows are finished before any tile was blended"
-        self.sink.write_rows(self.top, self._buffer[:, :count])
-        rest = self.held - count
-        # Through a copy where the two overlap: the rest may be longer than what was written.
-        remaining = self._buffer[:, count : self.held]
-        self._buffer[:, :rest] = remaining.clone() if rest > count else remaining
-        self.top, self.held = bottom, rest
+    def finish(self, bottom: int, like: Tensor) -> None:
+        """Write the rows before `bottom` and let go of them; those that no tile saw are zeros."""
+        bottom = bottom if self.end is None else min(bottom, self.end)
+        while self.top < bottom:
+            # Rows that no tile saw may be most of the scene.
+            count = min(bottom - self.top, max(self.held, _ROWS_UNSEEN))
+            self.sink.write_rows(self.top, self.rows(self.top, self.top + count, like))
+            rest = max(self.held - count, 0)
+            if rest:
+                assert self._buffer is not None, "what is held is in the buffer"
+                # Through a copy where the two overlap: the rest may be longer than what is written.
+                remaining = self._buffer[:, count : self.held]
+                self._buffer[:, :rest] = remaining.clone() if rest > count else remaining
+            self.top, self.held = self.top + count, rest

@@ -23,6 +23,10 @@ class Source(Protocol):
         """Return what the model sees of a tile, as a batch of one, filled up beyond the scene."""
         ...
 
+    def close(self) -> None:
+        """Take note that no more tiles are read."""
+        ...
+
 
 class TensorSource:
     """A scene that is a tensor, or a dictionary of tensors by modality.
@@ -46,6 +50,9 @@ class TensorSource:
             name: self._window(image, tile) if self._is_spatial(image) else image
             for name, image in self.images.items()
         }
+
+    def close(self) -> None:
+        """Nothing to do: the tensor is the caller's."""
 
     def _is_spatial(self, image: Tensor) -> bool:
         return image.ndim > 2 and tuple(image.shape[-2:]) == (self.height, self.width)

@@ -54,7 +54,7 @@ class ValidRows:
         taken: NDArray[np.bool_] | None = None
         while self._parts and self._parts[0][0] < end:
             first, valid, last = self._parts[0]
-            if valid is not None:
+            if valid is not None and last > begin:
                 taken = np.ones((end - begin, width), bool) if taken is None else taken
                 top, bottom = max(first, begin), min(last, end)
                 taken[top - begin : bottom - begin] = valid[top - first : bottom - first]
@@ -117,8 +117,6 @@ class StripSource:
             image = filled(
                 self._image(reader, rows, slice(left, right)), down, across, self.padding
             )
-        if (tile.row + 1, tile.column + 1) == (len(self.plan.rows), len(self.plan.columns)):
-            self.close()
         return image
 
     def close(self) -> None:
@@ -140,10 +138,13 @@ class StripSource:
         if self._reader is None:
             self._reader = self._open_reader()
         if bottom > self._bottom:
-            self._let_go(top)
             block = self._reader.block_height
             step = block if block > _LEAST_ROWS else -(-_LEAST_ROWS // block) * block
             step = min(step, _MOST_ROWS)
+            if top - top % step > self._bottom:
+                self._data = self._invalid = None
+                self._top = self._bottom = top - top % step
+            self._let_go(top)
             # Up to where a block ends, so that none is decoded twice.
             end = min(-(-bottom // step) * step, max(self.height, bottom))
             parts = []

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from terratorch.errors import ConfigurationError, InvalidModelError
-from terratorch.inference.engine import Scene, run_tiles, tile_weights
+from terratorch.inference.engine import run_tiles, tile_weights
 from terratorch.inference.parameters import FUNCTION_DEFAULTS, TiledInferenceParameters
 from terratorch.inference.plan import plan_tiles
+from terratorch.inference.scene import Scene
 from terratorch.inference.sink import TensorSink
 from terratorch.inference.source import Images, TensorSource, scene_size
 from terratorch.models.model import ModelOutput
