@@ -72,6 +72,20 @@ QUALITATIVE: tuple[Color, ...] = (
     (187, 187, 187),
 )
 
+# Every fifth colour of matplotlib's "viridis", whose steps look even, to colour-blind readers too
+# (CC0, https://bids.github.io/colormap/).
+VIRIDIS: tuple[Color, ...] = (
+    (68, 1, 84), (70, 8, 92), (71, 16, 99), (72, 23, 105), (72, 29, 111), (72, 36, 117),
+    (71, 42, 122), (70, 48, 126), (69, 55, 129), (67, 61, 132), (65, 66, 135), (63, 72, 137),
+    (61, 78, 138), (58, 83, 139), (56, 89, 140), (53, 94, 141), (51, 99, 141), (49, 104, 142),
+    (46, 109, 142), (44, 113, 142), (42, 118, 142), (41, 123, 142), (39, 128, 142), (37, 132, 142),
+    (35, 137, 142), (33, 142, 141), (32, 146, 140), (31, 151, 139), (30, 156, 137), (31, 161, 136),
+    (33, 165, 133), (36, 170, 131), (40, 174, 128), (46, 179, 124), (53, 183, 121), (61, 188, 116),
+    (70, 192, 111), (80, 196, 106), (90, 200, 100), (101, 203, 94), (112, 207, 87), (124, 210, 80),
+    (137, 213, 72), (149, 216, 64), (162, 218, 55), (176, 221, 47), (189, 223, 38), (202, 225, 31),
+    (216, 226, 25), (229, 228, 25), (241, 229, 29), (253, 231, 37),
+)  # fmt: skip
+
 _GOLDEN_ANGLE = 0.61803398875  # turns; successive hues are never near each other
 
 
@@ -94,6 +108,26 @@ def palette(class_names: Sequence[str]) -> list[Color]:
         if index not in colors:
             colors[index] = next(color for color in fallback if color not in colors.values())
     return [colors[index] for index in range(len(class_names))]
+
+
+def color_ramp(stops: Sequence[Color], steps: int) -> list[Color]:
+    """Return colours at even distances along a scale.
+
+    Args:
+        stops: The colours of the scale, from the least to the greatest value.
+        steps: How many colours, at least 2.
+    """
+    ramp = []
+    for step in range(steps):
+        place = step * (len(stops) - 1) / (steps - 1)
+        index = min(int(place), len(stops) - 2)
+        share = place - index
+        red, green, blue = (
+            round(low + (high - low) * share)
+            for low, high in zip(stops[index], stops[index + 1], strict=True)
+        )
+        ramp.append((red, green, blue))
+    return ramp
 
 
 def land_cover_color(name: str) -> Color | None:

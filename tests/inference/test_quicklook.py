@@ -8,7 +8,7 @@ from rasterio.transform import Affine
 
 from terratorch.inference.folder import write_prediction
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.quicklook import _read_map, _round_length, quicklook
+from terratorch.inference.quicklook import quicklook
 
 DEGREES = {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 12.5, 0, -1e-4, 52.5)}
 METRES = {"crs": "EPSG:32633", "transform": Affine(10, 0, 330000, 0, -10, 5822040)}
@@ -48,33 +48,6 @@ def test_values_have_a_scale(tmp_path, read_png, bands):
     (path,) = write_prediction(prediction, tmp_path)
     pixels = read_png(quicklook(path, tmp_path / "map.png", image))
     assert pixels.std() > 0.1
-
-
-@pytest.mark.parametrize(
-    ("metres", "rounded"), [(3, 2), (999, 500), (1000, 1000), (5200, 5000), (0.7, 0.5)]
-)
-def test_the_scale_bar_is_round(metres, rounded):
-    assert _round_length(metres) == rounded
-
-
-@pytest.mark.parametrize(
-    ("place", "metres"),
-    [
-        (METRES, 10),
-        ({"crs": "EPSG:32633", "transform": Affine(0, 10, 330000, 10, 0, 5822040)}, 10),
-        ({"crs": "EPSG:32633", "transform": Affine(6, 8, 330000, 8, -6, 5822040)}, 10),
-        ({"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 12.5, 0, -1e-4, 60.001)}, 5.566),
-        ({"transform": METRES["transform"]}, None),
-    ],
-)
-def test_the_size_of_a_pixel_is_known_where_a_map_lies_somewhere(tmp_path, place, metres):
-    path = tmp_path / "map.tif"
-    with rasterio.open(
-        path, "w", driver="GTiff", height=20, width=50, count=1, dtype="uint8", **place
-    ) as dataset:
-        dataset.write(np.zeros((1, 20, 50), np.uint8))
-    found = _read_map(path).metres_per_pixel
-    assert found == (metres if metres is None else pytest.approx(metres, rel=1e-3))
 
 
 def test_labels_stand_between_scene_and_map(tmp_path, read_png):

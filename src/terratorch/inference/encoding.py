@@ -14,6 +14,7 @@ from torch import Tensor
 
 from terratorch.colors import palette
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
+from terratorch.inference.painting import CLASS_NAMES_TAG
 from terratorch.inference.prediction import MAIN_LAYER, Prediction, PredictionKind
 
 # What stands for nodata. For classes the last id of the dtype, which is never that of a class; for
@@ -28,8 +29,6 @@ NODATA: dict[str, float] = {
     "float32": float("nan"),
     "float64": float("nan"),
 }
-
-CLASS_NAMES_TAG = "CLASS_NAMES"
 
 RGBA = tuple[int, int, int, int]
 

@@ -1,0 +1,107 @@
+"""Maps and scenes are read and painted as people look at them."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import Affine
+
+from terratorch.colors import NODATA_COLOR, VIRIDIS, color_ramp
+from terratorch.errors import ConfigurationError, DataError
+from terratorch.inference.painting import legend, paint, read_image, read_map, round_length
+
+METRES = {"crs": "EPSG:32633", "transform": Affine(10, 0, 330000, 0, -10, 5822040)}
+
+
+def write(path, pixels, colormap=None, tags=None, **profile):
+    bands, height, width = pixels.shape
+    shape = {"count": bands, "height": height, "width": width, "dtype": pixels.dtype.name}
+    with rasterio.open(path, "w", driver="GTiff", **shape, **METRES, **profile) as dataset:
+        dataset.write(pixels)
+        dataset.update_tags(**(tags or {}))
+        if colormap:
+            dataset.write_colormap(1, colormap)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("metres", "rounded"), [(3, 2), (999, 500), (1000, 1000), (5200, 5000), (0.7, 0.5)]
+)
+def test_the_scale_bar_is_round(metres, rounded):
+    assert round_length(metres) == rounded
+
+
+@pytest.mark.parametrize(
+    ("place", "metres"),
+    [
+        (METRES, 10),
+        ({"crs": "EPSG:32633", "transform": Affine(0, 10, 330000, 10, 0, 5822040)}, 10),
+        ({"crs": "EPSG:32633", "transform": Affine(6, 8, 330000, 8, -6, 5822040)}, 10),
+        ({"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 12.5, 0, -1e-4, 60.001)}, 5.566),
+        ({"transform": METRES["transform"]}, None),
+    ],
+)
+def test_the_size_of_a_pixel_is_known_where_a_map_lies_somewhere(tmp_path, place, metres):
+    path = tmp_path / "map.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", height=20, width=50, count=1, dtype="uint8", **place
+    ) as dataset:
+        dataset.write(np.zeros((1, 20, 50), np.uint8))
+    found = read_map(path).metres_per_pixel
+    assert found == (metres if metres is None else pytest.approx(metres, rel=1e-3))
+
+
+def test_classes_without_names_are_numbered(tmp_path):
+    drawn = read_map(write(tmp_path / "map.tif", np.array([[[0, 3, 3, 255]]], "uint8"), nodata=255))
+    assert [text for _, text in legend(drawn)] == ["class 0  33 %", "class 3  67 %", "no data"]
+    assert paint(drawn)[0, 3].tolist() == list(NODATA_COLOR)
+
+
+def test_the_colours_of_a_file_win(tmp_path):
+    tags = {"CLASS_NAMES": json.dumps(["water", "forest"])}
+    table = {0: (1, 2, 3, 255), 1: (4, 5, 6, 255)}
+    path = write(tmp_path / "map.tif", np.array([[[0, 1]]], "uint8"), table, tags)
+    assert paint(read_map(path)).tolist() == [[[1, 2, 3], [4, 5, 6]]]
+
+
+def test_scaled_bytes_are_values(tmp_path):
+    path = write(tmp_path / "map.tif", np.array([[[0, 125, 250, 255]]], "uint8"), nodata=255)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales = (0.004,)
+    drawn = read_map(path)
+    assert drawn.class_names is None
+    assert drawn.pixels[0, :3] == pytest.approx([0, 0.5, 1])
+    assert drawn.hidden.tolist() == [[False, False, False, True]]
+
+
+def test_the_ends_of_a_scale_have_its_ends(tmp_path):
+    pixels = np.array([[[0, 1, np.nan]]], "float32")
+    painted = paint(read_map(write(tmp_path / "map.tif", pixels)), (0, 1))
+    assert painted[0].tolist() == [list(VIRIDIS[0]), list(VIRIDIS[-1]), list(NODATA_COLOR)]
+
+
+def test_a_ramp_keeps_its_stops():
+    assert color_ramp([(0, 0, 0), (10, 20, 40), (0, 0, 0)], 5)[1:3] == [(5, 10, 20), (10, 20, 40)]
+
+
+def test_a_scene_is_stretched_and_its_nodata_white(tmp_path):
+    pixels = np.linspace(100, 900, 3 * 50, dtype="float32").reshape(3, 5, 10)
+    pixels[:, 0, 0] = -1
+    painted = read_image(write(tmp_path / "scene.tif", pixels, nodata=-1))
+    assert painted[0, 0].tolist() == [1, 1, 1]
+    assert painted[-1, -1].tolist() == [1, 1, 1]
+    assert painted[0, 1].tolist() == [0, 0, 0]
+
+
+def test_a_band_that_is_not_there_is_named(tmp_path):
+    path = write(tmp_path / "map.tif", np.zeros((2, 1, 1), "float32"))
+    with pytest.raises(ConfigurationError, match=r"band: .*map\.tif has 2 bands, and no band 3"):
+        read_map(path, band=3)
+
+
+def test_names_that_are_no_list_are_named(tmp_path):
+    tags = {"CLASS_NAMES": "forest, water"}
+    path = write(tmp_path / "map.tif", np.zeros((1, 1, 1), "uint8"), tags=tags)
+    with pytest.raises(DataError, match="CLASS_NAMES is not a JSON list of names: forest, water"):
+        read_map(path)
