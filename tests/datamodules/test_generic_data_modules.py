@@ -15,7 +15,7 @@ from terratorch.datamodules import (
     GenericNonGeoPixelwiseRegressionDataModule,
     GenericNonGeoSegmentationDataModule,
 )
-from terratorch.datamodules.loading import collate_of_one_size
+from terratorch.datamodules.loading import error_of_sizes
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datamodules.utils import Normalize, read_numbers
 from terratorch.datasets.input_spec import InputSpec
@@ -337,8 +337,8 @@ def test_bands_that_differ_in_a_batch_are_told_before_sizes():
     images = [torch.ones(6, 8, 8), torch.ones(4, 8, 8), torch.ones(6, 9, 9), torch.ones(6, 8, 8)]
     samples = [{"image": one, "filename": f"{place}.tif"} for place, one in enumerate(images)]
     with pytest.raises(DataError, match=r"^1\.tif: 4 bands, but 0\.tif in the same batch has 6"):
-        collate_of_one_size(samples)
+        error_of_sizes(samples)
     with pytest.raises(
         DataError, match=r"^2\.tif: the image is 6 x 9 x 9, but 0\.tif .* 6 x 8 x 8"
     ):
-        collate_of_one_size([samples[0], *samples[2:]])
+        error_of_sizes([samples[0], *samples[2:]])

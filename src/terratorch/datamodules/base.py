@@ -16,11 +16,12 @@ from torch.utils.data import Dataset
 from terratorch.datamodules.loading import (
     Loader,
     ask_for_errors,
-    collate,
-    collate_of_one_size,
+    delivered_error,
+    error_of_sizes,
     pinned,
     prediction_loader,
 )
+from terratorch.datamodules.shared_batches import SharedCollate
 from terratorch.datamodules.utils import Normalize
 from terratorch.datasets.files import find_files
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
@@ -184,7 +185,10 @@ class GenericDataModule(LightningDataModule):
             batch_size=loading.batch_size,
             num_workers=loading.num_workers,
             pin_memory=pinned(loading.pin_memory),
-            collate_fn=collate_of_one_size if loading.check_sizes else collate,
+            collate_fn=SharedCollate(
+                error_of_sizes if loading.check_sizes else delivered_error,
+                shares=not pinned(loading.pin_memory),
+            ),
             worker_init_fn=ask_for_errors if loading.num_workers else None,
             persistent_workers=loading.num_workers > 0,
             **options,

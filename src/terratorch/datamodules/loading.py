@@ -7,18 +7,25 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, default_collate, get_worker_info
+from torch.utils.data import DataLoader, get_worker_info
 
+from terratorch.datamodules.shared_batches import BatchReceiver
 from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.prediction import PredictionBatches, PredictionDataset
 from terratorch.errors import DataError, TerraTorchError
 
 
 class Loader(DataLoader[Any]):
-    """A data loader that raises the errors that a worker delivered."""
+    """A data loader that raises the errors that a worker delivered, and takes shared batches."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._receiver = BatchReceiver()
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a generator is an iterator
-        error = yield from _until_error(super().__iter__())
+        self._receiver.start()
+        batches = map(self._receiver.receive, super().__iter__())
+        error = yield from _until_error(batches)
         if error is not None:
             # Let go of persistent workers, so that they stop at once: the traceback of the error
             # would hold them, and their queues, in a cycle that is only collected late.
@@ -45,21 +52,19 @@ def ask_for_errors(_worker: int) -> None:
         info.dataset.deliver_errors = True
 
 
-def collate(samples: list[Any]) -> Any:
-    """Stack samples to a batch, or return the error that the data set delivered instead."""
-    if isinstance(samples[0], TerraTorchError):
-        return samples[0]
-    return default_collate(samples)
+def delivered_error(samples: list[Any]) -> TerraTorchError | None:
+    """Return the error that the data set delivered instead of samples, if it did."""
+    return samples[0] if isinstance(samples[0], TerraTorchError) else None
 
 
-def collate_of_one_size(samples: list[Any]) -> Any:
-    """Stack samples to a batch, with an explanation where their images differ in size."""
-    if isinstance(samples[0], TerraTorchError):
-        return samples[0]
-    error = _different_sizes(samples)
-    if error is None:
-        return default_collate(samples)
-    if get_worker_info() is None:
+def error_of_sizes(samples: list[Any]) -> TerraTorchError | None:
+    """Return the error that was delivered, or one where the images differ in size.
+
+    Raises:
+        DataError: The latter, where there is no worker to deliver it.
+    """
+    error = delivered_error(samples) or _different_sizes(samples)
+    if error is not None and get_worker_info() is None:
         raise error
     return error
 
