@@ -13,6 +13,7 @@ ROOT = Path(terratorch.__file__).parent
 # Rooms from the top down; a module may import rooms of its own level's right-hand side, and itself.
 ALLOWED = {
     "cli": {
+        "pages",
         "tasks",
         "inference",
         "datamodules",
@@ -24,6 +25,7 @@ ALLOWED = {
         "geo",
     },
     "tasks": {"inference", "models", "losses", "metrics", "ops"},
+    "pages": {"inference", "metrics", "ops", "geo"},
     "datamodules": {"datasets", "ops", "geo"},
     "inference": {"models", "ops", "geo"},
     "models": {"ops"},
