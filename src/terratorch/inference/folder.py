@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -19,6 +19,7 @@ from terratorch.inference.prediction import (
     Prediction,
     PredictionKind,
 )
+from terratorch.inference.products import FinishedMap, Products
 from terratorch.inference.writer import (
     Georeference,
     MapWriter,
@@ -28,6 +29,7 @@ from terratorch.inference.writer import (
 )
 
 LABELS_FILE = "predictions.csv"
+_LAYERS = (MAIN_LAYER, PROBABILITIES_LAYER)
 LABELS_HEADER = ("filename", "class_id", "class_name", "probability")
 
 
@@ -42,14 +44,20 @@ class PredictionFolder:
         directory: The folder; it is created.
         prefix: What every name begins with, as it is.
         out_dtype: The dtype of the maps; None fits it to what is predicted.
+        products: What is made of finished maps besides.
     """
 
     def __init__(
-        self, directory: str | Path, prefix: str | None = None, out_dtype: str | None = None
+        self,
+        directory: str | Path,
+        prefix: str | None = None,
+        out_dtype: str | None = None,
+        products: Products | None = None,
     ) -> None:
         self.directory = Path(directory)
         self.prefix = prefix or ""
         self.out_dtype = out_dtype
+        self.products = products or Products()
         self._sources: dict[Path, str] = {}
         self._labels: LabelTable | None = None
 
@@ -67,6 +75,8 @@ class PredictionFolder:
         if self._labels is not None:
             self._labels.close(complete=error is None)
             self._labels = None
+        if error is None:
+            self.products.close(self.directory)
 
     def write(self, prediction: Prediction) -> list[Path]:
         """Write a batch.
@@ -105,11 +115,24 @@ class PredictionFolder:
             )
         return path
 
-    def _write_maps(self, image: Prediction) -> Iterator[Path]:
+    def finish(self, filename: str, layers: Mapping[str, Path] | None = None) -> None:
+        """Make the products of a map whose layers are complete.
+
+        Args:
+            filename: The image.
+            layers: The file of each layer; None finds those that an earlier run has written.
+        """
+        if layers is None:
+            paths = {name: self.path_of(filename, name) for name in _LAYERS}
+            layers = {name: path for name, path in paths.items() if path.is_file()}
+        self.products.take(FinishedMap(filename, layers))
+
+    def _write_maps(self, image: Prediction) -> list[Path]:
         """Write every layer of a batch of one."""
         (filename,) = image.filenames
         reference = Georeference.of(filename)
         valid = None if image.valid is None else image.valid[0]
+        written: dict[str, Path] = {}
         for layer, values in image.layers.items():
             path = self.path_of(filename, layer)
             bands = values[0] if values.ndim == 4 else values
@@ -117,7 +140,9 @@ class PredictionFolder:
             encoding = layer_encoding(image, layer, self.out_dtype)
             with MapWriter(path, reference, encoding) as writer:
                 writer.write_rows(0, bands, valid)
-            yield path
+            written[layer] = path
+        self.finish(filename, written)
+        return list(written.values())
 
 
 class LabelTable:

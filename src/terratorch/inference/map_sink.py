@@ -108,4 +108,6 @@ class MapFiles:
 
     def _complete(self) -> None:
         self._files.close()
-        self.written += [writer.path for writer in self._writers.values()]
+        layers = {name: writer.path for name, writer in self._writers.items()}
+        self.written += layers.values()
+        self.folder.finish(self.reference.path, layers)

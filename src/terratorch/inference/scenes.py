@@ -150,6 +150,8 @@ class _Run:
             ):
                 for _, group in groupby(planned, key=lambda scene: scene.parameters.batch_size):
                     self._run_group(list(group), write, bar)
+                for path in self.report.skipped:
+                    write(self.folder.finish, str(path))
         finally:
             for files in self.files.values():
                 files.discard()

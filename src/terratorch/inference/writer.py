@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -258,7 +259,7 @@ def remove_leftovers(folder: Path) -> None:
         pid = file.name.split(".")[-2]
         if pid.isdecimal() and not _is_alive(int(pid)):
             with suppress(FileNotFoundError, PermissionError):  # removed by others, or theirs
-                file.unlink()
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
 
 
 def _is_alive(pid: int) -> bool:
