@@ -296,7 +296,7 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def _output_error(folder: Path, error: Exception) -> TerraTorchError:
-    cause = error.__cause__ or error
+    cause = error if isinstance(error, OSError) and error.strerror else error.__cause__ or error
     reason = getattr(cause, "strerror", None) or str(cause).strip() or type(cause).__name__
     return TerraTorchError(
         f"The output folder {folder}",
