@@ -29,7 +29,15 @@ from terratorch.tasks.band_checks import check_same_bands
 from terratorch.tasks.base_task import TerraTorchTask
 
 # What of a task has to be ours.
-_TASK_METHODS = ("forward", "forward_batch", "predict_step", "prediction_layers", "decide")
+_TASK_METHODS = (
+    "forward",
+    "forward_batch",
+    "predict_step",
+    "prediction_of",
+    "prediction_layers",
+    "output_layer",
+    "decide",
+)
 
 
 def predict(
@@ -145,15 +153,7 @@ class _SceneTask(LightningModule):
         return self.task(tiles, **extras).output
 
     def _prediction(self, scores: Tensor, filename: str) -> Prediction:
-        task = self.task
-        task.prediction_checks.check_output(scores, {"filename": [filename]})
-        names = task.settings.class_names
-        return Prediction(
-            layers=task.prediction_layers(scores),
-            filenames=[filename],
-            class_names=None if names is None else list(names),
-            kind=task.prediction_kind(),
-        )
+        return self.task.prediction_of(scores, [filename])
 
 
 def _chip_size(model_args: Mapping[str, Any]) -> int | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
 from lightning.pytorch.utilities.parsing import collect_init_args
 from torch import Tensor, nn
@@ -16,7 +15,6 @@ from torch.utils.data import Subset
 from torchmetrics import MetricCollection
 
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
@@ -31,6 +29,7 @@ from terratorch.tasks.optimizer_factory import (
     optimizer_factory,
     parameter_groups,
 )
+from terratorch.tasks.predicting import PredictingTask
 from terratorch.tasks.prediction_checks import PredictionChecks
 from terratorch.tasks.records import write_metrics
 from terratorch.tasks.settings import PATH, TaskSettings, holds_module, to_plain
@@ -41,11 +40,11 @@ logger = logging.getLogger(__name__)
 _NOT_FOR_MODEL = frozenset({"image", "mask", "label", "filename", "valid"})
 
 
-class TerraTorchTask(LightningModule, ABC):
+class TerraTorchTask(PredictingTask):
     """The base of all tasks.
 
     A task gives its losses (`loss_names`, `build_loss`), its metrics (`build_metrics`) and its
-    prediction (`decide`, `prediction_layers`). All arguments of its constructor are
+    prediction (`decide`, `available_outputs`). All arguments of its constructor are
     hyperparameters, and those that tasks share are in `settings`.
 
     Args:
@@ -61,7 +60,6 @@ class TerraTorchTask(LightningModule, ABC):
     monitor = "val/loss"
     target_key: ClassVar[str] = "mask"
     loss_names: ClassVar[tuple[str, ...]] = ()
-    kind: ClassVar[PredictionKind] = PredictionKind.CLASSES
 
     criterion: nn.Module
     train_metrics: MetricCollection
@@ -84,6 +82,7 @@ class TerraTorchTask(LightningModule, ABC):
             {name: to_plain(value, name) for name, value in arguments.items()}
         )
         self.checks = BatchChecks()
+        self.layer_outputs = self.default_layers()
         self.prediction_checks = PredictionChecks()
         # Of the data module of the Trainer, or of the checkpoint that this was loaded from.
         self.input_spec: dict[str, Any] | None = None
@@ -105,14 +104,6 @@ class TerraTorchTask(LightningModule, ABC):
     @abstractmethod
     def build_metrics(self) -> MetricCollection:
         """Return the metrics under their public names, without the prefix of a stage."""
-
-    @abstractmethod
-    def decide(self, output: Tensor) -> Tensor:
-        """Return what the metrics and plots compare with the target: class ids, or values."""
-
-    @abstractmethod
-    def prediction_layers(self, output: Tensor) -> dict[str, Tensor]:
-        """Return the layers of a prediction by name; the main one is `prediction`."""
 
     def valid_targets(self, target: Tensor) -> Tensor | None:
         """Return where a target counts; None where it does everywhere."""
@@ -220,32 +211,6 @@ class TerraTorchTask(LightningModule, ABC):
         tiled = self.settings.tiled_inference_on_testing
         metrics = self.test_metrics[dataloader_idx]
         self._step(batch, self.test_prefixes[dataloader_idx], metrics, tiled)
-
-    def predict_step(
-        self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
-    ) -> Prediction:
-        """Return the prediction of a batch."""
-        tiled = self.settings.tiled_inference_parameters is not None
-        datamodule = getattr(self._trainer, "datamodule", None)
-        self.prediction_checks.check_scale(batch, getattr(datamodule, "input_spec", None))
-        # In half precision probabilities would not sum to one, and files do not hold bfloat16.
-        output = self.forward_batch(batch, tiled).output.float()
-        self.prediction_checks.check_output(output, batch)
-        layers = self.prediction_layers(output)
-        count = len(layers["prediction"])
-        names = batch.get("filename") or [f"image_{batch_idx}_{index}" for index in range(count)]
-        class_names = self.settings.class_names
-        return Prediction(
-            layers=layers,
-            filenames=list(names),
-            valid=batch.get("valid"),
-            class_names=None if class_names is None else list(class_names),
-            kind=self.prediction_kind(),
-        )
-
-    def prediction_kind(self) -> PredictionKind:
-        """Return what the main layer of a prediction holds."""
-        return self.kind
 
     def _step(
         self, batch: Mapping[str, Any], prefix: str, metrics: MetricCollection, tiled: bool = False

@@ -9,7 +9,13 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError, did_you_mean
-from terratorch.inference.prediction import MAIN_LAYER, PROBABILITIES_LAYER, PredictionKind
+from terratorch.inference.prediction import (
+    LOGITS_LAYER,
+    MAIN_LAYER,
+    PROBABILITIES_LAYER,
+    Output,
+    PredictionKind,
+)
 from terratorch.losses.classes import (
     CLASS_LOSSES,
     CrossEntropyLoss,
@@ -22,7 +28,6 @@ from terratorch.tasks.settings import PATH
 
 logger = logging.getLogger(__name__)
 
-LOGITS_LAYER = "logits"
 _FEWEST_CLASSES = 2
 _LAYERS = (MAIN_LAYER, LOGITS_LAYER, PROBABILITIES_LAYER)
 
@@ -31,6 +36,11 @@ class ClassTask(TerraTorchTask):
     """The base of tasks that choose one of several classes."""
 
     loss_names: ClassVar[tuple[str, ...]] = tuple(CLASS_LOSSES)
+    available_outputs: ClassVar[tuple[Output, ...]] = (
+        Output.CLASSES,
+        Output.PROBABILITIES,
+        Output.LOGITS,
+    )
 
     def configure_models(self) -> None:
         """Check what is said of the classes, then build the model."""
@@ -44,7 +54,6 @@ class ClassTask(TerraTorchTask):
         if names is not None and len(set(names)) < len(names):
             raise ConfigurationError(f"{PATH}.class_names", f"a name twice in {list(names)}")
         check_class_weights(self.settings.class_weights, count)
-        self.requested_layers = _requested_layers(self.settings.output_on_inference)
         super().configure_models()
 
     @property
@@ -97,25 +106,20 @@ class ClassTask(TerraTorchTask):
 
     def prediction_kind(self) -> PredictionKind:
         """Return classes, or values where the main layer holds scores."""
-        scores = MAIN_LAYER not in self.requested_layers or not self.settings.output_most_probable
+        scores = self.layer_outputs[MAIN_LAYER].is_scores
         return (
             PredictionKind.VALUES if scores and self.kind is PredictionKind.CLASSES else self.kind
         )
 
-    def prediction_layers(self, output: Tensor) -> dict[str, Tensor]:
-        """Return the layers that are asked for; the first is the main one if that is not."""
-        layers = {name: self._layer(name, output) for name in self.requested_layers}
+    def default_layers(self) -> dict[str, Output]:
+        """Return the layers that the arguments ask for; if the main one is not, the first is."""
+        settings = self.settings
+        main = Output.CLASSES if settings.output_most_probable else Output.LOGITS
+        names = _requested_layers(settings.output_on_inference)
+        layers = {name: main if name == MAIN_LAYER else Output(name) for name in names}
         if MAIN_LAYER not in layers:
-            first = self.requested_layers[0]
-            layers = {MAIN_LAYER: layers.pop(first), **layers}
+            layers = {MAIN_LAYER: layers.pop(names[0]), **layers}
         return layers
-
-    def _layer(self, name: str, output: Tensor) -> Tensor:
-        if name == PROBABILITIES_LAYER:
-            return output.softmax(dim=1)
-        if name == LOGITS_LAYER or not self.settings.output_most_probable:
-            return output
-        return self.decide(output)
 
 
 def _requested_layers(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 from torchmetrics import MetricCollection
 
-from terratorch.inference.prediction import PROBABILITIES_LAYER, PredictionKind
+from terratorch.inference.prediction import Output, PredictionKind, layers_of
 from terratorch.losses.classes import build_class_loss
 from terratorch.metrics.classes import classification_metrics
 from terratorch.models.model import AuxiliaryHead
@@ -98,10 +98,9 @@ class ClassificationTask(ClassTask):
         settings = self.settings
         return classification_metrics(self.num_classes, settings.ignore_index, settings.class_names)
 
-    def prediction_layers(self, output: Tensor) -> dict[str, Tensor]:
-        """Return the class `(B,)` of logits `(B, C)`, and the probability of each class."""
-        layers = super().prediction_layers(output)
-        return {**layers, PROBABILITIES_LAYER: output.softmax(dim=1)}
+    def default_layers(self) -> dict[str, Output]:
+        """Return the class, and the probability of each."""
+        return layers_of([Output.CLASSES, Output.PROBABILITIES])
 
     def build_loss(self, name: str) -> nn.Module:
         """Return the loss of this name, with the ignored label that it has always had here.

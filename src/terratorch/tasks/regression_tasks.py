@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from terratorch.errors import ConfigurationError
-from terratorch.inference.prediction import MAIN_LAYER, PredictionKind
+from terratorch.inference.prediction import PredictionKind
 from terratorch.losses.values import VALUE_LOSSES, ValueLoss
 from terratorch.metrics.values import regression_metrics
 from terratorch.models.model import AuxiliaryHead
@@ -132,7 +132,3 @@ class PixelwiseRegressionTask(TerraTorchTask):
     def decide(self, output: Tensor) -> Tensor:
         """Return the values `(B, H, W)` of an output that may be `(B, 1, H, W)`."""
         return output.squeeze(1) if output.ndim == 4 else output
-
-    def prediction_layers(self, output: Tensor) -> dict[str, Tensor]:
-        """Return the values."""
-        return {MAIN_LAYER: self.decide(output)}

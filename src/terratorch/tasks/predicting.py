@@ -1,0 +1,126 @@
+"""What tasks predict: the outputs that are asked for, as layers of one typed prediction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from terratorch.errors import ConfigurationError, did_you_mean
+from terratorch.inference.prediction import (
+    MAIN_LAYER,
+    Output,
+    Prediction,
+    PredictionKind,
+    layers_of,
+)
+from terratorch.models.model import ModelOutput
+from terratorch.tasks.prediction_checks import PredictionChecks
+from terratorch.tasks.settings import TaskSettings
+
+
+class PredictingTask(LightningModule, ABC):
+    """The part of a task that predicts.
+
+    Attributes:
+        layer_outputs: What each layer of a prediction holds, the main one first.
+    """
+
+    kind: ClassVar[PredictionKind] = PredictionKind.CLASSES
+    available_outputs: ClassVar[tuple[Output, ...]] = (Output.VALUES,)
+
+    settings: TaskSettings
+    prediction_checks: PredictionChecks
+    layer_outputs: dict[str, Output]
+
+    @abstractmethod
+    def decide(self, output: Tensor) -> Tensor:
+        """Return what the metrics and plots compare with the target: class ids, or values."""
+
+    @abstractmethod
+    def forward_batch(self, batch: Mapping[str, Any], tiled: bool = False) -> ModelOutput:
+        """Return the output for a batch, at once or tile by tile."""
+
+    def default_layers(self) -> dict[str, Output]:
+        """Return what is predicted where no outputs are chosen, the main layer first."""
+        return {MAIN_LAYER: self.available_outputs[0]}
+
+    def choose_outputs(self, names: Sequence[str]) -> None:
+        """Predict these outputs, whatever the arguments of the task say.
+
+        Args:
+            names: Some of `available_outputs`.
+
+        Raises:
+            ConfigurationError: If the task does not have one of them, or has layers of its own.
+        """
+        if type(self).prediction_layers is not PredictingTask.prediction_layers:
+            raise ConfigurationError(
+                "outputs",
+                f"{type(self).__name__} has a method prediction_layers of its own, which says what "
+                "is written",
+                "Leave outputs out, or the method.",
+            )
+        available = [output.value for output in self.available_outputs]
+        for name in names:
+            if name not in available:
+                listed = f"{type(self).__name__} has {', '.join(available)}."
+                cure = f"{did_you_mean(name, available)} {listed}".strip()
+                raise ConfigurationError("outputs", f"there are no {name!r}", cure)
+        self.layer_outputs = layers_of([Output(name) for name in names])
+
+    def output_layer(self, held: Output, output: Tensor) -> Tensor:
+        """Return one of the available outputs of scores `(B, C, ...)` of the model."""
+        if held is Output.PROBABILITIES:
+            return output.softmax(dim=1)
+        return output if held is Output.LOGITS else self.decide(output)
+
+    def prediction_layers(self, output: Tensor) -> dict[str, Tensor]:
+        """Return the layers of a prediction by name; the main one is `prediction`."""
+        return {name: self.output_layer(held, output) for name, held in self.layer_outputs.items()}
+
+    def prediction_kind(self) -> PredictionKind:
+        """Return what the main layer of a prediction holds."""
+        return self.kind
+
+    def prediction_of(
+        self, output: Tensor, filenames: Sequence[str], valid: Tensor | None = None
+    ) -> Prediction:
+        """Return the prediction of a batch from what the model gave.
+
+        Args:
+            output: `(B, C, ...)`, or `(B, H, W)` of a model of one value.
+            filenames: The file of each image.
+            valid: `(B, H, W)`, False where an image holds nodata.
+
+        Raises:
+            DataError: If the model gave NaN; the message names the files.
+        """
+        self.prediction_checks.check_output(output, {"filename": filenames})
+        names = self.settings.class_names
+        of_its_own = type(self).prediction_layers is not PredictingTask.prediction_layers
+        return Prediction(
+            layers=self.prediction_layers(output),
+            filenames=list(filenames),
+            valid=valid,
+            class_names=None if names is None else list(names),
+            kind=self.prediction_kind(),
+            outputs={} if of_its_own else self.layer_outputs,
+        )
+
+    def predict_step(
+        self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> Prediction:
+        """Return the prediction of a batch."""
+        tiled = self.settings.tiled_inference_parameters is not None
+        datamodule = getattr(self._trainer, "datamodule", None)
+        self.prediction_checks.check_scale(batch, getattr(datamodule, "input_spec", None))
+        # In half precision probabilities would not sum to one, and files do not hold bfloat16.
+        output = self.forward_batch(batch, tiled).output.float()
+        names = batch.get("filename") or [
+            f"image_{batch_idx}_{index}" for index in range(len(output))
+        ]
+        return self.prediction_of(output, names, batch.get("valid"))
