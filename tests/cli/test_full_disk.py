@@ -4,7 +4,6 @@ import resource
 from contextlib import contextmanager
 
 import numpy as np
-import pytest
 from cli_config import segmentation_config, write_config
 
 from chip_files import write_tif
