@@ -28,6 +28,8 @@ class Scene:
         extras: Further inputs of the model for this scene, each a batch of one.
         begin: The first row of pixels that is wanted.
         end: The row behind the last; None for the height of the scene.
+        first: The first tile that goes through the engine, counted along the rows of tiles.
+        stop: The tile behind the last; None for all.
         wants: Whether a tile is wanted at all; None for every tile. What is not is neither read nor
             run, and the pixels that no tile sees are zeros.
         on_failure: Is told, in the thread that reads, why the scene cannot be read; the others go
@@ -42,6 +44,8 @@ class Scene:
     extras: dict[str, Tensor] = field(default_factory=dict)
     begin: int = 0
     end: int | None = None
+    first: int = 0
+    stop: int | None = None
     wants: Callable[[Tile], bool] | None = None
     on_failure: Callable[[DataError], None] | None = None
     failed: bool = False
@@ -57,13 +61,11 @@ class Scene:
         return self.plan.even and self.wants is None
 
     def tiles(self) -> Iterator[Tile]:
-        """Yield the tiles that are wanted, row by row, until the scene fails."""
-        for row in range(len(self.plan.rows)):
-            for tile in self.plan.tile_row(row):
-                if self.failed:
-                    return
-                if self.wants is None or self.wants(tile):
-                    yield tile
+        """Yield the tiles that are wanted, row by row.
+
+        Those of a scene that failed are not left out: which tiles make a batch is known beforehand.
+        """
+        return (tile for index in self._places() if self._is_wanted(tile := self._tile(index)))
 
     def needs(self, tile: Tile) -> bool:
         """Whether a wanted tile touches the rows that are wanted.
@@ -77,9 +79,17 @@ class Scene:
     @cached_property
     def last(self) -> tuple[int, int] | None:
         """Row and column of the last tile that is needed; None where none is."""
-        columns = len(self.plan.columns)
-        for index in reversed(range(len(self.plan))):
-            tile = self.plan.tile(index // columns, index % columns)
-            if (self.wants is None or self.wants(tile)) and self.needs(tile):
+        for index in reversed(self._places()):
+            tile = self._tile(index)
+            if self._is_wanted(tile) and self.needs(tile):
                 return tile.row, tile.column
         return None
+
+    def _places(self) -> range:
+        return range(self.first, len(self.plan) if self.stop is None else self.stop)
+
+    def _tile(self, index: int) -> Tile:
+        return self.plan.tile(*divmod(index, len(self.plan.columns)))
+
+    def _is_wanted(self, tile: Tile) -> bool:
+        return self.wants is None or self.wants(tile)
