@@ -33,6 +33,7 @@ from terratorch.tasks.predicting import PredictingTask
 from terratorch.tasks.prediction_checks import PredictionChecks
 from terratorch.tasks.records import write_metrics
 from terratorch.tasks.settings import PATH, TaskSettings, holds_module, to_plain
+from terratorch.tasks.step_result import StepResult
 
 logger = logging.getLogger(__name__)
 
@@ -195,27 +196,29 @@ class TerraTorchTask(PredictingTask):
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
-        return self._step(batch, "train/", self.train_metrics)[0]
+        return self._step(batch, "train/", self.train_metrics).loss
 
     def validation_step(
         self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Log the loss of a batch, count its metrics, and plot the first samples."""
         tiled = self.settings.tiled_inference_on_validation
-        _, decided = self._step(batch, "val/", self.val_metrics, tiled)
+        result = self._step(batch, "val/", self.val_metrics, tiled)
         if batch_idx == 0 and dataloader_idx == 0 and self._plots_are_due():
-            self._plot(batch, decided)
+            self._plot(batch, result.decided)
 
-    def test_step(self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Log the loss of a batch of a test set, and count its metrics."""
+    def test_step(
+        self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> StepResult:
+        """Log the loss of a batch of a test set, count its metrics, and return what it found."""
         tiled = self.settings.tiled_inference_on_testing
         metrics = self.test_metrics[dataloader_idx]
-        self._step(batch, self.test_prefixes[dataloader_idx], metrics, tiled)
+        return self._step(batch, self.test_prefixes[dataloader_idx], metrics, tiled)
 
     def _step(
         self, batch: Mapping[str, Any], prefix: str, metrics: MetricCollection, tiled: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """Return the loss of a batch and what the task decides."""
+    ) -> StepResult:
+        """Log the loss of a batch, count its metrics, and return what was found."""
         if self.target_key not in batch:
             raise DataError(
                 "batch",
@@ -236,9 +239,10 @@ class TerraTorchTask(PredictingTask):
             losses = zero_losses(losses, output)
         self.checks.remember_loss(losses["loss"], batch)
         handler.log_loss(self.log, losses, batch_size=len(target))
-        decided = self.decide(output.output.detach())
+        given = output.output.detach()
+        decided = self.decide(given)
         metrics.update(decided, target)
-        return losses["loss"], decided
+        return StepResult(losses["loss"], given, decided, target)
 
     # Epochs
 
