@@ -80,11 +80,21 @@ def reading_errors(path: str | Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def georeferenced_or_not() -> Iterator[None]:
+    """Let rasters without georeferencing, such as PNG masks, pass without a warning.
+
+    Filters of warnings are the process's: threads that set them undo each other's, so that a run
+    with threads sets this around them all.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
 def _open(path: str | Path) -> Any:
     try:
-        with warnings.catch_warnings():
-            # Chips without georeferencing, such as PNG masks, are fine.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with georeferenced_or_not():
             return rasterio.open(path)
     except RasterioIOError as error:
         local = Path(path)

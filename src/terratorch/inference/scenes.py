@@ -10,16 +10,20 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import rasterio
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.errors import DataError
+from terratorch.geo.raster import georeferenced_or_not
+from terratorch.inference.area import Limits, WantedPixels
 from terratorch.inference.engine import Forward, run_tiles, tile_weights
 from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.map_sink import DecidingSink, MapFiles
+from terratorch.inference.map_sink import DecidingSink, MapFiles, TakeRows
 from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.plan import TilePlan, plan_tiles
+from terratorch.inference.plan import Tile, TilePlan, plan_tiles
 from terratorch.inference.prediction import Prediction
 from terratorch.inference.progress import TileProgress
 from terratorch.inference.scene import Scene, Weights
@@ -54,6 +58,7 @@ class ScenePredictor:
         chip: Pixels a side that the model was built for, where that is known.
         batch_size: Scenes in a forward pass that run whole.
         run: Names what the maps are made with: maps of another run are made again.
+        limits: What is wanted of the scenes; None for all.
     """
 
     open_reader: Callable[[Path], RowReader]
@@ -64,6 +69,7 @@ class ScenePredictor:
     chip: int | None = None
     batch_size: int = 1
     run: str = ""
+    limits: Limits | None = None
 
 
 @dataclass
@@ -73,6 +79,7 @@ class ScenesReport:
     Attributes:
         written: The maps.
         skipped: The images whose maps were there.
+        outside: The images of which nothing is wanted.
         failures: The images that could not be read, and why.
         tiles: Tiles that ran.
         pixels: Pixels of the scenes that were predicted.
@@ -81,6 +88,7 @@ class ScenesReport:
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
+    outside: list[Path] = field(default_factory=list)
     failures: dict[Path, DataError] = field(default_factory=dict)
     tiles: int = 0
     pixels: int = 0
@@ -93,11 +101,129 @@ class ScenesReport:
 
 
 @dataclass(frozen=True)
-class _Planned:
+class PlannedScene:
+    """A scene, and how it is predicted.
+
+    Attributes:
+        path: The file.
+        reference: Where its pixels lie.
+        parameters: How it is cut.
+        plan: Its tiles.
+        wanted: Which pixels are wanted; None for all.
+        tiles: Which tiles are, by row and column; None for all.
+    """
+
     path: Path
     reference: Georeference
     parameters: TiledInferenceParameters
     plan: TilePlan
+    wanted: WantedPixels | None = None
+    tiles: NDArray[np.bool_] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many tiles are wanted."""
+        return len(self.plan) if self.tiles is None else int(self.tiles.sum())
+
+    def wants(self, tile: Tile) -> bool:
+        """Whether a tile is wanted."""
+        return self.tiles is None or bool(self.tiles[tile.row, tile.column])
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """Where the prediction of scenes goes.
+
+    Attributes:
+        take: Returns what takes the rows of a scene, in order.
+        fail: Is told that a file cannot be read, and why.
+        on_tiles: Is told how many tiles were done.
+    """
+
+    take: Callable[[PlannedScene], TakeRows]
+    fail: Callable[[Path, DataError], None]
+    on_tiles: Callable[[int], None]
+
+
+# Runs scenes whose tiles share batches.
+RunGroup = Callable[[Sequence[PlannedScene], ScenePredictor, Outlet], None]
+
+
+class SceneStream:
+    """Makes the scenes that go through the engine.
+
+    Args:
+        predictor: What turns files into maps.
+    """
+
+    def __init__(self, predictor: ScenePredictor) -> None:
+        self.predictor = predictor
+        self._weights: tuple[object, Weights] | None = None
+
+    def scene(
+        self, planned: PlannedScene, take: TakeRows, fail: Callable[[Path, DataError], None]
+    ) -> Scene:
+        """Return a scene that is read from its file.
+
+        Args:
+            planned: The scene.
+            take: Takes the prediction of its rows.
+            fail: Is told that it cannot be read.
+        """
+        predictor, reference, plan = self.predictor, planned.reference, planned.plan
+        valid = ValidRows(None if planned.wanted is None else planned.wanted.rows)
+        sink = DecidingSink(reference.path, predictor.decide, valid, take)
+        source = StripSource(
+            lambda: predictor.open_reader(planned.path),
+            plan,
+            reference.height,
+            reference.width,
+            planned.parameters.padding_mode,
+            valid,
+        )
+
+        def on_failure(error: DataError) -> None:
+            source.close()
+            fail(planned.path, error)
+
+        some = planned.tiles is not None  # what is fresh is not known where tiles are left out
+        return Scene(
+            plan=plan,
+            source=source,
+            canvas=RollingCanvas(sink, reference.width, zeroed=not plan.even or some),
+            weights=self._weights_of(planned),
+            wants=planned.wants if some else None,
+            on_failure=on_failure,
+        )
+
+    def _weights_of(self, planned: PlannedScene) -> Weights:
+        """Return the weights of tiles; those of the scene before where it was cut alike."""
+        reference = planned.reference
+        key = (reference.height, reference.width, astuple(planned.parameters))
+        if self._weights is None or self._weights[0] != key:
+            weights = tile_weights(planned.plan, planned.parameters, self.predictor.device)
+            self._weights = (key, weights)
+        return self._weights[1]
+
+
+def run_group(planned: Sequence[PlannedScene], predictor: ScenePredictor, outlet: Outlet) -> None:
+    """Run scenes whose tiles share batches, one after the other.
+
+    Args:
+        planned: The scenes.
+        predictor: What turns files into maps.
+        outlet: Where the prediction goes.
+    """
+    stream = SceneStream(predictor)
+    with torch.no_grad():
+        run_tiles(
+            (stream.scene(scene, outlet.take(scene), outlet.fail) for scene in planned),
+            predictor.forward,
+            planned[0].parameters.batch_size,
+            predictor.device,
+            outlet.on_tiles,
+            ahead=_BATCHES_AHEAD,
+        )
 
 
 def predict_scenes(
@@ -108,6 +234,7 @@ def predict_scenes(
     overwrite: bool = False,
     strict: bool = False,
     progress: bool = True,
+    run: RunGroup = run_group,
 ) -> ScenesReport:
     """Write the maps of scenes; memory depends on the rows of tiles, not on the scenes.
 
@@ -118,12 +245,13 @@ def predict_scenes(
         overwrite: Whether maps of the same run that are complete are made again.
         strict: Whether to stop at the first file that cannot be read.
         progress: Whether a bar is shown on a terminal.
+        run: Runs the scenes that share batches: here, or on other machines.
 
     Raises:
         DataError: If a file cannot be read and `strict` is set, or a value cannot be stored.
         TerraTorchError: If the folder takes no more.
     """
-    return _Run(predictor, folder, overwrite, strict).predict(paths, progress)
+    return _Run(predictor, folder, overwrite, strict).predict(paths, progress, run)
 
 
 class _Run:
@@ -135,21 +263,22 @@ class _Run:
         self.report = ScenesReport()
         self.tags: Mapping[str, str] = {RUN_TAG: predictor.run}
         self.files: dict[Path, MapFiles] = {}
-        self._weights: tuple[object, Weights] | None = None
 
-    def predict(self, paths: Sequence[Path], progress: bool) -> ScenesReport:
+    def predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> ScenesReport:
         start = time.perf_counter()
         planned = [scene for path in paths if (scene := self._planned(path)) is not None]
         self._log_choices(planned)
-        total = sum(len(scene.plan) for scene in planned)
+        total = sum(scene.count for scene in planned)
         try:
             with (
                 rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE),
+                georeferenced_or_not(),
                 TileProgress(total, progress) as bar,
                 WriteBehind(_WRITES_WAITING) as write,
             ):
+                outlet = self._outlet(write, bar)
                 for _, group in groupby(planned, key=lambda scene: scene.parameters.batch_size):
-                    self._run_group(list(group), write, bar)
+                    run(list(group), self.predictor, outlet)
                 for path in self.report.skipped:
                     write(self.folder.finish, str(path))
         finally:
@@ -160,11 +289,12 @@ class _Run:
         self.report.seconds = time.perf_counter() - start
         return self.report
 
-    def _planned(self, path: Path) -> _Planned | None:
-        """Return how a scene is predicted; None where its map is there, or it cannot be read."""
+    def _planned(self, path: Path) -> PlannedScene | None:
+        """Return how a scene is predicted; None where there is nothing to do, or it is unusable."""
         predictor = self.predictor
         try:
             reference = Georeference.of(path)
+            wanted = None if predictor.limits is None else predictor.limits.of(reference)
         except DataError as error:
             self._fail(path, error)
             return None
@@ -176,71 +306,39 @@ class _Run:
         parameters = tiles_for(height, width, predictor.tiles, predictor.chip)
         if parameters is None:
             parameters = whole(height, width, predictor.batch_size)
-        return _Planned(path, reference, parameters, plan_tiles(height, width, parameters))
+        plan = plan_tiles(height, width, parameters)
+        tiles = None if wanted is None else wanted.tiles(plan)
+        if tiles is not None and not tiles.any():
+            self.report.outside.append(path)
+            return None
+        if tiles is not None and tiles.all():
+            tiles = None
+        return PlannedScene(path, reference, parameters, plan, wanted, tiles)
 
     def _is_done(self, path: Path, map_path: Path, height: int, width: int) -> bool:
         if not is_complete(map_path, height, width, self.tags):
             return False
-        return not path.exists() or path.stat().st_mtime <= map_path.stat().st_mtime
+        limits = self.predictor.limits
+        changed = 0.0 if limits is None else limits.changed_at(path)
+        changed = max(changed, path.stat().st_mtime if path.exists() else 0.0)
+        return changed <= map_path.stat().st_mtime
 
-    def _log_choices(self, planned: Sequence[_Planned]) -> None:
+    def _log_choices(self, planned: Sequence[PlannedScene]) -> None:
         if self.predictor.tiles is None:
             tiled = [scene for scene in planned if len(scene.plan) > 1]
             if tiled:
                 log_tiles(tiled[0].parameters, len(tiled))
 
-    def _run_group(
-        self, planned: Sequence[_Planned], write: WriteBehind, bar: TileProgress
-    ) -> None:
+    def _outlet(self, write: WriteBehind, bar: TileProgress) -> Outlet:
+        def take(scene: PlannedScene) -> TakeRows:
+            files = self.files[scene.path] = MapFiles(scene.reference, self.folder, self.tags)
+            return partial(write, files.write)
+
         def on_tiles(count: int) -> None:
             bar(count)
             self._discard_failed(write)
 
-        with torch.no_grad():
-            run_tiles(
-                (self._scene(scene, write) for scene in planned),
-                self.predictor.forward,
-                planned[0].parameters.batch_size,
-                self.predictor.device,
-                on_tiles,
-                ahead=_BATCHES_AHEAD,
-            )
-
-    def _scene(self, scene: _Planned, write: WriteBehind) -> Scene:
-        valid = ValidRows()
-        reference, plan = scene.reference, scene.plan
-        files = self.files[scene.path] = MapFiles(reference, self.folder, self.tags)
-        sink = DecidingSink(
-            reference.path, self.predictor.decide, valid, partial(write, files.write)
-        )
-        source = StripSource(
-            lambda: self.predictor.open_reader(scene.path),
-            plan,
-            reference.height,
-            reference.width,
-            scene.parameters.padding_mode,
-            valid,
-        )
-
-        def on_failure(error: DataError) -> None:
-            source.close()
-            self._fail(scene.path, error)
-
-        return Scene(
-            plan=plan,
-            source=source,
-            canvas=RollingCanvas(sink, reference.width, zeroed=not plan.even),
-            weights=self._weights_of(scene),
-            on_failure=on_failure,
-        )
-
-    def _weights_of(self, scene: _Planned) -> Weights:
-        """Return the weights of tiles; those of the scene before where it was cut alike."""
-        key = (scene.reference.height, scene.reference.width, astuple(scene.parameters))
-        if self._weights is None or self._weights[0] != key:
-            weights = tile_weights(scene.plan, scene.parameters, self.predictor.device)
-            self._weights = (key, weights)
-        return self._weights[1]
+        return Outlet(take, self._fail, on_tiles)
 
     def _fail(self, path: Path, error: DataError) -> None:
         if self.strict:
@@ -255,7 +353,7 @@ class _Run:
             if files is not None:
                 write(files.discard)
 
-    def _sum_up(self, planned: Sequence[_Planned]) -> None:
+    def _sum_up(self, planned: Sequence[PlannedScene]) -> None:
         for scene in planned:
             files = self.files.get(scene.path)
             if files is not None:

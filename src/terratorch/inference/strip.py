@@ -40,9 +40,14 @@ class RowReader(Protocol):
 
 
 class ValidRows:
-    """Where the rows that were read are valid, until they are written."""
+    """Where the rows that were read are valid, until they are written.
 
-    def __init__(self) -> None:
+    Args:
+        wanted: Gives which pixels `(n, W)` of some rows are wanted at all; None for all.
+    """
+
+    def __init__(self, wanted: Callable[[int, int], NDArray[np.bool_]] | None = None) -> None:
+        self._wanted = wanted
         self._parts: deque[tuple[int, NDArray[np.bool_] | None, int]] = deque()
 
     def add(self, begin: int, end: int, valid: NDArray[np.bool_] | None) -> None:
@@ -50,7 +55,18 @@ class ValidRows:
         self._parts.append((begin, valid, end))
 
     def take(self, begin: int, end: int, width: int) -> Tensor | None:
-        """Return the `(n, W)` of rows that follow those taken before; None where all are valid."""
+        """Return where rows that follow those taken before are valid and wanted.
+
+        Returns:
+            `(n, W)`; None where all are.
+        """
+        valid = self._take(begin, end, width)
+        if self._wanted is not None:
+            wanted = self._wanted(begin, end)
+            valid = wanted if valid is None else valid & wanted
+        return None if valid is None else torch.from_numpy(valid)
+
+    def _take(self, begin: int, end: int, width: int) -> NDArray[np.bool_] | None:
         taken: NDArray[np.bool_] | None = None
         while self._parts and self._parts[0][0] < end:
             first, valid, last = self._parts[0]
@@ -61,7 +77,7 @@ class ValidRows:
             if last > end:
                 break
             self._parts.popleft()
-        return None if taken is None else torch.from_numpy(taken)
+        return taken
 
 
 class StripSource:
