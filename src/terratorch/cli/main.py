@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "predict": Command(
         "Write a map for every image; a checkpoint is enough.", "terratorch.cli.predict:main"
     ),
+    "show": Command("Write a page with a map that opens in a browser.", "terratorch.cli.show:main"),
     "compute_statistics": Command(
         "Compute means and standard deviations of the training data.",
         "terratorch.cli.statistics:main",
@@ -56,6 +57,7 @@ examples:
   terratorch fit -c config.yaml --trainer.max_epochs 1 --model.init_args.lr 1e-4
   terratorch test -c config.yaml --ckpt_path best.ckpt
   terratorch predict --ckpt_path best.ckpt --predict_data scenes/ --predict_output_dir maps/
+  terratorch show maps/scene_pred.tif --image scenes/scene.tif
   terratorch list backbones prithvi
 """
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 
+from terratorch.bands import parse_band
 from terratorch.colors import NODATA_COLOR, VIRIDIS, Color, color_ramp, palette
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.geo.raster import open_raster
@@ -22,7 +24,7 @@ from terratorch.geo.raster import open_raster
 CLASS_NAMES_TAG = "CLASS_NAMES"
 
 DEFAULT_RGB = (3, 2, 1)
-"""Red, green and blue of most multispectral files, which begin with blue."""
+"""Red, green and blue of most multispectral files, counted from 1."""
 
 _LONGEST = 1600  # pixels of a side; a larger raster is read at a lower resolution
 _METRES_PER_DEGREE = 111_320.0
@@ -177,18 +179,36 @@ def check_bands(dataset: Any, bands: Sequence[int], option: str) -> None:
         )
 
 
+def rgb_bands(dataset: Any) -> list[int]:
+    """Return the bands of an open scene for red, green and blue, counted from 1.
+
+    They are found by name (`RED`, `B04`), else as the colours of the format; else they are the
+    third, second and first, as of most multispectral files. A file with fewer bands is grey.
+    """
+    named = [parse_band(name) if name else None for name in dataset.descriptions]
+    for kinds, wanted in (
+        (named, ("RED", "GREEN", "BLUE")),
+        (dataset.colorinterp, (ColorInterp.red, ColorInterp.green, ColorInterp.blue)),
+    ):
+        if all(kind in kinds for kind in wanted):
+            return [list(kinds).index(kind) + 1 for kind in wanted]
+    return list(DEFAULT_RGB) if dataset.count >= max(DEFAULT_RGB) else [1, 1, 1]
+
+
 def read_image(
-    path: str | Path, rgb: Sequence[int] = DEFAULT_RGB, longest: int = _LONGEST
+    path: str | Path, rgb: Sequence[int] | None = None, longest: int = _LONGEST
 ) -> NDArray[np.float32]:
     """Return a scene as `(h, w, 3)` in 0 to 1, white where there is nodata.
 
     Args:
         path: The file.
-        rgb: The bands for red, green and blue, counted from 1; an image with fewer bands is grey.
+        rgb: The bands for red, green and blue, counted from 1, by default those of `rgb_bands`; an
+            image with fewer bands is grey.
         longest: A larger image is read at a lower resolution.
     """
     with open_raster(path) as dataset:
-        bands = list(rgb) if dataset.count >= max(rgb) else [1, 1, 1]
+        bands = rgb_bands(dataset) if rgb is None else list(rgb)
+        bands = bands if dataset.count >= max(bands) else [1, 1, 1]
         shape = reduced_shape(dataset.height, dataset.width, longest)
         pixels, hidden = read_rgb(dataset, bands, out_shape=shape)
     pixels = stretch(pixels, stretch_limits(pixels, hidden))

@@ -1,0 +1,95 @@
+"""`terratorch show`: a map as a page that opens from disk."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from terratorch.cli.option_parser import OptionParser
+from terratorch.errors import ConfigurationError
+from terratorch.pages.map_page import DEFAULT_MEGABYTES, MapPage, write_map_page
+
+_SUFFIX = ".html"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `terratorch show`."""
+    options = _parser().parse_args(arguments)
+    if options.max_size <= 0:
+        raise ConfigurationError(
+            "--max_size", f"{options.max_size:g} is no size", "Give megabytes, such as 25."
+        )
+    page = write_map_page(
+        options.map,
+        _page_path(options),
+        image_path=options.image,
+        labels_path=options.labels,
+        rgb=options.rgb,
+        band=options.band,
+        title=options.title,
+        megabytes=options.max_size,
+    )
+    sys.stdout.write(_summary(page, options))
+    return 0
+
+
+def _parser() -> OptionParser:
+    parser = OptionParser(
+        prog="terratorch show",
+        description=(
+            "Write a page with the map, that is moved and zoomed in a browser: swipe to the scene, "
+            "legend, values below the pointer. It is one file that asks for nothing from outside."
+        ),
+    )
+    parser.add_argument("map", metavar="MAP", help="written by `terratorch predict`")
+    parser.add_argument("--image", metavar="SCENE", help="the scene that the map was made of")
+    parser.add_argument("--labels", metavar="FILE", help="labels of the same classes or values")
+    parser.add_argument(
+        "--rgb",
+        nargs=3,
+        type=int,
+        metavar=("R", "G", "B"),
+        help="bands of the scene, counted from 1 (default: those named so, else 3 2 1)",
+    )
+    parser.add_argument(
+        "--band", type=int, default=1, help="band of the map, such as of probabilities (default: 1)"
+    )
+    parser.add_argument("--title", help="heading of the page (default: the name of the map)")
+    parser.add_argument("--output", metavar="FILE.html", help="the page (default: beside the map)")
+    parser.add_argument(
+        "--max_size",
+        type=float,
+        default=DEFAULT_MEGABYTES,
+        metavar="MEGABYTES",
+        help="what the page may take; a map that needs more is shown at a lower resolution "
+        f"(default: {DEFAULT_MEGABYTES:g})",
+    )
+    return parser
+
+
+def _page_path(options: Namespace) -> Path:
+    if options.output is None:
+        path = Path(options.map)
+        # A map on a server has no folder beside it.
+        return Path(path.stem + _SUFFIX) if "://" in options.map else path.with_suffix(_SUFFIX)
+    output = Path(options.output)
+    if output.suffix.lower() not in (_SUFFIX, ".htm"):
+        raise ConfigurationError(
+            "--output", f"{output} is no page", f"Its name ends with {_SUFFIX}."
+        )
+    return output
+
+
+def _summary(page: MapPage, options: Namespace) -> str:
+    lines = [f"{page.path} ({page.path.stat().st_size / 1e6:.1f} MB)"]
+    if page.step > 1:
+        metres = "" if page.metres is None else f", {page.metres:.3g} m per pixel,"
+        lines.append(
+            f"Shown at 1/{page.step} of the resolution{metres} to keep it below "
+            f"{options.max_size:g} MB (--max_size)."
+        )
+    if page.bands > 1:
+        lines.append(f"Band {options.band} of {page.bands} is shown (--band).")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,123 @@
+"""A page with a map that can be moved: swipe to the scene, legend, values below the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terratorch.geo.raster import open_raster
+from terratorch.inference.painting import check_bands, class_colors, class_names, rgb_bands
+from terratorch.pages.map_page_html import ShownLayer, ShownMap, map_page_html
+from terratorch.pages.map_page_layers import ClassLayer, PageLayer, SceneLayer, ValueLayer
+from terratorch.pages.map_page_place import Place, check_same_grid
+from terratorch.pages.map_page_pyramid import build_pyramids
+from terratorch.pages.page import write_page
+
+DEFAULT_MEGABYTES = 25.0
+"""What mail and chat programs still take."""
+
+
+@dataclass(frozen=True)
+class MapPage:
+    """A page that was written.
+
+    Attributes:
+        path: The file.
+        step: Pixels of the map to one that is shown, 1 where all are.
+        metres: The width of a pixel that is shown, None where it is not known.
+        bands: How many bands the map has, of which one is shown.
+    """
+
+    path: Path
+    step: int
+    metres: float | None
+    bands: int
+
+
+def write_map_page(
+    map_path: str | Path,
+    page_path: str | Path,
+    *,
+    image_path: str | Path | None = None,
+    labels_path: str | Path | None = None,
+    rgb: Sequence[int] | None = None,
+    band: int = 1,
+    title: str | None = None,
+    megabytes: float = DEFAULT_MEGABYTES,
+) -> MapPage:
+    """Write a page that shows a map, in one file that asks for nothing from outside.
+
+    Memory depends on the width of the map and the size of the page, not on the height of the map.
+
+    Args:
+        map_path: A map that `terratorch predict` wrote: classes, values or probabilities.
+        page_path: The page.
+        image_path: The scene that the map was made of, on the same grid.
+        labels_path: Labels of the same classes or values, on the same grid.
+        rgb: The bands of the scene for red, green and blue, counted from 1, by default those with
+            such names, else 3, 2 and 1.
+        band: The band of the map.
+        title: A heading, by default the name of the map.
+        megabytes: What the page may take; a map that needs more is shown at a lower resolution.
+
+    Raises:
+        MissingFileError: If a file is not there.
+        DataError: If one is not a raster, or scene or labels do not lie on the map.
+        ConfigurationError: If there is no such band.
+    """
+    with ExitStack() as stack:
+        dataset = stack.enter_context(open_raster(map_path))
+        check_bands(dataset, [band], "band")
+        names = class_names(dataset, band)
+        layers: dict[str, PageLayer] = {"map": _map_layer(dataset, band, names)}
+        if labels_path is not None:
+            labels = stack.enter_context(open_raster(labels_path))
+            check_same_grid(labels, dataset, "labels")
+            layers = {"labels": _labels_layer(labels, layers["map"]), **layers}
+        if image_path is not None:
+            scene = stack.enter_context(open_raster(image_path))
+            check_same_grid(scene, dataset, "scene")
+            layers = {"scene": _scene_layer(scene, rgb), **layers}
+        pyramids, step = build_pyramids(
+            list(layers.values()), dataset.height, dataset.width, int(megabytes * 1e6)
+        )
+        shown = ShownMap(
+            title=title or Path(map_path).name,
+            shape=(dataset.height, dataset.width),
+            step=step,
+            place=Place.of(dataset),
+            layers={
+                name: ShownLayer(layer, pyramid)
+                for (name, layer), pyramid in zip(layers.items(), pyramids, strict=True)
+            },
+            class_names=names,
+            colors=class_colors(dataset, names, band),
+            band=band,
+            band_name=dataset.descriptions[band - 1] or "",
+            bands=dataset.count,
+        )
+    path = write_page(page_path, map_page_html(shown))
+    return MapPage(path, step, shown.shown_metres, shown.bands)
+
+
+def _map_layer(dataset: Any, band: int, names: Sequence[str] | None) -> PageLayer:
+    if names is None:
+        return ValueLayer(dataset, band)
+    return ClassLayer(dataset, band, len(names))
+
+
+def _labels_layer(labels: Any, drawn: PageLayer) -> PageLayer:
+    """Show labels in the colours of the map; an id without a class leaves a pixel out."""
+    if isinstance(drawn, ValueLayer):
+        return ValueLayer(labels, 1, drawn.limits)
+    assert isinstance(drawn, ClassLayer)
+    return ClassLayer(labels, 1, drawn.classes, ignore_others=True)
+
+
+def _scene_layer(scene: Any, rgb: Sequence[int] | None) -> PageLayer:
+    if rgb is not None:
+        check_bands(scene, rgb, "rgb")
+    return SceneLayer(scene, rgb_bands(scene) if rgb is None else rgb)
