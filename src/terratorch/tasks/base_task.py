@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
@@ -15,6 +15,8 @@ from torch.utils.data import Subset
 from torchmetrics import MetricCollection
 
 from terratorch.errors import ConfigurationError, DataError
+from terratorch.inference.parameters import TiledInferenceParameters
+from terratorch.inference.prediction import PredictionKind
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
@@ -34,6 +36,7 @@ from terratorch.tasks.prediction_checks import PredictionChecks
 from terratorch.tasks.records import write_metrics
 from terratorch.tasks.settings import PATH, TaskSettings, holds_module, to_plain
 from terratorch.tasks.step_result import StepResult
+from terratorch.tasks.whole_scenes import SceneTiles
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +88,8 @@ class TerraTorchTask(PredictingTask):
         self.checks = BatchChecks()
         self.layer_outputs = self.default_layers()
         self.prediction_checks = PredictionChecks()
+        self.ensemble = None
+        self.scene_tiles = SceneTiles(self.settings, self.kind is not PredictionKind.LABELS)
         # Of the data module of the Trainer, or of the checkpoint that this was loaded from.
         self.input_spec: dict[str, Any] | None = None
         # Whether the arguments alone, as they are in a checkpoint, build the model again.
@@ -176,21 +181,29 @@ class TerraTorchTask(PredictingTask):
         output = self.model(*args, **kwargs)
         return ModelOutput(output) if isinstance(output, Tensor) else output
 
-    def forward_batch(self, batch: Mapping[str, Any], tiled: bool = False) -> ModelOutput:
-        """Return the output for a batch, at once or tile by tile."""
+    def forward_batch(
+        self,
+        batch: Mapping[str, Any],
+        tiles: TiledInferenceParameters | None = None,
+        forward: Callable[..., ModelOutput] | None = None,
+    ) -> ModelOutput:
+        """Return the output for a batch, at once or tile by tile.
+
+        Args:
+            batch: The batch.
+            tiles: How its images are cut; None runs them whole.
+            forward: What runs, by default the model.
+        """
+        forward = forward or self
         check_band_count(batch["image"], self.settings.model_args)
         extra = {key: value for key, value in batch.items() if key not in _NOT_FOR_MODEL}
-        if not tiled:
-            return self(batch["image"], **extra)
+        if tiles is None:
+            return forward(batch["image"], **extra)
         from terratorch.inference.tiled import tiled_inference
 
-        parameters = self.settings.tiled_inference_parameters
         return ModelOutput(
-            tiled_inference(self._tile, batch["image"], inference_parameters=parameters, **extra)
+            tiled_inference(forward, batch["image"], inference_parameters=tiles, **extra)
         )
-
-    def _tile(self, image: Any, **extra: Any) -> Tensor:
-        return self(image, **extra).output
 
     # Steps
 
@@ -202,21 +215,25 @@ class TerraTorchTask(PredictingTask):
         self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Log the loss of a batch, count its metrics, and plot the first samples."""
-        tiled = self.settings.tiled_inference_on_validation
-        result = self._step(batch, "val/", self.val_metrics, tiled)
+        tiles = self.scene_tiles.validation(batch["image"])
+        result = self._step(batch, "val/", self.val_metrics, tiles)
         if batch_idx == 0 and dataloader_idx == 0 and self._plots_are_due():
             self._plot(batch, result.decided)
 
-    def test_step(
+    def test_step(  # type: ignore[override] # callbacks get what is returned, whatever it is
         self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> StepResult:
         """Log the loss of a batch of a test set, count its metrics, and return what it found."""
-        tiled = self.settings.tiled_inference_on_testing
+        tiles = self.scene_tiles.testing(batch["image"])
         metrics = self.test_metrics[dataloader_idx]
-        return self._step(batch, self.test_prefixes[dataloader_idx], metrics, tiled)
+        return self._step(batch, self.test_prefixes[dataloader_idx], metrics, tiles)
 
     def _step(
-        self, batch: Mapping[str, Any], prefix: str, metrics: MetricCollection, tiled: bool = False
+        self,
+        batch: Mapping[str, Any],
+        prefix: str,
+        metrics: MetricCollection,
+        tiles: TiledInferenceParameters | None = None,
     ) -> StepResult:
         """Log the loss of a batch, count its metrics, and return what was found."""
         if self.target_key not in batch:
@@ -228,7 +245,7 @@ class TerraTorchTask(PredictingTask):
         raw: Tensor = batch[self.target_key]
         valid = self.valid_targets(raw)
         counts = self.checks.check(batch, raw, valid, self.num_classes, prefix)
-        output = self.forward_batch(batch, tiled)
+        output = self.forward_batch(batch, tiles)
         target = self.target_of(batch, output.output)
         handler = LossHandler(prefix)
         # Tiles, and some models in evaluation, give the main head only.
