@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 
 from terratorch.colors import palette
 from terratorch.errors import ConfigurationError, DataError, TerraTorchError
-from terratorch.inference.encoding import layer_encoding
+from terratorch.inference.encoding import MapOptions, layer_encoding
 from terratorch.inference.folder import PredictionFolder, write_prediction
 from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.inference.writer import Georeference, MapWriter
@@ -114,7 +114,7 @@ def test_ground_control_points_are_kept(tmp_path):
 def test_the_dtype_fits_the_classes(count, asked, dtype):
     names = [f"c{index}" for index in range(count)]
     prediction = classes("a.tif", size=(2, 2), names=names)
-    assert layer_encoding(prediction, "prediction", asked).dtype == dtype
+    assert layer_encoding(prediction, "prediction", MapOptions(asked)).dtype == dtype
 
 
 @pytest.mark.parametrize(
@@ -127,14 +127,14 @@ def test_the_dtype_fits_the_classes(count, asked, dtype):
 def test_a_dtype_that_does_not_fit_is_refused(asked, message):
     prediction = Prediction({"prediction": torch.rand(1, 3, 20, 30)}, ["a.tif"])
     with pytest.raises(ConfigurationError, match="^" + message):
-        layer_encoding(prediction, "prediction", asked)
+        layer_encoding(prediction, "prediction", MapOptions(asked))
 
 
 def test_an_integer_for_the_classes_leaves_their_scores_floats():
     prediction = classes("a.tif", probabilities=torch.rand(1, 3, 20, 30))
-    assert layer_encoding(prediction, "prediction", "int16").dtype == "int16"
-    assert layer_encoding(prediction, "probabilities", "int16").dtype == "float32"
-    assert layer_encoding(prediction, "probabilities", "float64").dtype == "float64"
+    assert layer_encoding(prediction, "prediction", MapOptions("int16")).dtype == "int16"
+    assert layer_encoding(prediction, "probabilities", MapOptions("int16")).dtype == "float32"
+    assert layer_encoding(prediction, "probabilities", MapOptions("float64")).dtype == "float64"
 
 
 def test_a_class_without_a_name_is_refused_and_nothing_is_left(tmp_path):
@@ -150,7 +150,7 @@ def test_a_class_beyond_the_dtype_is_refused(tmp_path):
     image = scene(tmp_path / "scene.tif")
     layers = {"prediction": torch.full((1, 20, 30), 255)}
     with pytest.raises(DataError, match=r"of which 0 to 254 can be written. Use a wider"):
-        write_prediction(Prediction(layers, [image]), tmp_path / "out", out_dtype="uint8")
+        write_prediction(Prediction(layers, [image]), tmp_path / "out", options=MapOptions("uint8"))
 
 
 def test_a_prediction_of_another_size_is_refused(tmp_path):
@@ -272,8 +272,8 @@ def test_scores_alone_name_the_highest(tmp_path):
     layers = {"prediction": torch.tensor([[0.0, 2.0]])}
     (path,) = write_prediction(Prediction(layers, ["a.tif"], kind=PredictionKind.LABELS), tmp_path)
     rows = list(csv.reader(path.read_text().splitlines()))
-    assert rows[0][4:] == ["prediction_0", "prediction_1"]
-    assert rows[1] == ["a.tif", "1", "", "", "0", "2"]
+    assert rows[0][3:] == ["prediction_0", "prediction_1"]
+    assert rows[1] == ["a.tif", "1", "", "0", "2"]
 
 
 def test_an_interrupted_table_is_not_there(tmp_path):

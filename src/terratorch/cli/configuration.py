@@ -7,10 +7,11 @@ missing, YAML that is broken, a section that is missing or misspelt.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from terratorch.cli.prediction_settings import PredictionSettings
 from terratorch.errors import ArgumentNameError, ConfigurationError, MissingFileError, did_you_mean
 
 # Arguments of the Trainer's methods, which differ from one to the other.
@@ -27,11 +28,7 @@ SECTIONS = (
 )
 OWN_OPTIONS = (
     "predict_data",
-    "predict_output_dir",
-    "out_dtype",
-    "output_file_prefix",
-    "overwrite",
-    "strict",
+    *(option.name for option in fields(PredictionSettings)),
     "deploy_config_file",
     "custom_modules_path",
 )

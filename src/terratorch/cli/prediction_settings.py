@@ -13,6 +13,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
 
 
+ScoresDtype = Literal["float32", "float16", "uint8"]
+MapFormat = Literal["gtiff", "cog"]
+
+
 def _option(default: Any, text: str, metavar: str | None = None) -> Any:
     return field(default=default, metadata={"help": text, "metavar": metavar})
 
@@ -26,6 +30,14 @@ class PredictionSettings:
 
     predict_output_dir: str | None = _option(None, "the folder that maps are written to", "DIR")
     out_dtype: OutDtype | None = _option(None, "type of the maps; by default it fits the task")
+    outputs: list[str] | None = _option(
+        None, "what is written: classes, probabilities, logits, or values", "NAME"
+    )
+    scores_dtype: ScoresDtype | None = _option(
+        None, "type of probabilities and logits; uint8 scales probabilities to save space"
+    )
+    format: MapFormat = _option("gtiff", "of the maps: GeoTIFF, or a cloud-optimised one")
+    quicklook: bool = _option(True, "draw a picture beside each map")
     output_file_prefix: str | None = _option(None, "what the name of every map begins with", "TEXT")
     overwrite: bool = _option(False, "make maps again that are complete")
     strict: bool = _option(False, "stop at the first image that cannot be read")
@@ -72,7 +84,7 @@ def add_to_argparse(parser: argparse.ArgumentParser) -> None:
         text, metavar = option.metadata["help"], option.metadata["metavar"]
         kind = option.kind
         if kind is bool:
-            parser.add_argument(f"--{option.name}", action="store_true", help=text)
+            _add_switch(parser, option)
             continue
         many: dict[str, Any] = {}
         if get_origin(kind) in (list, tuple):
@@ -89,13 +101,28 @@ def add_to_argparse(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def _add_switch(parser: argparse.ArgumentParser, option: _Option) -> None:
+    """Add `--NAME`, and `--no_NAME` for what is on by default."""
+    name, text, default = option.name, option.metadata["help"], option.default
+    parser.add_argument(f"--{name}", action="store_true", default=default, help=text)
+    if default:
+        parser.add_argument(f"--no_{name}", dest=name, action="store_false", help=f"do not {text}")
+
+
 def add_to_jsonargparse(add_argument: Callable[..., Any]) -> None:
     """Add the options to the parser of Lightning, where they may stand in the YAML as well."""
+    from jsonargparse import ActionYesNo
+
     for option in _options():
         text = option.metadata["help"]
+        if option.hint is bool and option.default:
+            # `--no_NAME`, and `NAME: false` in the YAML.
+            action = ActionYesNo(no_prefix="no_")
+            add_argument(f"--{option.name}", action=action, default=True, help=text)
+            continue
         if option.hint is bool:
             add_argument(f"--{option.name}", action="store_true", help=text)
             continue
         many = {"nargs": "+"} if get_origin(option.kind) in (list, tuple) else {}
-        hint = option.kind if many else option.hint
+        hint = get_args(option.kind)[0] if many else option.hint
         add_argument(f"--{option.name}", type=hint, default=option.default, help=text, **many)

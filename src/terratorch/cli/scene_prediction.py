@@ -23,6 +23,7 @@ from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.prediction_data import Images, images_of, is_ours
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
+from terratorch.errors import ConfigurationError
 from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.inference.scenes import ScenePredictor, ScenesReport, predict_scenes
 from terratorch.tasks.band_checks import check_same_bands
@@ -32,6 +33,7 @@ from terratorch.tasks.base_task import TerraTorchTask
 _TASK_METHODS = (
     "forward",
     "forward_batch",
+    "forward_jointly",
     "predict_step",
     "prediction_of",
     "prediction_layers",
@@ -54,6 +56,7 @@ def predict(
         datamodule: The images.
         **options: Go to `Trainer.predict`, such as `ckpt_path`.
     """
+    _choose_outputs(trainer, task)
     writer = _only_writer(trainer)
     images = images_of(datamodule) if writer is not None and _predicts_pixels(task) else None
     if writer is None or images is None:
@@ -70,6 +73,25 @@ def predict(
         return_predictions=False,
         **options,
     )
+
+
+def _choose_outputs(trainer: Trainer, task: LightningModule) -> None:
+    """Let the task predict what the writers are asked to write, and refuse what they cannot."""
+    callbacks: Sequence[Any] = getattr(trainer, "callbacks", ())
+    for writer in callbacks:
+        if not isinstance(writer, PredictionWriter):
+            continue
+        outputs = writer.settings.outputs
+        if isinstance(task, TerraTorchTask):
+            if outputs is not None:
+                task.choose_outputs(outputs)
+            writer.check_outputs(task.prediction_kind(), task.layer_outputs.values())
+        elif outputs is not None:
+            raise ConfigurationError(
+                "outputs",
+                f"{type(task).__name__} is not one of our tasks, which know them",
+                "Leave it out: its predict_step says what is written.",
+            )
 
 
 def _only_writer(trainer: Trainer) -> PredictionWriter | None:
@@ -130,7 +152,7 @@ class _SceneTask(LightningModule):
             decide=self._prediction,
             device=self.device,
             tiles=task.settings.tiled_inference_parameters,
-            chip=_chip_size(task.settings.model_args),
+            chip=task.settings.chip_size,
             batch_size=images.batch_size,
             run=_run_name(task, images.input_spec, writer),
         )
@@ -150,16 +172,10 @@ class _SceneTask(LightningModule):
 
     def _scores(self, tiles: Any, extras: Mapping[str, Tensor]) -> Any:
         tiles = self.trainer.precision_plugin.convert_input(tiles)
-        return self.task(tiles, **extras).output
+        return self.task.forward_jointly(tiles, **extras).output
 
     def _prediction(self, scores: Tensor, filename: str) -> Prediction:
         return self.task.prediction_of(scores, [filename])
-
-
-def _chip_size(model_args: Mapping[str, Any]) -> int | None:
-    """Return the pixels a side that a model was built for, where its arguments say so."""
-    size = model_args.get("backbone_img_size", model_args.get("img_size"))
-    return size if isinstance(size, int) and size >= 64 else None
 
 
 _SAMPLED = 256  # values of each tensor that tell two trainings apart
@@ -173,10 +189,9 @@ def _run_name(task: TerraTorchTask, spec: InputSpec, writer: PredictionWriter) -
         type(task).__name__,
         spec.to_dict(),
         settings.tiled_inference_parameters,
-        settings.output_on_inference,
-        settings.output_most_probable,
+        task.layer_outputs,
         settings.class_names,
-        writer.settings.out_dtype,
+        writer.map_options,
     ):
         digest.update(repr(part).encode())
     for name, value in task.state_dict().items():

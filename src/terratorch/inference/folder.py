@@ -12,10 +12,12 @@ from typing import TextIO
 from torch import Tensor
 
 from terratorch.errors import DataError
-from terratorch.inference.encoding import layer_encoding
+from terratorch.inference.encoding import MapOptions, layer_encoding
 from terratorch.inference.prediction import (
+    LOGITS_LAYER,
     MAIN_LAYER,
     PROBABILITIES_LAYER,
+    Output,
     Prediction,
     PredictionKind,
 )
@@ -29,8 +31,8 @@ from terratorch.inference.writer import (
 )
 
 LABELS_FILE = "predictions.csv"
-_LAYERS = (MAIN_LAYER, PROBABILITIES_LAYER)
-LABELS_HEADER = ("filename", "class_id", "class_name", "probability")
+_LAYERS = (MAIN_LAYER, PROBABILITIES_LAYER, LOGITS_LAYER)
+LABELS_HEADER = ("filename", "class_id", "class_name")
 
 
 class PredictionFolder:
@@ -43,7 +45,7 @@ class PredictionFolder:
     Args:
         directory: The folder; it is created.
         prefix: What every name begins with, as it is.
-        out_dtype: The dtype of the maps; None fits it to what is predicted.
+        options: How maps are stored.
         products: What is made of finished maps besides.
     """
 
@@ -51,12 +53,12 @@ class PredictionFolder:
         self,
         directory: str | Path,
         prefix: str | None = None,
-        out_dtype: str | None = None,
+        options: MapOptions | None = None,
         products: Products | None = None,
     ) -> None:
         self.directory = Path(directory)
         self.prefix = prefix or ""
-        self.out_dtype = out_dtype
+        self.options = options or MapOptions()
         self.products = products or Products()
         self._sources: dict[Path, str] = {}
         self._labels: LabelTable | None = None
@@ -137,7 +139,7 @@ class PredictionFolder:
             path = self.path_of(filename, layer)
             bands = values[0] if values.ndim == 4 else values
             reference.check_size(int(bands.shape[-2]), int(bands.shape[-1]))
-            encoding = layer_encoding(image, layer, self.out_dtype)
+            encoding = layer_encoding(image, layer, self.options)
             with MapWriter(path, reference, encoding) as writer:
                 writer.write_rows(0, bands, valid)
             written[layer] = path
@@ -180,25 +182,37 @@ class LabelTable:
 
 def _header(prediction: Prediction) -> list[str]:
     header = list(LABELS_HEADER)
-    for layer, values in _score_layers(prediction).items():
+    scores = _score_layers(prediction)
+    if Output.PROBABILITIES in scores:
+        header.append("probability")
+    for held, values in scores.items():
         names = prediction.class_names or range(values.shape[1])
-        header += [f"{layer}_{name}" for name in names]
+        header += [f"{held}_{name}" for name in names]
     return header
 
 
 def _row(image: Prediction) -> list[str]:
     """Return the row of a batch of one."""
     label = int(image.main.argmax(1) if image.main.ndim == 2 else image.main)
+    row = [image.filenames[0], str(label), _class_name(image, label)]
     scores = _score_layers(image)
-    probabilities = scores.get(PROBABILITIES_LAYER)
-    probability = "" if probabilities is None else f"{probabilities[0, label]:.6g}"
-    every = [f"{value:.6g}" for values in scores.values() for value in values[0].tolist()]
-    return [image.filenames[0], str(label), _class_name(image, label), probability, *every]
+    if Output.PROBABILITIES in scores:
+        row.append(f"{scores[Output.PROBABILITIES][0, label]:.6g}")
+    return row + [f"{value:.6g}" for values in scores.values() for value in values[0].tolist()]
 
 
 def _score_layers(prediction: Prediction) -> dict[str, Tensor]:
-    """Return the layers `(B, C)` that hold a score for each class."""
-    return {name: values for name, values in prediction.layers.items() if values.ndim == 2}
+    """Return the layers `(B, C)` that hold a score for each class, by what they hold."""
+    return {
+        _score_name(prediction, name): values
+        for name, values in prediction.layers.items()
+        if values.ndim == 2
+    }
+
+
+def _score_name(prediction: Prediction, layer: str) -> str:
+    held = prediction.output_of(layer)
+    return held.value if held.is_scores else layer
 
 
 def _class_name(image: Prediction, label: int) -> str:
@@ -218,7 +232,7 @@ def write_prediction(
     prediction: Prediction,
     directory: str | Path,
     prefix: str | None = None,
-    out_dtype: str | None = None,
+    options: MapOptions | None = None,
 ) -> list[Path]:
     """Write one batch into a folder; see `PredictionFolder`, which takes many.
 
@@ -226,10 +240,10 @@ def write_prediction(
         prediction: The batch.
         directory: The folder; it is created.
         prefix: What every name begins with.
-        out_dtype: The dtype of the maps; None fits it to what is predicted.
+        options: How maps are stored.
 
     Returns:
         The files.
     """
-    with PredictionFolder(directory, prefix, out_dtype) as folder:
+    with PredictionFolder(directory, prefix, options) as folder:
         return folder.write(prediction)

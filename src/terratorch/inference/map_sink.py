@@ -101,7 +101,7 @@ class MapFiles:
     def _open(self, prediction: Prediction, scores: int) -> None:
         # Files are closed in the reverse of this order.
         for name in sorted(prediction.layers, key=lambda name: name != MAIN_LAYER):
-            encoding = layer_encoding(prediction, name, self.folder.out_dtype, max(scores, 2))
+            encoding = layer_encoding(prediction, name, self.folder.options, max(scores, 2))
             path = self.folder.path_of(self.reference.path, name)
             writer = MapWriter(path, self.reference, encoding, self.tags)
             self._writers[name] = self._files.enter_context(writer)

@@ -144,8 +144,8 @@ class MapWriter:
                 blockxsize=block,
                 blockysize=block,
                 compress="deflate",
-                predictor=3 if encoding.dtype.startswith("float") else 2,
                 BIGTIFF="IF_SAFER",
+                **encoding.creation_options(),
             )
         points, crs = reference.gcps
         if points and reference.transform is None:
@@ -161,6 +161,8 @@ class MapWriter:
             dataset.write_colormap(1, colormap)
         for index, name in enumerate(self.encoding.band_names, start=1):
             dataset.set_band_description(index, name)
+        if self.encoding.step is not None:
+            dataset.scales = (self.encoding.step,) * dataset.count
         dataset.update_tags(**self.encoding.tags(), **self.tags)
 
     def write_rows(self, top: int, rows: Tensor, valid: Tensor | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 
 from terratorch.cli.prediction_settings import PredictionSettings
 from terratorch.errors import ConfigurationError
+from terratorch.inference.encoding import MapOptions
 from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.prediction import Prediction
+from terratorch.inference.prediction import Output, Prediction, PredictionKind
 from terratorch.inference.scenes import ScenesReport
 
 EXIT_INCOMPLETE = 3
@@ -55,6 +56,31 @@ class PredictionWriter(BasePredictionWriter):
         assert self._folder is not None, "the folder is open from start to end of the prediction"
         return self._folder
 
+    @property
+    def map_options(self) -> MapOptions:
+        """How maps are stored."""
+        settings = self.settings
+        return MapOptions(settings.out_dtype, settings.scores_dtype, settings.format)
+
+    def check_outputs(self, kind: PredictionKind, outputs: Iterable[Output]) -> None:
+        """Refuse options that the outputs of a task make no use of.
+
+        Args:
+            kind: What the main layer holds.
+            outputs: What the layers hold.
+        """
+        if kind is not PredictionKind.LABELS:
+            self.map_options.check(outputs)
+            return
+        for name in ("out_dtype", "scores_dtype", "format"):
+            value = getattr(self.settings, name)
+            if value != getattr(PredictionSettings, name):
+                raise ConfigurationError(
+                    name,
+                    f"{value}, but labels of images are written as one table, and not as maps",
+                    "Leave it out.",
+                )
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse to predict without a folder to write to."""
         super().setup(trainer, pl_module, stage)
@@ -69,7 +95,7 @@ class PredictionWriter(BasePredictionWriter):
         """Open the folder."""
         assert self.output_dir is not None, "setup() refuses to go on without a folder"
         self._folder = PredictionFolder(
-            self.output_dir, self.settings.output_file_prefix, self.settings.out_dtype
+            self.output_dir, self.settings.output_file_prefix, self.map_options
         )
         self._folder.__enter__()  # left when the prediction ends, or fails
 
