@@ -54,9 +54,6 @@ MISTAKES = {
         "model_args": {"num_classes": 4},
     },
     r"scheduler_hparams: given, but scheduler is not": {"scheduler_hparams": {"gamma": 1}},
-    r"tiled_inference_on_testing: it is true, but tiled_inference_parameters": {
-        "tiled_inference_on_testing": True
-    },
     r"test_dataloaders_names: a name twice": {"test_dataloaders_names": ["a", "a"]},
     r"output_on_inference: 'probs' is no layer": {"output_on_inference": "probs"},
     r"output_on_inference: it is empty": {"output_on_inference": []},

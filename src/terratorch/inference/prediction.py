@@ -11,6 +11,7 @@ from torch import Tensor
 MAIN_LAYER = "prediction"
 PROBABILITIES_LAYER = "probabilities"
 LOGITS_LAYER = "logits"
+UNCERTAINTY_LAYER = "uncertainty"
 
 
 class PredictionKind(StrEnum):
@@ -58,6 +59,7 @@ class Prediction:
         class_names: Names of the classes, in the order of their ids.
         kind: What the main layer holds.
         outputs: What each layer holds, where its name and the kind do not say it.
+        band_names: The names of the bands of a layer, where they are not the classes.
     """
 
     layers: dict[str, Tensor]
@@ -66,6 +68,7 @@ class Prediction:
     class_names: list[str] | None = None
     kind: PredictionKind = PredictionKind.CLASSES
     outputs: Mapping[str, Output] = field(default_factory=dict)
+    band_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert MAIN_LAYER in self.layers, f"no layer {MAIN_LAYER!r} in {sorted(self.layers)}"

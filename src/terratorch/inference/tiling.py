@@ -26,6 +26,15 @@ def tiles_for(
     """
     if given is not None or max(height, width) <= MOST_WHOLE:
         return given
+    return default_tiles(chip)
+
+
+def default_tiles(chip: int | None) -> TiledInferenceParameters:
+    """Return tiles that overlap by an eighth.
+
+    Args:
+        chip: Pixels a side that the model was built for, where that is known.
+    """
     crop = chip or _CROP
     return TiledInferenceParameters(
         h_crop=crop,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from terratorch.errors import ConfigurationError, did_you_mean
+from terratorch.inference.ensemble import Ensemble, Pooled
+from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.prediction import (
     MAIN_LAYER,
+    UNCERTAINTY_LAYER,
     Output,
     Prediction,
     PredictionKind,
@@ -27,6 +30,7 @@ class PredictingTask(LightningModule, ABC):
 
     Attributes:
         layer_outputs: What each layer of a prediction holds, the main one first.
+        ensemble: What joins the predictions of several views or models; None for one prediction.
     """
 
     kind: ClassVar[PredictionKind] = PredictionKind.CLASSES
@@ -35,14 +39,27 @@ class PredictingTask(LightningModule, ABC):
     settings: TaskSettings
     prediction_checks: PredictionChecks
     layer_outputs: dict[str, Output]
+    ensemble: Ensemble | None
 
     @abstractmethod
     def decide(self, output: Tensor) -> Tensor:
         """Return what the metrics and plots compare with the target: class ids, or values."""
 
     @abstractmethod
-    def forward_batch(self, batch: Mapping[str, Any], tiled: bool = False) -> ModelOutput:
+    def forward_batch(
+        self,
+        batch: Mapping[str, Any],
+        tiles: TiledInferenceParameters | None = None,
+        forward: Callable[..., ModelOutput] | None = None,
+    ) -> ModelOutput:
         """Return the output for a batch, at once or tile by tile."""
+
+    def forward_jointly(self, images: Any, **extras: Any) -> ModelOutput:
+        """Return the output of the model, or what those for several views or models come to."""
+        if self.ensemble is None:
+            output: ModelOutput = self(images, **extras)
+            return output
+        return ModelOutput(self.ensemble(self, images, extras))
 
     def default_layers(self) -> dict[str, Output]:
         """Return what is predicted where no outputs are chosen, the main layer first."""
@@ -100,26 +117,31 @@ class PredictingTask(LightningModule, ABC):
             DataError: If the model gave NaN; the message names the files.
         """
         self.prediction_checks.check_output(output, {"filename": filenames})
+        pooled = Pooled(output) if self.ensemble is None else self.ensemble.split(output)
+        layers = self.prediction_layers(pooled.scores)
+        if pooled.uncertainty is not None:
+            layers[UNCERTAINTY_LAYER] = pooled.uncertainty
         names = self.settings.class_names
         of_its_own = type(self).prediction_layers is not PredictingTask.prediction_layers
         return Prediction(
-            layers=self.prediction_layers(output),
+            layers=layers,
             filenames=list(filenames),
             valid=valid,
             class_names=None if names is None else list(names),
             kind=self.prediction_kind(),
             outputs={} if of_its_own else self.layer_outputs,
+            band_names={UNCERTAINTY_LAYER: pooled.bands} if pooled.bands else {},
         )
 
     def predict_step(
         self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> Prediction:
         """Return the prediction of a batch."""
-        tiled = self.settings.tiled_inference_parameters is not None
+        tiles = self.settings.tiled_inference_parameters
         datamodule = getattr(self._trainer, "datamodule", None)
         self.prediction_checks.check_scale(batch, getattr(datamodule, "input_spec", None))
         # In half precision probabilities would not sum to one, and files do not hold bfloat16.
-        output = self.forward_batch(batch, tiled).output.float()
+        output = self.forward_batch(batch, tiles, self.forward_jointly).output.float()
         names = batch.get("filename") or [
             f"image_{batch_idx}_{index}" for index in range(len(output))
         ]

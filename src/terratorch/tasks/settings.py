@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 # Where the arguments of a task stand in a configuration.
 PATH = "model.init_args"
 
+_SMALLEST_CHIP = 64  # pixels a side; smaller ones make too many tiles of a scene
+
 
 @dataclass(frozen=True)
 class TaskSettings:
@@ -104,15 +106,13 @@ class TaskSettings:
         settings._check()
         return settings
 
+    @property
+    def chip_size(self) -> int | None:
+        """The pixels a side that the model was built for, where its arguments say so."""
+        size = self.model_args.get("backbone_img_size", self.model_args.get("img_size"))
+        return size if isinstance(size, int) and size >= _SMALLEST_CHIP else None
+
     def _check(self) -> None:
-        tiled = self.tiled_inference_on_testing or self.tiled_inference_on_validation
-        if tiled and self.tiled_inference_parameters is None:
-            stage = "testing" if self.tiled_inference_on_testing else "validation"
-            raise ConfigurationError(
-                f"{PATH}.tiled_inference_on_{stage}",
-                "it is true, but tiled_inference_parameters is not given",
-                "Add, for example, tiled_inference_parameters: {crop: 224, stride: 192}.",
-            )
         if self.custom_loss_kwargs and not self.custom_loss:
             raise ConfigurationError(
                 f"{PATH}.custom_loss_kwargs",

@@ -1,0 +1,77 @@
+"""Validation and tests on whole scenes: tile by tile where that is asked for, and said."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from torch import Tensor
+
+from terratorch.inference.parameters import TiledInferenceParameters
+from terratorch.inference.plan import plan_tiles
+from terratorch.inference.source import scene_size
+from terratorch.inference.tiling import MOST_WHOLE, default_tiles
+from terratorch.tasks.settings import PATH, TaskSettings
+
+logger = logging.getLogger(__name__)
+
+
+class SceneTiles:
+    """Says how the images of validation and tests are cut, once for each.
+
+    Args:
+        settings: Those of the task.
+        of_pixels: Whether the task has a target for each pixel; others are never cut.
+    """
+
+    def __init__(self, settings: TaskSettings, of_pixels: bool) -> None:
+        self.settings, self.of_pixels = settings, of_pixels
+        self._told: set[str] = set()
+
+    def validation(self, image: Any) -> TiledInferenceParameters | None:
+        """Return how a batch of the validation is cut; None where it runs whole."""
+        return self._tiles("validation", self.settings.tiled_inference_on_validation, image)
+
+    def testing(self, image: Any) -> TiledInferenceParameters | None:
+        """Return how a batch of a test is cut; None where it runs whole."""
+        return self._tiles("testing", self.settings.tiled_inference_on_testing, image)
+
+    def _tiles(self, stage: str, wanted: bool, image: Any) -> TiledInferenceParameters | None:
+        if not wanted:
+            self._hint(stage, image)
+            return None
+        given = self.settings.tiled_inference_parameters
+        tiles = default_tiles(self.settings.chip_size) if given is None else given
+        if self._is_new(stage):
+            _log_plan(stage, image, tiles, chosen=given is None)
+        return tiles
+
+    def _hint(self, stage: str, image: Any) -> None:
+        """Name the option where images are so large that they may not fit."""
+        if not self.of_pixels or not isinstance(image, Tensor):
+            return
+        height, width = image.shape[-2:]
+        if max(height, width) > MOST_WHOLE and self._is_new(stage):
+            logger.warning(
+                "%s: an image of %d x %d pixels runs whole, so that the memory must hold what the "
+                "model makes of all its pixels. %s.tiled_inference_on_%s: true runs it tile by "
+                "tile. (said once)",
+                *(stage, height, width, PATH, stage),
+            )
+
+    def _is_new(self, stage: str) -> bool:
+        new = stage not in self._told
+        self._told.add(stage)
+        return new
+
+
+def _log_plan(stage: str, image: Any, tiles: TiledInferenceParameters, chosen: bool) -> None:
+    height, width = scene_size(image)
+    logger.info(
+        "%s runs tile by tile, the first image of %d x %d pixels in %d: crop %d x %d, "
+        "stride %d x %d, delta %d, batch_size %d.%s",
+        *(stage, height, width, len(plan_tiles(height, width, tiles))),
+        *(tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.w_stride),
+        *(tiles.delta, tiles.batch_size),
+        f" Set {PATH}.tiled_inference_parameters for others." if chosen else "",
+    )
