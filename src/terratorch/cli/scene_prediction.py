@@ -23,6 +23,7 @@ from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.prediction_data import Images, images_of, is_ours
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
+from terratorch.errors import ConfigurationError
 from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.inference.scenes import ScenePredictor, ScenesReport, predict_scenes
 from terratorch.tasks.band_checks import check_same_bands
@@ -55,6 +56,7 @@ def predict(
         datamodule: The images.
         **options: Go to `Trainer.predict`, such as `ckpt_path`.
     """
+    _choose_outputs(trainer, task)
     writer = _only_writer(trainer)
     images = images_of(datamodule) if writer is not None and _predicts_pixels(task) else None
     if writer is None or images is None:
@@ -71,6 +73,25 @@ def predict(
         return_predictions=False,
         **options,
     )
+
+
+def _choose_outputs(trainer: Trainer, task: LightningModule) -> None:
+    """Let the task predict what the writers are asked to write, and refuse what they cannot."""
+    callbacks: Sequence[Any] = getattr(trainer, "callbacks", ())
+    for writer in callbacks:
+        if not isinstance(writer, PredictionWriter):
+            continue
+        outputs = writer.settings.outputs
+        if isinstance(task, TerraTorchTask):
+            if outputs is not None:
+                task.choose_outputs(outputs)
+            writer.check_outputs(task.prediction_kind(), task.layer_outputs.values())
+        elif outputs is not None:
+            raise ConfigurationError(
+                "outputs",
+                f"{type(task).__name__} is not one of our tasks, which know them",
+                "Leave it out: its predict_step says what is written.",
+            )
 
 
 def _only_writer(trainer: Trainer) -> PredictionWriter | None:
@@ -168,10 +189,9 @@ def _run_name(task: TerraTorchTask, spec: InputSpec, writer: PredictionWriter) -
         type(task).__name__,
         spec.to_dict(),
         settings.tiled_inference_parameters,
-        settings.output_on_inference,
-        settings.output_most_probable,
+        task.layer_outputs,
         settings.class_names,
-        writer.settings.out_dtype,
+        writer.map_options,
     ):
         digest.update(repr(part).encode())
     for name, value in task.state_dict().items():

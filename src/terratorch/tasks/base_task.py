@@ -220,7 +220,7 @@ class TerraTorchTask(PredictingTask):
         if batch_idx == 0 and dataloader_idx == 0 and self._plots_are_due():
             self._plot(batch, result.decided)
 
-    def test_step(
+    def test_step(  # type: ignore[override] # callbacks get what is returned, whatever it is
         self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> StepResult:
         """Log the loss of a batch of a test set, count its metrics, and return what it found."""

@@ -81,6 +81,8 @@ class PredictingTask(LightningModule, ABC):
                 "is written",
                 "Leave outputs out, or the method.",
             )
+        if not names:
+            raise ConfigurationError("outputs", "it is empty", "Leave it out, or name some.")
         available = [output.value for output in self.available_outputs]
         for name in names:
             if name not in available:
