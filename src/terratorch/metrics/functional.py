@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Bits of an int64 that hold a class each; the sign is left alone.
-_CLASSES_PER_WORD = 62
+# Bits of an integer that hold a class each, and one that holds all others; the sign is left alone.
+_CLASSES_PER_WORD = {torch.int32: 30, torch.int64: 62}
 
 
 def confusion_matrix(
@@ -100,10 +100,12 @@ def boundary_counts(
     """
     counted = None if ignore_index is None else target != ignore_index
     intersections, unions = [], []
-    for first in range(0, num_classes, _CLASSES_PER_WORD):
-        size = min(_CLASSES_PER_WORD, num_classes - first)
-        ours = _boundary_bits(prediction, first, size, thickness)
-        theirs = _boundary_bits(target, first, size, thickness)
+    # The narrower integer halves what goes through the memory.
+    word = torch.int32 if num_classes <= _CLASSES_PER_WORD[torch.int32] else torch.int64
+    for first in range(0, num_classes, _CLASSES_PER_WORD[word]):
+        size = min(_CLASSES_PER_WORD[word], num_classes - first)
+        ours = _boundary_bits(prediction, first, size, thickness, word)
+        theirs = _boundary_bits(target, first, size, thickness, word)
         if counted is not None:
             ours, theirs = ours * counted, theirs * counted
         intersections.append(_count_bits(ours & theirs, size))
@@ -111,12 +113,14 @@ def boundary_counts(
     return torch.cat(intersections), torch.cat(unions)
 
 
-def _boundary_bits(labels: Tensor, first: int, size: int, thickness: int) -> Tensor:
+def _boundary_bits(
+    labels: Tensor, first: int, size: int, thickness: int, word: torch.dtype
+) -> Tensor:
     """Return for each pixel, as bits, the classes from `first` on whose boundary it is on."""
     other = size  # the bit of all classes that are not in this word
     index = labels - first
     index = index.where((index >= 0) & (index < size), other)
-    bits = torch.ones_like(index) << index
+    bits = torch.ones_like(index, dtype=word) << index.to(word)
     for axis in (-1, -2):
         bits = _or_window(bits, thickness, axis)
     uniform = bits & (bits - 1) == 0
@@ -137,4 +141,12 @@ def _or_window(bits: Tensor, radius: int, axis: int) -> Tensor:
 def _count_bits(bits: Tensor, size: int) -> Tensor:
     """Return how many pixels have each of the lowest `size` bits set."""
     some = bits[bits != 0]
-    return torch.stack([(some & (1 << bit)).count_nonzero() for bit in range(size)])
+    counts = []
+    # Eight bits at a time: how often each byte is seen tells how often each of its bits is set.
+    bytes_with = (
+        torch.arange(256, device=bits.device)[:, None] >> torch.arange(8, device=bits.device)
+    ) & 1
+    for shift in range(0, size, 8):
+        seen = torch.bincount((some >> shift) & 255, minlength=256)
+        counts.append((seen[:, None] * bytes_with).sum(0))
+    return torch.cat(counts)[:size]
