@@ -156,6 +156,8 @@ class Encoding:
         if self.step is not None:
             self._check_probabilities(pixels, hidden, filename)
             pixels = np.rint(np.nan_to_num(pixels) / self.step)
+        if self.half:
+            pixels = pixels.astype(np.float16)  # rounded: GDAL would cut the last bits off
         encoded = pixels.astype(self.dtype)
         if hidden is not None:
             encoded[:, hidden] = self.nodata
@@ -229,7 +231,7 @@ def layer_encoding(
         dtype = "uint8" if step else "float32"
     return Encoding(
         dtype=dtype,
-        band_names=_band_names(values, layer, held, names),
+        band_names=prediction.band_names.get(layer) or _band_names(values, layer, held, names),
         class_names=names,
         is_classes=held is Output.CLASSES,
         step=step,

@@ -24,6 +24,7 @@ from torch import Tensor
 from terratorch.errors import DataError, TerraTorchError
 from terratorch.geo.raster import open_raster
 from terratorch.inference.encoding import Encoding
+from terratorch.inference.finishing import finish
 
 _BLOCK, _SMALL_BLOCK = 512, 256
 
@@ -207,7 +208,7 @@ class MapWriter:
             assert self._taken == self.reference.height, "some rows were not written"
             with output_errors(self.path):
                 self._dataset.close()
-                _check_complete(self._partial)
+                finish(self._partial, self.encoding)
                 os.replace(self._partial, self.path)
         finally:
             self._discard()
@@ -218,28 +219,6 @@ class MapWriter:
         with suppress(RasterioError, CPLE_BaseError):
             self._dataset.close()
         self._partial.unlink(missing_ok=True)
-
-
-def _check_complete(path: Path) -> None:
-    """Check that every block of a file is on the disk: GDAL does not report all failed writes."""
-    try:
-        missing = _missing_block(path)
-    except DataError as error:
-        raise OSError(errno.EIO, f"the file came out damaged: {error.seen}") from error
-    if missing is not None:
-        raise OSError(errno.EIO, f"block {missing} is not on the disk")
-
-
-def _missing_block(path: Path) -> tuple[int, int] | None:
-    size = path.stat().st_size
-    with open_raster(path) as dataset:
-        for band in dataset.indexes:
-            for (row, column), _ in dataset.block_windows(band):
-                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
-                length = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
-                if offset is None or int(offset) + int(length) > size:
-                    return row, column
-    return None
 
 
 def is_complete(path: Path, height: int, width: int, tags: Mapping[str, str]) -> bool:
