@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -27,6 +27,7 @@ from terratorch.inference.plan import Tile, TilePlan, plan_tiles
 from terratorch.inference.prediction import Prediction
 from terratorch.inference.progress import TileProgress
 from terratorch.inference.scene import Scene, Weights
+from terratorch.inference.segments import Part
 from terratorch.inference.sink import RollingCanvas
 from terratorch.inference.strip import RowReader, StripSource, ValidRows
 from terratorch.inference.threads import WriteBehind
@@ -37,8 +38,8 @@ logger = logging.getLogger(__name__)
 
 # What GDAL may keep of blocks that were read or are to be written; by default it is a part of the
 # memory of the machine. Blocks are read once, so that little is gained by more.
-_GDAL_CACHE = 128 * 2**20
-_BATCHES_AHEAD = 1
+GDAL_CACHE = 128 * 2**20
+BATCHES_AHEAD = 1
 _WRITES_WAITING = 4
 
 RUN_TAG = "TERRATORCH_RUN"
@@ -125,6 +126,10 @@ class PlannedScene:
         """How many tiles are wanted."""
         return len(self.plan) if self.tiles is None else int(self.tiles.sum())
 
+    def without_pixels(self) -> PlannedScene:
+        """Return the scene without its mask of pixels, which `Limits` make again elsewhere."""
+        return replace(self, wanted=None)
+
     def wants(self, tile: Tile) -> bool:
         """Whether a tile is wanted."""
         return self.tiles is None or bool(self.tiles[tile.row, tile.column])
@@ -161,7 +166,11 @@ class SceneStream:
         self._weights: tuple[object, Weights] | None = None
 
     def scene(
-        self, planned: PlannedScene, take: TakeRows, fail: Callable[[Path, DataError], None]
+        self,
+        planned: PlannedScene,
+        take: TakeRows,
+        fail: Callable[[Path, DataError], None],
+        part: Part | None = None,
     ) -> Scene:
         """Return a scene that is read from its file.
 
@@ -169,15 +178,18 @@ class SceneStream:
             planned: The scene.
             take: Takes the prediction of its rows.
             fail: Is told that it cannot be read.
+            part: What is wanted of it; None for all.
         """
+        part = part or Part(0, 0, planned.reference.height, 0, len(planned.plan))
         predictor, reference, plan = self.predictor, planned.reference, planned.plan
+        height, width = reference.height, reference.width
         valid = ValidRows(None if planned.wanted is None else planned.wanted.rows)
         sink = DecidingSink(reference.path, predictor.decide, valid, take)
         source = StripSource(
             lambda: predictor.open_reader(planned.path),
             plan,
-            reference.height,
-            reference.width,
+            height,
+            width,
             planned.parameters.padding_mode,
             valid,
         )
@@ -190,8 +202,12 @@ class SceneStream:
         return Scene(
             plan=plan,
             source=source,
-            canvas=RollingCanvas(sink, reference.width, zeroed=not plan.even or some),
+            canvas=RollingCanvas(sink, width, not plan.even or some, part.begin, part.end),
             weights=self._weights_of(planned),
+            begin=part.begin,
+            end=part.end,
+            first=part.first,
+            stop=part.stop,
             wants=planned.wants if some else None,
             on_failure=on_failure,
         )
@@ -222,7 +238,7 @@ def run_group(planned: Sequence[PlannedScene], predictor: ScenePredictor, outlet
             planned[0].parameters.batch_size,
             predictor.device,
             outlet.on_tiles,
-            ahead=_BATCHES_AHEAD,
+            ahead=BATCHES_AHEAD,
         )
 
 
@@ -271,7 +287,7 @@ class _Run:
         total = sum(scene.count for scene in planned)
         try:
             with (
-                rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE),
+                rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE),
                 georeferenced_or_not(),
                 TileProgress(total, progress) as bar,
                 WriteBehind(_WRITES_WAITING) as write,
