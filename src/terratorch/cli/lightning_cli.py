@@ -18,6 +18,7 @@ from terratorch.cli.callbacks.checkpoints import default_checkpoints
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.configuration import RUN_ARGUMENTS
 from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
+from terratorch.cli.joint_prediction import predict_jointly
 from terratorch.cli.parser_messages import constructor_error, parse
 from terratorch.cli.prediction_data import from_datamodule
 from terratorch.cli.prediction_options import check_data
@@ -28,6 +29,7 @@ from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
 from terratorch.cli.trainer import MyTrainer
 from terratorch.errors import ConfigurationError
 from terratorch.metrics import check_monitor
+from terratorch.tasks.checkpoint import read_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -176,9 +178,22 @@ class MyLightningCLI(LightningCLI):
             kwargs["datamodule"] = from_datamodule(self.datamodule, check_data(paths))
         model, datamodule = kwargs.pop("model"), kwargs.pop("datamodule", None)
         del kwargs["return_predictions"]
+        kwargs["ckpt_path"] = self._predict_jointly(model, kwargs.get("ckpt_path"))
         predict(self.trainer, model, datamodule, **kwargs)
         for writer in self._writers:
             self.exit_code = max(self.exit_code, writer.say_what_was_written())
+
+
+    def _predict_jointly(self, model: LightningModule, ckpt_path: str | None) -> str | None:
+        """Have the model predict with others; return the weights that the trainer shall load."""
+        settings = PredictionSettings.chosen(partial(self._get, self.config))
+        if not settings.further_ckpt_paths:
+            predict_jointly(model, settings, None)
+            return ckpt_path
+        first = read_checkpoint(str(ckpt_path))
+        model.load_state_dict(first.state_dict)  # before there are more models in it
+        predict_jointly(model, settings, first)
+        return None
 
 
 def _monitor(model: LightningModule) -> str:

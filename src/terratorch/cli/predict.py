@@ -9,7 +9,11 @@ from pathlib import Path
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
-from terratorch.cli.prediction_options import check_data, check_output_dir
+from terratorch.cli.prediction_options import (
+    check_data,
+    check_output_dir,
+    first_checkpoint_apart,
+)
 from terratorch.cli.prediction_settings import PredictionSettings, add_to_argparse
 from terratorch.cli.stages import check_checkpoint, prepare, run_prepared, setting
 from terratorch.cli.user_code import load_user_code
@@ -34,7 +38,11 @@ def _parser() -> OptionParser:
     )
     add = parser.add_argument
     add("-c", "--config", action="append", metavar="FILE", help="a configuration; may be repeated")
-    add("--ckpt_path", metavar="FILE", help="the checkpoint of the trained model")
+    add(
+        "--ckpt_path",
+        metavar="FILE ...",
+        help="the checkpoint of the trained model; several predict together",
+    )
     add("--predict_data", nargs="+", metavar="PATH", help="files or folders to predict")
     add_to_argparse(parser)
     add("--batch_size", type=int, default=1, help="images at once; of one size if several (1)")
@@ -48,6 +56,7 @@ def _parser() -> OptionParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Run `terratorch predict`."""
+    arguments = first_checkpoint_apart(arguments)
     if option_values(arguments, *CONFIG_OPTIONS) and not wants_help(arguments):
         return _predict_with_configuration(arguments)
     return _predict_from_checkpoint(_parser().parse_args(arguments))
@@ -68,7 +77,8 @@ def _predict_with_configuration(arguments: Sequence[str]) -> int:
 def _predict_from_checkpoint(options: argparse.Namespace) -> int:
     if options.ckpt_path is None:
         raise _missing_checkpoint()
-    check_checkpoint(options.ckpt_path)
+    for path in (options.ckpt_path, *(options.further_ckpt_paths or ())):
+        check_checkpoint(path)
     paths = check_data(options.predict_data)
     if options.predict_output_dir is None:
         raise _missing_output()
@@ -79,6 +89,7 @@ def _predict_from_checkpoint(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
+    from terratorch.cli.joint_prediction import predict_jointly
     from terratorch.cli.prediction_data import from_checkpoint
     from terratorch.cli.scene_prediction import predict
     from terratorch.cli.trainer import MyTrainer
@@ -87,7 +98,10 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     show_lightning_messages()
     checkpoint = read_checkpoint(options.ckpt_path)
     datamodule = from_checkpoint(checkpoint, paths, options.batch_size, options.num_workers)
-    writer = PredictionWriter(settings=PredictionSettings.chosen(vars(options).get))
+    settings = PredictionSettings.chosen(vars(options).get)
+    task = checkpoint.build_task()
+    predict_jointly(task, settings, checkpoint)
+    writer = PredictionWriter(settings=settings)
     trainer = MyTrainer(
         accelerator=options.accelerator,
         devices=options.devices,
@@ -96,7 +110,7 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
         enable_checkpointing=False,
         callbacks=[writer],
     )
-    predict(trainer, checkpoint.build_task(), datamodule)
+    predict(trainer, task, datamodule)
     return writer.say_what_was_written()
 
 

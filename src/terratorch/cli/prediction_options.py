@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 
 from terratorch.errors import ConfigurationError, MissingFileError
 
+_FURTHER = "--further_ckpt_paths"
+
 
 def check_data(paths: Sequence[str] | None) -> list[Path]:
     """Return the files to predict: those that are named, or match, and those in named folders.
@@ -39,6 +41,27 @@ def check_data(paths: Sequence[str] | None) -> list[Path]:
             )
     _refuse_same_names(files)
     return files
+
+
+def first_checkpoint_apart(arguments: Sequence[str]) -> list[str]:
+    """Return arguments where `--ckpt_path A B C` reads `--ckpt_path A --further_ckpt_paths B C`.
+
+    The option of Lightning, and the key in a configuration, hold one.
+
+    Raises:
+        ConfigurationError: If there are further ones in both places.
+    """
+    changed: list[str] = []
+    for index, argument in enumerate(arguments):
+        option, first = arguments[max(index - 2, 0)], arguments[max(index - 1, 0)]
+        if option == "--ckpt_path" and not first.startswith("-") and not argument.startswith("-"):
+            if _FURTHER in arguments:
+                raise ConfigurationError(
+                    _FURTHER, "given beside several values of --ckpt_path", "Give all in one place."
+                )
+            changed.append(_FURTHER)
+        changed.append(argument)
+    return changed
 
 
 def _expanded(given: str) -> Iterator[Path]:

@@ -15,6 +15,8 @@ OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float
 
 ScoresDtype = Literal["float32", "float16", "uint8"]
 MapFormat = Literal["gtiff", "cog"]
+Augment = Literal["flips", "rotations"]
+Uncertainty = Literal["entropy", "variance"]
 
 
 def _option(default: Any, text: str, metavar: str | None = None) -> Any:
@@ -38,6 +40,15 @@ class PredictionSettings:
     )
     format: MapFormat = _option("gtiff", "of the maps: GeoTIFF, or a cloud-optimised one")
     quicklook: bool = _option(True, "draw a picture beside each map")
+    augment: list[Augment] | None = _option(
+        None, "average the predictions of flipped or rotated copies of what the model sees"
+    )
+    uncertainty: list[Uncertainty] | None = _option(
+        None, "write how uncertain predictions are; variance needs --augment or several checkpoints"
+    )
+    further_ckpt_paths: list[str] | None = _option(
+        None, "checkpoints that predict together with ckpt_path, as its further values", "FILE"
+    )
     output_file_prefix: str | None = _option(None, "what the name of every map begins with", "TEXT")
     overwrite: bool = _option(False, "make maps again that are complete")
     strict: bool = _option(False, "stop at the first image that cannot be read")

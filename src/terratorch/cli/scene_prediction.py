@@ -191,6 +191,7 @@ def _run_name(task: TerraTorchTask, spec: InputSpec, writer: PredictionWriter) -
         settings.tiled_inference_parameters,
         task.layer_outputs,
         settings.class_names,
+        "" if task.ensemble is None else task.ensemble.extra_repr(),
         writer.map_options,
     ):
         digest.update(repr(part).encode())

@@ -74,6 +74,10 @@ class Ensemble(nn.Module):
         """How many predictions there are of an image."""
         return len(self.views) * (1 + len(self.others))
 
+    def extra_repr(self) -> str:
+        """Return the views and measures."""
+        return f"views={self.views}, measures={[str(measure) for measure in self.measures]}"
+
     def forward(
         self, first: Callable[..., Any], images: Images, extras: Mapping[str, Any]
     ) -> Tensor:

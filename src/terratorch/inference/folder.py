@@ -17,6 +17,7 @@ from terratorch.inference.prediction import (
     LOGITS_LAYER,
     MAIN_LAYER,
     PROBABILITIES_LAYER,
+    UNCERTAINTY_LAYER,
     Output,
     Prediction,
     PredictionKind,
@@ -31,7 +32,7 @@ from terratorch.inference.writer import (
 )
 
 LABELS_FILE = "predictions.csv"
-_LAYERS = (MAIN_LAYER, PROBABILITIES_LAYER, LOGITS_LAYER)
+_LAYERS = (MAIN_LAYER, PROBABILITIES_LAYER, LOGITS_LAYER, UNCERTAINTY_LAYER)
 LABELS_HEADER = ("filename", "class_id", "class_name")
 
 
@@ -186,7 +187,7 @@ def _header(prediction: Prediction) -> list[str]:
     if Output.PROBABILITIES in scores:
         header.append("probability")
     for held, values in scores.items():
-        names = prediction.class_names or range(values.shape[1])
+        names = prediction.band_names.get(held) or prediction.class_names or range(values.shape[1])
         header += [f"{held}_{name}" for name in names]
     return header
 

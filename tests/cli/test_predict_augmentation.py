@@ -1,0 +1,222 @@
+"""`terratorch predict` with flips and rotations, several checkpoints, and uncertainty."""
+
+import csv
+import math
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+import yaml
+
+from chip_files import write_tif
+from terratorch.cli.main import main
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.prediction import PredictionDataset
+from terratorch.inference.augmentation import SAME, views_of
+from terratorch.tasks.checkpoint import read_checkpoint
+
+BOTH = ("flips", "rotations")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A scene that is no square."""
+    pixels = np.random.default_rng(1).integers(0, 3000, (6, 40, 48)).astype(np.int16)
+    return write_tif(tmp_path_factory.mktemp("scenes") / "north.tif", pixels)
+
+
+@pytest.fixture
+def changed(fitted, tmp_path):
+    """Makes a checkpoint that differs from the trained one."""
+
+    def make(name="other.ckpt", weights=0.1, **described):
+        content = torch.load(fitted / "checkpoints" / "best.ckpt", weights_only=True)
+        generator = torch.Generator().manual_seed(3)
+        for key, value in content["state_dict"].items():
+            if key.startswith("model.") and value.is_floating_point():
+                value += weights * torch.randn(value.shape, generator=generator)
+        for key, value in described.items():
+            content["terratorch"][key] = value
+        torch.save(content, tmp_path / name)
+        return tmp_path / name
+
+    return make
+
+
+def predict(*arguments):
+    return main(["predict", *map(str, arguments)])
+
+
+def read(path):
+    with rasterio.open(path) as dataset:
+        return dataset.read(), dataset.descriptions
+
+
+def probabilities(checkpoints, scene, views):
+    """The probabilities of each view and checkpoint, `(N, C, H, W)`."""
+    every = []
+    for path in checkpoints:
+        checkpoint = read_checkpoint(path)
+        task, spec = checkpoint.build_task(), InputSpec.from_dict(checkpoint.input)
+        image = spec.normalize(PredictionDataset([scene], spec)[0]["image"][None])
+        with torch.no_grad():
+            every += [
+                view.undo(task(view.apply(image)).output.softmax(1))[0].numpy() for view in views
+            ]
+    return np.stack(every)
+
+
+@pytest.mark.parametrize("configured", [False, True])
+@pytest.mark.parametrize(("augment", "count"), [(BOTH, 1), (("flips",), 2), ((), 2)])
+def test_probabilities_are_averaged_and_their_spread_is_written(
+    augment, count, configured, fitted, scene, changed, tmp_path
+):
+    checkpoints = [fitted / "checkpoints" / "best.ckpt", changed()][:count]
+    options = ["--predict_data", scene, "--predict_output_dir", tmp_path / "maps"]
+    options += ["--outputs", "classes", "probabilities", "--uncertainty", "variance", "entropy"]
+    options += ["--augment", *augment] if augment else []
+    options += ["-c", fitted / "given.yaml"] if configured else []
+    assert predict("--ckpt_path", *checkpoints, *options) == 0
+    single = probabilities(checkpoints, scene, views_of(augment))
+    mean = single.mean(0)
+    given, _ = read(tmp_path / "maps" / "north_pred_probabilities.tif")
+    np.testing.assert_allclose(given, mean, atol=1e-5)
+    classes, _ = read(tmp_path / "maps" / "north_pred.tif")
+    assert np.array_equal(classes[0], given.argmax(0))
+    (variance, entropy), names = read(tmp_path / "maps" / "north_pred_uncertainty.tif")
+    assert names == ("variance", "entropy")
+    np.testing.assert_allclose(variance, single.var(0).sum(0), atol=1e-5)
+    expected = -(mean * np.log(mean)).sum(0) / math.log(len(mean))
+    np.testing.assert_allclose(entropy, expected, atol=1e-5)
+    assert variance.max() > 1e-4
+
+
+def test_an_entropy_of_one_prediction_leaves_its_map_as_it_is(fitted, scene, tmp_path):
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    options = ("--ckpt_path", checkpoint, "--predict_data", scene, "--predict_output_dir")
+    assert predict(*options, tmp_path / "plain") == 0
+    assert predict(*options, tmp_path / "more", "--uncertainty", "entropy") == 0
+    plain, more = (read(tmp_path / name / "north_pred.tif")[0] for name in ("plain", "more"))
+    assert np.array_equal(plain, more)
+    (entropy,), names = read(tmp_path / "more" / "north_pred_uncertainty.tif")
+    assert names == ("entropy",)
+    assert 0 <= entropy.min() <= entropy.max() <= 1
+
+
+def test_tiles_are_augmented_each_for_itself(fitted, scene, tmp_path):
+    config = yaml.safe_load((fitted / "given.yaml").read_text())
+    tiles = {"crop": 32, "stride": 24, "delta": 2}
+    config["model"]["init_args"]["tiled_inference_parameters"] = tiles
+    config |= {"augment": ["rotations"], "uncertainty": ["variance"]}
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(config))
+    options = ("--predict_data", scene, "--predict_output_dir", tmp_path / "maps")
+    assert predict("--ckpt_path", fitted / "checkpoints" / "best.ckpt", "-c", path, *options) == 0
+    (variance,), _ = read(tmp_path / "maps" / "north_pred_uncertainty.tif")
+    assert variance.shape == (40, 48)
+    assert 0 <= variance.min() < variance.max()
+
+
+def test_other_views_and_checkpoints_make_maps_again(fitted, scene, changed, tmp_path, capsys):
+    first, other = fitted / "checkpoints" / "best.ckpt", changed()
+    data = ("--predict_data", scene, "--predict_output_dir", tmp_path / "maps")
+    runs = [
+        ("--ckpt_path", first),
+        ("--ckpt_path", first, "--augment", "flips"),
+        ("--ckpt_path", first, "--augment", "rotations"),
+        ("--ckpt_path", first, other),
+        ("--ckpt_path", first, changed("third.ckpt", 0.2)),
+    ]
+    for run in runs:
+        assert predict(*run, *data) == 0
+        assert "1 file in" in capsys.readouterr().out
+    assert predict(*runs[-1], *data) == 0
+    assert "1 file left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("configured", [False, True])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--uncertainty", "variance"], "uncertainty: the variance is that of several"),
+        (["--further_ckpt_paths", "{first}"], "best.ckpt': is given twice"),
+        (["--further_ckpt_paths", "nowhere.ckpt"], "nowhere.ckpt"),
+        (["--further_ckpt_paths", "{bands}"], "bands: RED, GREEN instead of BLUE, GREEN, RED"),
+        (["--further_ckpt_paths", "{classes}"], "class_names: a, b, c instead of forest, crops"),
+        (["--further_ckpt_paths", "{task}"], "the task: ClassificationTask instead of Semantic"),
+        (["--further_ckpt_paths", "{silent}"], "what it read: not stored instead of stored"),
+    ],
+)
+def test_what_does_not_go_together_is_told(
+    options, message, configured, fitted, scene, changed, tmp_path, capsys
+):
+    first = fitted / "checkpoints" / "best.ckpt"
+    trained = read_checkpoint(first).input
+    names = {
+        "first": first,
+        "bands": changed("bands.ckpt", input={**trained, "output_bands": ["RED", "GREEN"],
+                                              "means": None, "stds": None}),
+        "classes": changed("classes.ckpt", class_names=["a", "b", "c"]),
+        "task": changed("task.ckpt", task="ClassificationTask"),
+        "silent": changed("silent.ckpt", input=None),
+    }  # fmt: skip
+    options = [option.format(**names) for option in options]
+    options += ["-c", fitted / "given.yaml"] if configured else []
+    data = ("--predict_data", scene, "--predict_output_dir", tmp_path / "maps")
+    assert predict("--ckpt_path", first, *options, *data) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "Traceback" not in shown
+    assert not list(tmp_path.glob("maps/*.tif"))
+
+
+def test_checkpoints_in_two_places_are_refused(fitted, capsys):
+    first = fitted / "checkpoints" / "best.ckpt"
+    assert predict("--ckpt_path", first, "b.ckpt", "--further_ckpt_paths", "c.ckpt") == 2
+    assert "--further_ckpt_paths: given beside several values" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """The checkpoint of a classification, and an image that is no square."""
+    from lightning.pytorch import Trainer
+    from terratorch.tasks.classification_tasks import ClassificationTask
+
+    folder = tmp_path_factory.mktemp("labelled")
+    arguments = {
+        "backbone": "timm_resnet18",
+        "backbone_in_chans": 2,
+        "decoder": "IdentityDecoder",
+        "num_classes": 3,
+    }
+    torch.manual_seed(0)
+    task = ClassificationTask(model_args=arguments)
+    task.input_spec = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0]).to_dict()
+    trainer = Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
+    trainer.strategy.connect(task)
+    task.trainer = trainer
+    trainer.save_checkpoint(folder / "labels.ckpt")
+    pixels = np.random.default_rng(5).integers(0, 300, (2, 40, 64)).astype(np.int16)
+    return folder / "labels.ckpt", write_tif(folder / "chip.tif", pixels)
+
+
+def test_labels_of_images_are_augmented_too(labelled, tmp_path):
+    checkpoint, chip = labelled
+    options = ("--augment", "flips", "rotations", "--uncertainty", "entropy", "variance")
+    data = ("--predict_data", chip, "--predict_output_dir", tmp_path)
+    assert predict("--ckpt_path", checkpoint, *data, *options) == 0
+    with open(tmp_path / "predictions.csv", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    loaded = read_checkpoint(checkpoint)
+    task, spec = loaded.build_task(), InputSpec.from_dict(loaded.input)
+    image = spec.normalize(PredictionDataset([chip], spec)[0]["image"][None])
+    with torch.no_grad():
+        single = torch.stack([task(v.apply(image)).output.softmax(1)[0] for v in views_of(BOTH)])
+    given = [float(row[f"probabilities_{index}"]) for index in range(3)]
+    np.testing.assert_allclose(given, single.mean(0), atol=1e-5)
+    assert float(row["uncertainty_variance"]) == pytest.approx(
+        single.var(0, correction=0).sum().item(), abs=1e-6
+    )
+    assert 0 < float(row["uncertainty_entropy"]) < 1
+    assert SAME in views_of(BOTH)
