@@ -30,6 +30,7 @@ OWN_OPTIONS = (
     "predict_data",
     *(option.name for option in fields(PredictionSettings)),
     "deploy_config_file",
+    "report",
     "custom_modules_path",
 )
 

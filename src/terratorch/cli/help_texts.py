@@ -38,6 +38,7 @@ _CHECKPOINTS = {
 }
 _OWN = {
     "fit": "  --deploy_config_file BOOL   write config_deploy.yaml beside config.yaml (true)\n",
+    "test": "  --report BOOL               write report/report.html, an HTML page (true)\n",
 }
 
 

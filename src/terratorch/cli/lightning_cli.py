@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from terratorch.cli.callbacks.checkpoints import default_checkpoints
+from terratorch.cli.callbacks.evaluation_report import default_report, say_where_reports_are
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.configuration import RUN_ARGUMENTS
 from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
@@ -65,6 +66,12 @@ class MyLightningCLI(LightningCLI):
             help="Write config_deploy.yaml beside the saved configuration.",
         )
         add(
+            "--report",
+            type=bool,
+            default=True,
+            help="Write report/report.html after a test, in the folder of its logger.",
+        )
+        add(
             "--custom_modules_path",
             type=str | None,
             help="Folder or file with modules of your own to import.",
@@ -113,6 +120,8 @@ class MyLightningCLI(LightningCLI):
         callbacks: list[Callback] = list(given) if isinstance(given, list) else [given]
         if self.subcommand == "fit" and config.get("enable_checkpointing") is not False:
             callbacks += default_checkpoints(callbacks, _monitor(self.model))
+        if self.subcommand == "test" and self._get(self.config, "report"):
+            callbacks += default_report(callbacks, self._configuration_text())
         if self.subcommand in (None, "predict"):
             self._configure_writer(callbacks)
         if self.subcommand == "predict" and config.get("logger") in (None, True):
@@ -170,6 +179,16 @@ class MyLightningCLI(LightningCLI):
                 say_how_to_go_on(self.trainer)
             raise
         say_where_checkpoints_are(self.trainer)
+
+    def test(self, **kwargs: Any) -> None:
+        """Test, and say where the report is, after the table of the metrics."""
+        self.trainer.test(**kwargs)
+        say_where_reports_are(self.trainer)
+
+    def _configuration_text(self) -> str:
+        """Return the configuration of the run as YAML, without what is not set."""
+        assert self.subcommand is not None
+        return str(self._parser(self.subcommand).dump(self.config[self.subcommand]))
 
     def predict(self, **kwargs: Any) -> None:
         """Predict; the writer takes each batch, and nothing is kept."""

@@ -35,6 +35,9 @@ COMMANDS: dict[str, Command] = {
         "Write a map for every image; a checkpoint is enough.", "terratorch.cli.predict:main"
     ),
     "show": Command("Write a page with a map that opens in a browser.", "terratorch.cli.show:main"),
+    "report": Command(
+        "Write an HTML report of a test or a training.", "terratorch.cli.report:main"
+    ),
     "compute_statistics": Command(
         "Compute means and standard deviations of the training data.",
         "terratorch.cli.statistics:main",
@@ -58,6 +61,7 @@ examples:
   terratorch test -c config.yaml --ckpt_path best.ckpt
   terratorch predict --ckpt_path best.ckpt --predict_data scenes/ --predict_output_dir maps/
   terratorch show maps/scene_pred.tif --image scenes/scene.tif
+  terratorch report lightning_logs/version_1
   terratorch list backbones prithvi
 """
 

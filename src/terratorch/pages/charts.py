@@ -101,9 +101,7 @@ def _grid(frame: _Frame, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> 
     parts = []
     for tick in y_ticks:
         y = frame.y(tick)
-        parts.append(
-            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        )
+        parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>')
         parts.append(
             f'<text class="tick" x="{_LEFT - 7}" y="{y + 3.5:.1f}" text-anchor="end">'
             f"{tick_text(tick)}</text>"

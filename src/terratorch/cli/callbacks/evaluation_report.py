@@ -1,0 +1,214 @@
+"""The report of a test: collected chip by chip, written when the test is over."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from terratorch.cli.callbacks.chip_statistics import ChipCollector
+from terratorch.cli.callbacks.report_cards import cards_of
+from terratorch.colors import palette
+from terratorch.errors import DataError
+from terratorch.inference.prediction import PredictionKind
+from terratorch.pages.evaluation import EVALUATION_FILE, Evaluation, Kind, SampleSet
+from terratorch.pages.page import write_page
+from terratorch.pages.panels import paint_panels
+from terratorch.pages.places import bounds_of_files
+from terratorch.pages.report import render
+from terratorch.pages.report_search import REPORT_FILE, REPORT_FOLDER, Report, training_log_of
+from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tasks.step_result import StepResult
+
+logger = logging.getLogger(__name__)
+
+# A report is made to be handed on.
+_SECRET = re.compile(
+    r"(?im)^(\s*(?:- )?[\w-]*(?:token|password|secret|api_?key)[\w-]*:)[ \t]+\S.*$"
+)
+
+_KINDS = {
+    PredictionKind.CLASSES: Kind.SEGMENTATION,
+    PredictionKind.LABELS: Kind.CLASSIFICATION,
+    PredictionKind.VALUES: Kind.REGRESSION,
+}
+
+
+class EvaluationReport(Callback):
+    """Write `report/report.html` and `report/evaluation.json` into the folder of a test.
+
+    What is kept of a chip are counts, not pixels, and thumbnails of a few: the memory hardly grows
+    with the test set.
+
+    Args:
+        configuration: The configuration of the run as YAML, to be shown.
+        folder: Where the two files go; by default `report` in the folder of the logger, or in
+            `default_root_dir` where there is none.
+    """
+
+    def __init__(self, configuration: str = "", folder: str | Path | None = None) -> None:
+        self.configuration = configuration
+        self.folder = folder
+        self.written: Path | None = None
+        self._collectors: list[ChipCollector] | None = None
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin with nothing."""
+        self.written, self._collectors = None, None
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count the chips of a batch."""
+        if not isinstance(pl_module, TerraTorchTask) or not isinstance(outputs, StepResult):
+            return  # a module of the user's own, of which only its metrics are known
+        if self._collectors is None:
+            self._collectors = [_collector(trainer, pl_module) for _ in pl_module.test_prefixes]
+        valid = pl_module.valid_targets(outputs.target)
+        self._collectors[dataloader_idx].add(outputs, valid, batch)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the report; that it cannot be written does not spoil the test."""
+        folder = Path(self.folder or Path(trainer.log_dir or ".", REPORT_FOLDER))
+        if self._collectors is None or getattr(trainer, "fast_dev_run", False):
+            return
+        _gather(self._collectors, trainer.world_size)
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(pl_module, TerraTorchTask)
+        evaluation = self._evaluation(trainer, pl_module, self._collectors)
+        try:
+            write_page(folder / EVALUATION_FILE, evaluation.to_json())
+            report = Report(evaluation, training_log_of(evaluation.checkpoint))
+            self.written = write_page(folder / REPORT_FILE, render(report))
+        except DataError as error:
+            logger.warning("There is no report: %s", error)
+        self._collectors = None
+
+    def _evaluation(
+        self, trainer: Trainer, task: TerraTorchTask, collectors: Sequence[ChipCollector]
+    ) -> Evaluation:
+        first = collectors[0]
+        sets = [
+            _sample_set(collector, prefix, trainer.callback_metrics)
+            for collector, prefix in zip(collectors, task.test_prefixes, strict=True)
+        ]
+        checkpoint = trainer.ckpt_path
+        return Evaluation(
+            kind=first.kind,
+            class_names=list(first.class_names),
+            ignore_index=first.ignore_index,
+            sets=sets,
+            created=datetime.now().astimezone().isoformat(timespec="seconds"),
+            checkpoint=None if checkpoint is None else str(Path(checkpoint).absolute()),
+            cards=cards_of(trainer, task),
+            configuration=self.configuration,
+            notes=_notes(trainer, sets),
+        )
+
+
+def default_report(callbacks: Sequence[Callback], configuration: str) -> list[Callback]:
+    """Return the report of a test; none where the user configured their own.
+
+    Args:
+        callbacks: The callbacks of the configuration.
+        configuration: The configuration as YAML.
+    """
+    if any(isinstance(callback, EvaluationReport) for callback in callbacks):
+        return []
+    return [EvaluationReport(without_secrets(configuration))]
+
+
+def say_where_reports_are(trainer: Trainer) -> None:
+    """Name the reports that a test wrote; after the progress bar is gone."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined] # it has them
+        if isinstance(callback, EvaluationReport) and callback.written is not None:
+            sys.stdout.write(f"report: {callback.written}\n")
+
+
+def without_secrets(configuration: str) -> str:
+    """Return a configuration in which values of keys such as `api_key` are not to be read."""
+    return _SECRET.sub(r"\1 (not shown)", configuration)
+
+
+def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
+    datamodule = getattr(trainer, "datamodule", None)
+    count = task.num_classes
+    names = task.settings.class_names or getattr(datamodule, "class_names", None)
+    if count is not None and len(names or ()) != count:
+        names = [str(index) for index in range(count)]
+    spec = getattr(datamodule, "input_spec", None)
+    rgb = None if spec is None else spec.rgb_indices or spec.selection().rgb_places()
+    kind = Kind.REGRESSION if count is None else _KINDS[task.kind]
+    return ChipCollector(
+        kind, list(names or ()) if count else [], task.settings.ignore_index, rgb or (0, 1, 2)
+    )
+
+
+def _gather(collectors: Sequence[ChipCollector], processes: int) -> None:
+    """Bring the chips of all processes together, in each of them."""
+    if processes == 1:
+        return
+    for collector in collectors:
+        parts: list[Any] = [None] * processes
+        torch.distributed.all_gather_object(parts, (collector.chips, collector.keeper))
+        collector.chips = [chip for chips, _ in parts for chip in chips]
+        (_, collector.keeper), *others = parts
+        for _, keeper in others:
+            collector.keeper.merge(keeper)
+
+
+def _sample_set(collector: ChipCollector, prefix: str, metrics: Mapping[str, Any]) -> SampleSet:
+    bounds = bounds_of_files(chip.filename for chip in collector.chips)
+    chips = [
+        replace(chip, bounds=place) for chip, place in zip(collector.chips, bounds, strict=True)
+    ]
+    scored = [chip.score for chip in chips if chip.score == chip.score]
+    kept = collector.keeper.chosen(float(np.median(scored))) if scored else []
+    panels, scale = paint_panels(kept, collector.kind, palette(collector.class_names))
+    logged = {
+        name.removeprefix(prefix): float(value)
+        for name, value in metrics.items()
+        if name.startswith(prefix)
+    }
+    return SampleSet(prefix.removeprefix("test/").rstrip("/"), chips, logged, panels, scale)
+
+
+def _notes(trainer: Trainer, sets: Sequence[SampleSet]) -> list[str]:
+    """Return what a reader of the figures must know of how they came about."""
+    notes = []
+    if trainer.limit_test_batches not in (None, 1.0):
+        notes.append(
+            f"trainer.limit_test_batches is {trainer.limit_test_batches}: "
+            "only some of the chips were tested."
+        )
+    for sample_set in sets:
+        of = f" of {sample_set.name}" if sample_set.name else ""
+        names = [chip.filename for chip in sample_set.chips]
+        twice = len(names) - len(set(names))
+        if twice:
+            notes.append(
+                f"{twice} chips{of} are counted twice, so that each process had as many; "
+                "test with trainer.devices: 1 for exact figures."
+                if trainer.world_size > 1
+                else f"{twice} chips{of} were tested more than once."
+            )
+        empty = sum(chip.score != chip.score for chip in sample_set.chips)
+        if empty:
+            notes.append(f"{empty} chips{of} have no label that counts.")
+    return notes

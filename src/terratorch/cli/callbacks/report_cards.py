@@ -1,0 +1,137 @@
+"""The cards of a report: the model, the data and the versions, as rows of label and text."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+
+from terratorch import __version__
+from terratorch.models.weights_table import weights_of
+from terratorch.pages.evaluation import Card
+from terratorch.tasks.base_task import TerraTorchTask
+
+_PACKAGES = ("torch", "lightning", "timm", "segmentation-models-pytorch", "numpy", "rasterio")
+# Keys of the model's arguments that say most of it, in this order.
+_PARTS = ("backbone", "decoder", "model", "head")
+# More values in a row nobody reads.
+_MOST = 16
+
+Row = tuple[str, str]
+
+
+def cards_of(trainer: Trainer, task: TerraTorchTask) -> list[Card]:
+    """Return the cards of a test: the model, the data, the software."""
+    return [
+        Card("Model", list(_model_rows(trainer, task))),
+        Card("Data", list(_data_rows(trainer, task))),
+        Card("Software", list(_software_rows(trainer))),
+    ]
+
+
+def _model_rows(trainer: Trainer, task: TerraTorchTask) -> Iterator[Row]:
+    settings = task.settings
+    yield "Task", type(task).__name__
+    if settings.model_factory:
+        yield "Factory", settings.model_factory
+    for part in _PARTS:
+        if settings.model_args.get(part):
+            yield part.capitalize(), str(settings.model_args[part])
+    if settings.model_factory is None:
+        yield "Network", type(task.model).__name__
+    parameters = list(task.parameters())
+    trained = sum(one.numel() for one in parameters if one.requires_grad)
+    yield "Parameters", f"{sum(one.numel() for one in parameters):,} ({trained:,} trained)"
+    yield "Loss", _text(settings.loss)
+    if settings.ignore_index is not None:
+        yield "Ignored target", str(settings.ignore_index)
+    if settings.tiled_inference_on_testing:
+        yield "Tested", "tile by tile"
+    yield from _weight_rows(trainer, settings.model_args)
+
+
+def _weight_rows(trainer: Trainer, model_args: Mapping[str, Any]) -> Iterator[Row]:
+    """Say where the weights are from, and whose licence and paper they come with."""
+    if trainer.ckpt_path is None:
+        yield "Weights", "those in memory: no checkpoint was given"
+    else:
+        yield "Checkpoint", str(trainer.ckpt_path)
+    row = weights_of(str(model_args.get("backbone", "")))
+    if row is not None and model_args.get("backbone_pretrained"):
+        yield "Pretrained with", f"{row.repo}: {row.file}"
+        yield "Licence of these", row.licence
+        yield "Described in", row.paper
+
+
+def _data_rows(trainer: Trainer, task: TerraTorchTask) -> Iterator[Row]:
+    datamodule = getattr(trainer, "datamodule", None)
+    if datamodule is not None:
+        yield "Data module", type(datamodule).__name__
+        for name in ("test_data_root", "test_label_data_root", "test_split"):
+            value = datamodule.hparams.get(name)
+            if value:
+                yield name, _text(value)
+    loaders = trainer.test_dataloaders
+    loaders = loaders if isinstance(loaders, Sequence) else [loaders]
+    for loader in loaders:
+        dataset = getattr(loader, "dataset", None)
+        if dataset is not None:
+            yield "Data set", type(dataset).__name__
+    if task.num_classes is not None:
+        yield "Classes", str(task.num_classes)
+    yield from _input_rows(getattr(datamodule, "input_spec", None))
+
+
+def _input_rows(spec: Any) -> Iterator[Row]:
+    """Say what the model sees: bands, scale and statistics."""
+    if spec is None:
+        return
+    values = spec.to_dict()
+    bands = values["output_bands"] or values["dataset_bands"]
+    if bands:
+        yield "Bands", _text(bands)
+    for name, label in (("means", "Means"), ("stds", "Standard deviations")):
+        if values[name]:
+            yield label, _text([f"{value:g}" for value in values[name]])
+    if values["constant_scale"] != 1:
+        yield "Scaled by", f"{values['constant_scale']:g}"
+    if values["no_data_replace"] is not None:
+        yield "Nodata becomes", f"{values['no_data_replace']:g}"
+
+
+def _software_rows(trainer: Trainer) -> Iterator[Row]:
+    yield "terratorch", __version__
+    yield "Python", platform.python_version()
+    for package in _PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:  # a stand-in of the user's own under the name
+            continue
+    yield "System", f"{platform.system()} {platform.machine()}"
+    yield "Device", _device(trainer)
+    yield "Precision", str(trainer.precision)
+    yield "Command", " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _device(trainer: Trainer) -> str:
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    count = trainer.world_size
+    return name if count == 1 else f"{name}, {count} processes"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {entry}" for key, entry in value.items())
+    if isinstance(value, Sequence):
+        shown = ", ".join(map(str, value[:_MOST]))
+        return f"{shown}, ... ({len(value)})" if len(value) > _MOST else shown
+    return str(value) if isinstance(value, (int, float, Path)) else type(value).__name__

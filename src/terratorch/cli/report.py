@@ -1,0 +1,29 @@
+"""`terratorch report`: make the report of a test, or of a training, again; without the model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from terratorch.cli.option_parser import OptionParser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `terratorch report`."""
+    parser = OptionParser(
+        prog="terratorch report",
+        description="Write one HTML file on a run: scores, curves, sample chips, configuration.",
+    )
+    parser.add_argument("folder", metavar="DIR", help="of a run, of several, or of a report")
+    parser.add_argument("--output", metavar="FILE", help="where it goes (report.html in DIR)")
+    options = parser.parse_args(arguments)
+
+    from terratorch.pages.page import write_page
+    from terratorch.pages.report import render
+    from terratorch.pages.report_search import find_report
+
+    report, path = find_report(Path(options.folder))
+    written = write_page(options.output or path, render(report))
+    sys.stdout.write(f"report: {written}\n")
+    return 0

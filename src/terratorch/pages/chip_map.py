@@ -1,0 +1,146 @@
+"""A map of the chips of a test, coloured by their scores, as inline SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from terratorch.colors import VIRIDIS, Color
+from terratorch.inference.painting import round_length
+from terratorch.pages.charts import tick_text, ticks
+from terratorch.pages.evaluation import Bounds, ChipScore
+from terratorch.pages.page import escape
+
+_WIDTH, _TALLEST, _LOWEST = 760, 560, 220
+_MARGIN_LEFT, _MARGIN, _MARGIN_BOTTOM = 52, 12, 26
+_LEAST_SIDE = 7  # a chip of a country-wide set would be smaller than a pixel
+_LABEL = 60  # the width of a label of the longitudes
+_PADDING = 0.04  # of the width, around the chips
+_METRES_PER_DEGREE = 111_320.0
+
+
+class _View(NamedTuple):
+    """From degrees to places in the drawing; a degree east is as long as it is at the middle."""
+
+    west: float
+    north: float
+    scale: float  # units of the drawing per degree of latitude
+    narrowing: float  # cosine of the latitude in the middle
+    width: float
+    height: float
+
+    def x(self, longitude: float) -> float:
+        return _MARGIN_LEFT + (longitude - self.west) * self.scale * self.narrowing
+
+    def y(self, latitude: float) -> float:
+        return _MARGIN + (self.north - latitude) * self.scale
+
+
+def chip_map(
+    chips: Sequence[ChipScore], limits: tuple[float, float], score_name: str
+) -> str | None:
+    """Return a map of the chips that have a place; None where none has.
+
+    Args:
+        chips: The chips, those to be drawn on top last.
+        limits: The scores with the first and the last colour of the scale.
+        score_name: What the score is.
+    """
+    placed = [(chip, chip.bounds) for chip in chips if chip.bounds is not None]
+    if not placed:
+        return None
+    view = _view([bounds for _, bounds in placed])
+    squares = "".join(_square(chip, bounds, limits, view) for chip, bounds in placed)
+    total = view.height + _MARGIN + _MARGIN_BOTTOM
+    return (
+        f'<svg class="chart map" viewBox="0 0 {_WIDTH} {total:.0f}" role="img" '
+        f'aria-label="{escape(f"Where the {len(placed)} chips lie, by {score_name}")}">'
+        f"{_graticule(view)}{squares}{_scale_bar(view)}</svg>"
+    )
+
+
+def score_color(score: float, limits: tuple[float, float]) -> Color:
+    """Return the colour of a score on the scale between two limits."""
+    low, high = limits
+    share = 0.5 if high <= low else (score - low) / (high - low)
+    return VIRIDIS[round(min(max(share, 0.0), 1.0) * (len(VIRIDIS) - 1))]
+
+
+def css_color(color: Color) -> str:
+    """Return a colour as style sheets write it."""
+    return "#" + "".join(f"{part:02x}" for part in color)
+
+
+def _view(bounds: Sequence[Bounds]) -> _View:
+    wests, souths, easts, norths = zip(*bounds, strict=True)
+    west, south, east, north = min(wests), min(souths), max(easts), max(norths)
+    narrowing = max(math.cos(math.radians((south + north) / 2)), 0.05)
+    padding = _PADDING * max((east - west) * narrowing, north - south, 1e-9)
+    across, down = (east - west) * narrowing + 2 * padding, north - south + 2 * padding
+    inner = _WIDTH - _MARGIN_LEFT - _MARGIN
+    scale = min(inner / across, _TALLEST / down)
+    width, height = inner, max(down * scale, _LOWEST)
+    # The chips lie in the middle of a frame that is wider or taller than they need.
+    west -= padding / narrowing + (width / scale - across) / 2 / narrowing
+    north += padding + (height / scale - down) / 2
+    return _View(west, north, scale, narrowing, width, height)
+
+
+def _graticule(view: _View) -> str:
+    east = view.west + view.width / view.scale / view.narrowing
+    south = view.north - view.height / view.scale
+    right, bottom = _MARGIN_LEFT + view.width, _MARGIN + view.height
+    parts = [
+        f'<rect class="frame" x="{_MARGIN_LEFT}" y="{_MARGIN}" width="{view.width:.1f}" '
+        f'height="{view.height:.1f}"/>'
+    ]
+    for longitude in ticks(view.west, east, 5):
+        x = view.x(longitude)
+        if _MARGIN_LEFT + _LABEL / 2 < x < right - _LABEL / 2:
+            parts.append(f'<path class="grid" d="M{x:.1f} {_MARGIN}V{bottom:.1f}"/>')
+            parts.append(
+                f'<text class="tick" x="{x:.1f}" y="{bottom + 17:.1f}" text-anchor="middle">'
+                f"{_degrees(longitude, 'E', 'W')}</text>"
+            )
+    for latitude in ticks(south, view.north, 4):
+        y = view.y(latitude)
+        if _MARGIN + 6 < y < bottom - 6:
+            parts.append(f'<path class="grid" d="M{_MARGIN_LEFT} {y:.1f}H{right:.1f}"/>')
+            parts.append(
+                f'<text class="tick" x="{_MARGIN_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">'
+                f"{_degrees(latitude, 'N', 'S')}</text>"
+            )
+    return "".join(parts)
+
+
+def _degrees(value: float, positive: str, negative: str) -> str:
+    letter = "" if abs(value) < 1e-9 else positive if value > 0 else negative
+    return f"{tick_text(abs(round(value, 6)))}°{letter}"
+
+
+def _square(chip: ChipScore, bounds: Bounds, limits: tuple[float, float], view: _View) -> str:
+    west, south, east, north = bounds
+    left, right, top, bottom = view.x(west), view.x(east), view.y(north), view.y(south)
+    width, height = max(right - left, _LEAST_SIDE), max(bottom - top, _LEAST_SIDE)
+    x, y = (left + right - width) / 2, (top + bottom - height) / 2
+    scored = chip.score == chip.score
+    fill = css_color(score_color(chip.score, limits)) if scored else "none"
+    text = f"{chip.score:.3g}" if scored else "no label"
+    return (
+        f'<rect class="chip" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
+        f'fill="{fill}"><title>{escape(Path(chip.filename).name)}: {text}</title></rect>'
+    )
+
+
+def _scale_bar(view: _View) -> str:
+    metres = round_length(0.22 * view.width / view.scale * _METRES_PER_DEGREE)
+    length = metres / _METRES_PER_DEGREE * view.scale
+    text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
+    x, y = _MARGIN_LEFT + 14, _MARGIN + view.height - 14
+    return (
+        f'<path class="scale-bar" d="M{x} {y - 5:.1f}V{y:.1f}H{x + length:.1f}V{y - 5:.1f}"/>'
+        f'<text class="scale-text" x="{x + length / 2:.1f}" y="{y - 8:.1f}" text-anchor="middle">'
+        f"{text}</text>"
+    )
