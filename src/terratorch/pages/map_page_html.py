@@ -100,7 +100,7 @@ def map_page_html(shown: ShownMap) -> str:
 def _subtitle(shown: ShownMap) -> str:
     if shown.step == 1:
         return escape(_size(shown))
-    return escape(f"{_size(shown)}, shown at {_resolution(shown)} to keep the page small")
+    return escape(f"{_size(shown)}, shown at {_resolution(shown)}")
 
 
 def _size(shown: ShownMap) -> str:

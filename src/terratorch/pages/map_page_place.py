@@ -96,8 +96,9 @@ def _north(lonlat: np.ndarray, aspect: float) -> float | None:
     if abs(right[0] * down[1] - right[1] * down[0]) < 1e-15:
         return None
     across, along = np.linalg.solve(np.stack([right, down], -1), np.array([0.0, 1.0]))
-    angle = math.degrees(math.atan2(across, -along))
-    return None if abs(angle) < _NORTH_UP_DEGREES else round(angle, 1)
+    angle = math.degrees(math.atan2(across, -along)) % 360
+    is_up = min(angle, 360 - angle) < _NORTH_UP_DEGREES
+    return None if is_up else round(angle, 1)
 
 
 def check_same_grid(dataset: Any, reference: Any, what: str) -> None:

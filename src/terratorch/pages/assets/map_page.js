@@ -103,7 +103,7 @@ function showReadout() {
   const { width, height } = view.box;
   const place = view.toMap(pointer ?? { x: width / 2, y: height / 2 });
   const isInside = place.x >= 0 && place.y >= 0 && place.x < page.width && place.y < page.height;
-  const parts = [];
+  const classes = document.createElement("span"), where = document.createElement("span");
   let mapIndex = null;
   for (const id of isInside ? ["map", "labels"] : []) {
     if (!layer[id]?.isVisible) continue;
@@ -114,17 +114,13 @@ function showReadout() {
     const part = document.createElement("span"), swatch = document.createElement("i");
     swatch.className = css ? "swatch" : "swatch nodata";
     swatch.style.background = css;
-    part.append(swatch, layer.labels ? `${layer[id].name}: ${text}` : text);
-    parts.push(part);
+    part.append(swatch, layer.labels?.isVisible ? `${layer[id].name}: ${text}` : text);
+    classes.append(part);
     if (id === "map") mapIndex = index;
   }
-  for (const text of isInside ? placeTexts(page.place, page, place) : ["outside of the map"]) {
-    const part = document.createElement("span");
-    part.className = "muted";
-    part.textContent = text;
-    parts.push(part);
-  }
-  element("readout").replaceChildren(...parts);
+  const texts = isInside ? placeTexts(page.place, page, place) : ["outside of the map"];
+  where.textContent = texts.join("   ") + (pointer ? "" : "   (middle of the view)");
+  element("readout").replaceChildren(classes, where);
   const mark = element("mark");
   if (!mark) return;
   mark.hidden = mapIndex === null || mapIndex === NODATA;
@@ -246,7 +242,7 @@ function connectStage() {
     canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
     canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
     if (view.isFitted) view.fit();
-    redraw();
+    draw(); // at once: the new size has wiped the canvas
   }).observe(canvas);
   const { north } = page.place;
   element("north").hidden = north === null;

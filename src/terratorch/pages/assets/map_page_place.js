@@ -18,10 +18,10 @@ function lonLatText({ lonlat }, share) {
   return `${text(lat, "N", "S")}, ${text(east, "E", "W")}`;
 }
 
-function coordinateText({ transform: [a, b, c, d, e, f], crs }, { x, y }) {
+function coordinateText({ transform: [a, b, c, d, e, f] }, { x, y }) {
   const digits = Math.max(0, Math.ceil(-Math.log10(Math.hypot(a, d))));
   const text = (value) => value.toFixed(digits).replace(/\B(?<!\.\d*)(?=(\d{3})+(?!\d))/g, "\u202f");
-  return `x ${text(a * x + b * y + c)}, y ${text(d * x + e * y + f)}${crs ? ` (${crs})` : ""}`;
+  return `x ${text(a * x + b * y + c)}, y ${text(d * x + e * y + f)}`;
 }
 
 // Texts for a place on a map, the nearest to what people look up first.
