@@ -94,7 +94,7 @@ class SpreadGroup:
 
 def segments_of(planned: Sequence[PlannedScene], workers: int) -> list[Segment]:
     """Cut scenes whose tiles share batches into segments for some workers."""
-    batch_size = planned[0].parameters.batch_size
+    batch_size = planned[0].parameters.tiles_at_once
     total = sum(scene.count for scene in planned)
     tiles = max(total // (_SEGMENTS_EACH * workers), _BATCHES * batch_size)
     extents = [Extent(scene.plan, 0, scene.tiles) for scene in planned]

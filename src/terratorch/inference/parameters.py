@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
 
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 
 PATH = "tiled_inference_parameters"
 PADDING_MODES = ("reflect", "replicate", "constant", "circular")
+AUTO: Literal["auto"] = "auto"  # a batch size that is found out
 
 # What one short key stands for.
 BOTH_SIDES = {"crop": ("h_crop", "w_crop"), "stride": ("h_stride", "w_stride")}
@@ -36,7 +37,7 @@ class TiledInferenceParameters:
         delta: Pixels of each prediction that are dropped along each side of a tile.
         average_patches: Average where tiles overlap; otherwise one tile wins.
         blend_overlaps: Weight the average by a cosine towards the sides of a tile.
-        batch_size: Tiles in a forward pass.
+        batch_size: Tiles in a forward pass; `auto` finds out how many are fastest and fit.
         verbose: Show a progress bar.
         padding: How the scene goes on beyond its border: `reflect` (also `true`), `replicate`,
             `constant` (zeros) or `circular`; with `false` border tiles stay inside the scene.
@@ -49,9 +50,19 @@ class TiledInferenceParameters:
     delta: int = 4
     average_patches: bool = True
     blend_overlaps: bool = True
-    batch_size: int = 16
+    batch_size: int | Literal["auto"] = 16
     verbose: bool = False
     padding: str | bool = "reflect"
+
+    def __post_init__(self) -> None:
+        # What `auto` has been found to be, by the size of tiles; no field, as nobody gives it.
+        self.found: dict[tuple[int, int], int] = {}
+
+    @property
+    def tiles_at_once(self) -> int:
+        """The batch size, which is known by now."""
+        assert isinstance(self.batch_size, int), "what `auto` is has been found out before"
+        return self.batch_size
 
     @property
     def padding_mode(self) -> str | None:
@@ -70,15 +81,17 @@ class TiledInferenceParameters:
             ConfigurationError: If a value cannot be used.
         """
         for name, least in _LEAST.items():
-            _check_integer(f"{path}.{name}", getattr(self, name), least)
+            value = getattr(self, name)
+            if name != "batch_size" or value != AUTO:
+                _check_integer(_thing(path, name), value, least)
         for name in ("average_patches", "blend_overlaps", "verbose"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigurationError(
-                    f"{path}.{name}", f"{getattr(self, name)!r} is not true or false"
+                    _thing(path, name), f"{getattr(self, name)!r} is not true or false"
                 )
         if self.padding_mode is not None and self.padding_mode not in PADDING_MODES:
             raise ConfigurationError(
-                f"{path}.padding",
+                _thing(path, "padding"),
                 f"{self.padding!r} is not a padding mode",
                 f"Use false or one of {', '.join(PADDING_MODES)}. "
                 f"{did_you_mean(str(self.padding), PADDING_MODES)}".rstrip(),
@@ -90,13 +103,13 @@ class TiledInferenceParameters:
         crop, stride = getattr(self, f"{side}_crop"), getattr(self, f"{side}_stride")
         if stride > crop:
             raise ConfigurationError(
-                f"{path}.{side}_stride",
+                _thing(path, f"{side}_stride"),
                 f"{stride} is more than {side}_crop ({crop}), which leaves gaps between tiles",
                 f"Use at most {crop}.",
             )
         if 2 * self.delta >= crop:
             raise ConfigurationError(
-                f"{path}.delta",
+                _thing(path, "delta"),
                 f"{self.delta} is dropped along each side of a tile, which leaves nothing of "
                 f"{side}_crop ({crop})",
                 f"Use less than {(crop + 1) // 2}.",
@@ -106,9 +119,15 @@ class TiledInferenceParameters:
 _LEAST = {"h_crop": 1, "w_crop": 1, "h_stride": 1, "w_stride": 1, "delta": 0, "batch_size": 1}
 
 
+def _thing(path: str, name: str) -> str:
+    """Return what a value is called: options of the command line have no path."""
+    return f"{path}.{name}" if path else name
+
+
 def _check_integer(thing: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigurationError(thing, f"{value!r} is not a whole number")
+        cure = "Give a number, or auto." if thing.endswith("batch_size") else ""
+        raise ConfigurationError(thing, f"{value!r} is not a whole number", cure)
     if value < least:
         raise ConfigurationError(thing, f"{value} is too small", f"Use at least {least}.")
 
@@ -144,6 +163,44 @@ def parse_tiled_inference_parameters(
     return parameters
 
 
+def with_options(
+    base: TiledInferenceParameters, options: Mapping[str, Any]
+) -> TiledInferenceParameters:
+    """Return parameters with those of the command line in their place.
+
+    A crop comes with a stride and a delta that fit it, where these are not given: an overlap of an
+    eighth, of which a quarter is dropped. Those of another crop would leave gaps, or take many
+    times as long.
+
+    Args:
+        base: The parameters.
+        options: What was given, by the names of a configuration.
+
+    Raises:
+        ConfigurationError: If a value cannot be used.
+    """
+    given = _both_sides(options, "")
+    crops = {side: given[f"{side}_crop"] for side in ("h", "w") if f"{side}_crop" in given}
+    for side, crop in crops.items():
+        _check_integer(f"{side}_crop", crop, 1)
+        given.setdefault(f"{side}_stride", fitting_stride(crop))
+    if crops:
+        given.setdefault("delta", fitting_delta(min(crops.values())))
+    parameters = TiledInferenceParameters(**asdict(base) | given)
+    parameters.check("")
+    return parameters
+
+
+def fitting_stride(crop: int) -> int:
+    """Return the stride at which tiles overlap by an eighth."""
+    return crop - crop // 8
+
+
+def fitting_delta(crop: int) -> int:
+    """Return how much is dropped of such tiles along each side."""
+    return crop // 32
+
+
 def _both_sides(values: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Return the values by the names of the fields, with `crop` and `stride` spelt out."""
     names = [field.name for field in fields(TiledInferenceParameters)]
@@ -151,7 +208,7 @@ def _both_sides(values: Mapping[str, Any], path: str) -> dict[str, Any]:
     for key, value in values.items():
         if key not in names and key not in BOTH_SIDES:
             raise ArgumentNameError(
-                f"{path}.{key}",
+                _thing(path, key),
                 "there is no such parameter",
                 did_you_mean(key, [*names, *BOTH_SIDES])
                 or f"Known are {', '.join([*BOTH_SIDES, *names])}.",

@@ -115,6 +115,11 @@ class TilePlan:
         """Whether as much is dropped of each tile, so that what is kept forms a grid."""
         return self.rows.padded or len(self) == 1 or self.rows.delta == self.columns.delta == 0
 
+    @property
+    def tile_size(self) -> tuple[int, int]:
+        """Height and width of what the model sees of each tile."""
+        return self.rows.crop, self.columns.crop
+
     def is_whole(self, row: int, column: int) -> bool:
         """Whether nothing is dropped of a tile: of border tiles without padding around them."""
         border = self.rows.is_border(row) or self.columns.is_border(column)

@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import rasterio
@@ -19,10 +20,11 @@ from torch import Tensor
 from terratorch.errors import DataError
 from terratorch.geo.raster import georeferenced_or_not
 from terratorch.inference.area import Limits, WantedPixels
+from terratorch.inference.batch_size import SplittingForward
 from terratorch.inference.engine import Forward, run_tiles, tile_weights
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.map_sink import DecidingSink, MapFiles, TakeRows
-from terratorch.inference.parameters import TiledInferenceParameters
+from terratorch.inference.parameters import AUTO, TiledInferenceParameters
 from terratorch.inference.plan import Tile, TilePlan, plan_tiles
 from terratorch.inference.prediction import Prediction
 from terratorch.inference.progress import TileProgress
@@ -32,6 +34,7 @@ from terratorch.inference.sink import RollingCanvas
 from terratorch.inference.strip import RowReader, StripSource, ValidRows
 from terratorch.inference.threads import WriteBehind
 from terratorch.inference.tiling import log_tiles, tiles_for, whole
+from terratorch.inference.tuning import with_batch_sizes
 from terratorch.inference.writer import Georeference, is_complete
 
 logger = logging.getLogger(__name__)
@@ -57,7 +60,9 @@ class ScenePredictor:
         device: Where the model runs.
         tiles: How scenes are cut; None runs those whole that are not too large.
         chip: Pixels a side that the model was built for, where that is known.
-        batch_size: Scenes in a forward pass that run whole.
+        batch_size: Scenes in a forward pass that run whole; `auto` finds it out.
+        tile_batch: Tiles in a forward pass where scenes are cut by themselves; None fits it to the
+            size of tiles, `auto` finds it out.
         run: Names what the maps are made with: maps of another run are made again.
         limits: What is wanted of the scenes; None for all.
     """
@@ -68,7 +73,8 @@ class ScenePredictor:
     device: torch.device
     tiles: TiledInferenceParameters | None = None
     chip: int | None = None
-    batch_size: int = 1
+    batch_size: int | Literal["auto"] = 1
+    tile_batch: int | Literal["auto"] | None = None
     run: str = ""
     limits: Limits | None = None
 
@@ -235,7 +241,7 @@ def run_group(planned: Sequence[PlannedScene], predictor: ScenePredictor, outlet
         run_tiles(
             (stream.scene(scene, outlet.take(scene), outlet.fail) for scene in planned),
             predictor.forward,
-            planned[0].parameters.batch_size,
+            planned[0].parameters.tiles_at_once,
             predictor.device,
             outlet.on_tiles,
             ahead=BATCHES_AHEAD,
@@ -284,6 +290,12 @@ class _Run:
         start = time.perf_counter()
         planned = [scene for path in paths if (scene := self._planned(path)) is not None]
         self._log_choices(planned)
+        if any(scene.parameters.batch_size == AUTO for scene in planned):
+            self.predictor = replace(
+                self.predictor, forward=SplittingForward(self.predictor.forward)
+            )
+            with torch.no_grad():
+                planned = with_batch_sizes(planned, self.predictor)
         total = sum(scene.count for scene in planned)
         try:
             with (
@@ -319,7 +331,7 @@ class _Run:
         if not self.overwrite and self._is_done(path, map_path, height, width):
             self.report.skipped.append(path)
             return None
-        parameters = tiles_for(height, width, predictor.tiles, predictor.chip)
+        parameters = tiles_for(height, width, predictor.tiles, predictor.chip, predictor.tile_batch)
         if parameters is None:
             parameters = whole(height, width, predictor.batch_size)
         plan = plan_tiles(height, width, parameters)

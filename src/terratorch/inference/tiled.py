@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from terratorch.errors import ConfigurationError, InvalidModelError
-from terratorch.inference.engine import run_tiles, tile_weights
-from terratorch.inference.parameters import FUNCTION_DEFAULTS, TiledInferenceParameters
+from terratorch.inference.batch_size import SplittingForward, find_batch_size
+from terratorch.inference.engine import Forward, run_tiles, tile_weights
+from terratorch.inference.parameters import AUTO, FUNCTION_DEFAULTS, TiledInferenceParameters
 from terratorch.inference.plan import plan_tiles
 from terratorch.inference.scene import Scene
 from terratorch.inference.sink import TensorSink
@@ -56,7 +57,7 @@ def tiled_inference(
     w_stride: int | None = None,
     average_patches: bool = True,
     blend_overlaps: bool = True,
-    batch_size: int = 16,
+    batch_size: int | Literal["auto"] = 16,
     verbose: bool = False,
     padding: str | bool = "reflect",
     device: str | None = None,
@@ -84,7 +85,7 @@ def tiled_inference(
         w_stride: Pixels from one column of tiles to the next, instead of `stride`.
         average_patches: Average where tiles overlap; otherwise one tile wins.
         blend_overlaps: Weight the average; otherwise all tiles count alike.
-        batch_size: Tiles in a forward pass.
+        batch_size: Tiles in a forward pass; `auto` finds out how many are fastest and fit.
         verbose: Show a progress bar.
         padding: How an image goes on beyond its border: `reflect` (also True), `replicate`,
             `constant`, `circular`; False for tiles that stay inside.
@@ -172,8 +173,17 @@ def _run(
         return output.output if isinstance(output, ModelOutput) else output
 
     on_device = None if device is None else torch.device(device)
+    runner: Forward = forward
+    if parameters.batch_size == AUTO:
+        runner = SplittingForward(forward)
+        if plan.tile_size not in parameters.found:
+            tile = TensorSource(_one(images, 0), parameters.padding_mode).read(plan.tile(0, 0))
+            extras = {name: value[:1] for name, value in rows.items()}
+            found = find_batch_size(forward, tile, extras, on_device or first.device)
+            parameters.found[plan.tile_size] = found
+    batch_size = parameters.found.get(plan.tile_size) or parameters.tiles_at_once
     with _progress(count * len(plan), parameters.verbose) as on_tiles:
-        run_tiles(scenes, forward, parameters.batch_size, on_device, on_tiles)
+        run_tiles(scenes, runner, batch_size, on_device, on_tiles)
     return sink
 
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from typing import Literal
 
-from terratorch.inference.parameters import TiledInferenceParameters
+from terratorch.inference.parameters import (
+    TiledInferenceParameters,
+    fitting_delta,
+    fitting_stride,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +20,11 @@ _PIXELS_IN_BATCH = 4 * _CROP**2
 
 
 def tiles_for(
-    height: int, width: int, given: TiledInferenceParameters | None, chip: int | None
+    height: int,
+    width: int,
+    given: TiledInferenceParameters | None,
+    chip: int | None,
+    batch_size: int | Literal["auto"] | None = None,
 ) -> TiledInferenceParameters | None:
     """Return how a scene is cut into tiles; None where it runs whole.
 
@@ -23,10 +33,12 @@ def tiles_for(
         width: Columns of the scene.
         given: What the task says, which always counts.
         chip: Pixels a side that the model was built for, where that is known.
+        batch_size: Tiles in a forward pass where nothing is given; None fits it to their size.
     """
     if given is not None or max(height, width) <= MOST_WHOLE:
         return given
-    return default_tiles(chip)
+    tiles = default_tiles(chip)
+    return tiles if batch_size is None else replace(tiles, batch_size=batch_size)
 
 
 def default_tiles(chip: int | None) -> TiledInferenceParameters:
@@ -39,14 +51,14 @@ def default_tiles(chip: int | None) -> TiledInferenceParameters:
     return TiledInferenceParameters(
         h_crop=crop,
         w_crop=crop,
-        h_stride=crop - crop // 8,
-        w_stride=crop - crop // 8,
-        delta=crop // 32,
+        h_stride=fitting_stride(crop),
+        w_stride=fitting_stride(crop),
+        delta=fitting_delta(crop),
         batch_size=max(_PIXELS_IN_BATCH // crop**2, 1),
     )
 
 
-def whole(height: int, width: int, batch_size: int) -> TiledInferenceParameters:
+def whole(height: int, width: int, batch_size: int | Literal["auto"]) -> TiledInferenceParameters:
     """Return the one tile that is the whole scene."""
     return TiledInferenceParameters(
         h_crop=height,
@@ -62,7 +74,7 @@ def log_tiles(parameters: TiledInferenceParameters, scenes: int) -> None:
     """Say what was chosen, and how to choose otherwise."""
     logger.info(
         "%d scene%s of more than %d pixels a side run%s tile by tile: crop %d, stride %d, delta %d,"
-        " batch_size %d. Set model.init_args.tiled_inference_parameters for others.",
+        " batch_size %s. Set model.init_args.tiled_inference_parameters for others.",
         scenes,
         "" if scenes == 1 else "s",
         MOST_WHOLE,
