@@ -281,7 +281,8 @@ def test_swipe_classes_layers_and_opacity_change_what_is_drawn(page):
 def test_dragging_the_wheel_and_keys_move_the_map(page):
     script = """
       const canvas = document.getElementById("canvas"), box = canvas.getBoundingClientRect();
-      const at = (x, y) => ({ clientX: box.left + x * box.width, clientY: box.top + y * box.height,
+      const at = (x, y) => ({ clientX: Math.round(box.left + x * box.width),
+                              clientY: Math.round(box.top + y * box.height),
                               pointerId: 1, bubbles: true, cancelable: true });
       canvas.setPointerCapture = () => {}; // these pointers are made up
       const seen = [text("readout")];

@@ -17,6 +17,8 @@ _SUFFIX = ".html"
 def main(arguments: Sequence[str]) -> int:
     """Run `terratorch show`."""
     options = _parser().parse_args(arguments)
+    if options.rgb is not None and options.image is None:
+        raise ConfigurationError("--rgb", "there is no scene", "Add --image SCENE.")
     if options.max_size <= 0:
         raise ConfigurationError(
             "--max_size", f"{options.max_size:g} is no size", "Give megabytes, such as 25."
