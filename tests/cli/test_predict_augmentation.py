@@ -181,6 +181,7 @@ def test_checkpoints_in_two_places_are_refused(fitted, capsys):
 def labelled(tmp_path_factory):
     """The checkpoint of a classification, and an image that is no square."""
     from lightning.pytorch import Trainer
+
     from terratorch.tasks.classification_tasks import ClassificationTask
 
     folder = tmp_path_factory.mktemp("labelled")

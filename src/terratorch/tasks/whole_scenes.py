@@ -69,7 +69,7 @@ def _log_plan(stage: str, image: Any, tiles: TiledInferenceParameters, chosen: b
     height, width = scene_size(image)
     logger.info(
         "%s runs tile by tile, the first image of %d x %d pixels in %d: crop %d x %d, "
-        "stride %d x %d, delta %d, batch_size %d.%s",
+        "stride %d x %d, delta %d, batch_size %s.%s",
         *(stage, height, width, len(plan_tiles(height, width, tiles))),
         *(tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.w_stride),
         *(tiles.delta, tiles.batch_size),
