@@ -33,7 +33,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
         high = low + (abs(low) or 1.0)
     step = _round_up((high - low) / count)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [index * step for index in range(first, last + 1)]
+    return [round(index * step, 12) for index in range(first, last + 1)]
 
 
 def _round_up(step: float) -> float:
@@ -41,11 +41,13 @@ def _round_up(step: float) -> float:
     return next(nice * power for nice in (1, 2, 2.5, 5, 10) if nice * power >= step * (1 - 1e-9))
 
 
-def tick_text(value: float) -> str:
-    """Return a number as it stands at an axis."""
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
-    return f"{value:,.10g}"
+def tick_texts(values: Sequence[float]) -> list[str]:
+    """Return numbers as they stand at an axis, all with as many decimals."""
+    largest = max(map(abs, values))
+    if largest and not 1e-3 <= largest < 1e5:
+        return [f"{value:.3g}" for value in values]
+    decimals = max(len(f"{value:.6f}".rstrip("0").partition(".")[2]) for value in values)
+    return [f"{value:,.{decimals}f}" for value in values]
 
 
 def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
@@ -99,18 +101,17 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 
 def _grid(frame: _Frame, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> str:
     parts = []
-    for tick in y_ticks:
+    for tick, text in zip(y_ticks, tick_texts(y_ticks), strict=True):
         y = frame.y(tick)
         parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>')
         parts.append(
-            f'<text class="tick" x="{_LEFT - 7}" y="{y + 3.5:.1f}" text-anchor="end">'
-            f"{tick_text(tick)}</text>"
+            f'<text class="tick" x="{_LEFT - 7}" y="{y + 3.5:.1f}" text-anchor="end">{text}</text>'
         )
-    for tick in x_ticks:
+    for tick, text in zip(x_ticks, tick_texts(x_ticks), strict=True):
         if frame.x_low <= tick <= frame.x_high:
             parts.append(
                 f'<text class="tick" x="{frame.x(tick):.1f}" y="{_HEIGHT - _BOTTOM + 16}" '
-                f'text-anchor="middle">{tick_text(tick)}</text>'
+                f'text-anchor="middle">{text}</text>'
             )
     return "".join(parts)
 

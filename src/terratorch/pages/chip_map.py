@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from terratorch.colors import VIRIDIS, Color
 from terratorch.inference.painting import round_length
-from terratorch.pages.charts import tick_text, ticks
+from terratorch.pages.charts import tick_texts, ticks
 from terratorch.pages.evaluation import Bounds, ChipScore
 from terratorch.pages.page import escape
 
@@ -17,6 +17,7 @@ _WIDTH, _TALLEST, _LOWEST = 760, 560, 220
 _MARGIN_LEFT, _MARGIN, _MARGIN_BOTTOM = 52, 12, 26
 _LEAST_SIDE = 7  # a chip of a country-wide set would be smaller than a pixel
 _LABEL = 60  # the width of a label of the longitudes
+_STRIP = 30  # below the chips, for the scale bar
 _PADDING = 0.04  # of the width, around the chips
 _METRES_PER_DEGREE = 111_320.0
 
@@ -81,11 +82,11 @@ def _view(bounds: Sequence[Bounds]) -> _View:
     across, down = (east - west) * narrowing + 2 * padding, north - south + 2 * padding
     inner = _WIDTH - _MARGIN_LEFT - _MARGIN
     scale = min(inner / across, _TALLEST / down)
-    width, height = inner, max(down * scale, _LOWEST)
+    height = max(down * scale, _LOWEST)
     # The chips lie in the middle of a frame that is wider or taller than they need.
-    west -= padding / narrowing + (width / scale - across) / 2 / narrowing
+    west -= padding / narrowing + (inner / scale - across) / 2 / narrowing
     north += padding + (height / scale - down) / 2
-    return _View(west, north, scale, narrowing, width, height)
+    return _View(west, north, scale, narrowing, inner, height + _STRIP)
 
 
 def _graticule(view: _View) -> str:
@@ -96,28 +97,30 @@ def _graticule(view: _View) -> str:
         f'<rect class="frame" x="{_MARGIN_LEFT}" y="{_MARGIN}" width="{view.width:.1f}" '
         f'height="{view.height:.1f}"/>'
     ]
-    for longitude in ticks(view.west, east, 5):
+    longitudes, latitudes = ticks(view.west, east, 5), ticks(south, view.north, 4)
+    for longitude, text in zip(longitudes, _degrees(longitudes, "E", "W"), strict=True):
         x = view.x(longitude)
         if _MARGIN_LEFT + _LABEL / 2 < x < right - _LABEL / 2:
             parts.append(f'<path class="grid" d="M{x:.1f} {_MARGIN}V{bottom:.1f}"/>')
             parts.append(
                 f'<text class="tick" x="{x:.1f}" y="{bottom + 17:.1f}" text-anchor="middle">'
-                f"{_degrees(longitude, 'E', 'W')}</text>"
+                f"{text}</text>"
             )
-    for latitude in ticks(south, view.north, 4):
+    for latitude, text in zip(latitudes, _degrees(latitudes, "N", "S"), strict=True):
         y = view.y(latitude)
         if _MARGIN + 6 < y < bottom - 6:
             parts.append(f'<path class="grid" d="M{_MARGIN_LEFT} {y:.1f}H{right:.1f}"/>')
             parts.append(
                 f'<text class="tick" x="{_MARGIN_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">'
-                f"{_degrees(latitude, 'N', 'S')}</text>"
+                f"{text}</text>"
             )
     return "".join(parts)
 
 
-def _degrees(value: float, positive: str, negative: str) -> str:
-    letter = "" if abs(value) < 1e-9 else positive if value > 0 else negative
-    return f"{tick_text(abs(round(value, 6)))}°{letter}"
+def _degrees(values: Sequence[float], positive: str, negative: str) -> list[str]:
+    letters = [positive if value > 0 else negative if value < 0 else "" for value in values]
+    texts = tick_texts([abs(value) for value in values])
+    return [f"{text}°{letter}" for text, letter in zip(texts, letters, strict=True)]
 
 
 def _square(chip: ChipScore, bounds: Bounds, limits: tuple[float, float], view: _View) -> str:

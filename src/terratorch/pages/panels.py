@@ -15,13 +15,14 @@ from terratorch.inference.painting import scale_index, value_limits
 from terratorch.pages.evaluation import Kind, Panel, Picture, Scale
 from terratorch.pages.png import png_data_uri
 
-CHIPS_OF_A_RANK = 3
+CHIPS_OF_A_RANK = 4
 LONGEST = 256  # pixels of a side of a thumbnail
 # Of so many random chips those near the median are chosen; of fewer in all, they are the median.
 _SAMPLE = 40
 _STEPS = 256
 
 WRONG: Color = (214, 60, 40)
+UNLABELLED = (128, 134, 142, 110)  # lets the page through, so that it suits both themes
 # Too low, right, too high: "RdBu" of https://colorbrewer2.org, for colour-blind readers too.
 ERROR_RAMP: tuple[Color, ...] = (
     (33, 102, 172),
@@ -158,12 +159,13 @@ def _class_pictures(chip: Thumbnail, colors: Sequence[Color]) -> list[Picture]:
     assert chip.target is not None
     assert chip.prediction is not None
     assert chip.valid is not None
-    table = np.array([(*color, 255) for color in colors] + [(0, 0, 0, 0)], dtype=np.uint8)
+    table = np.array([(*color, 255) for color in colors] + [UNLABELLED], dtype=np.uint8)
     nowhere = len(colors)
     target = np.where(chip.valid, chip.target, nowhere).astype(np.intp).clip(0, nowhere)
     prediction = chip.prediction.astype(np.intp).clip(0, nowhere)
     errors = np.zeros((*target.shape, 4), dtype=np.uint8)
-    errors[chip.valid & (target != prediction)] = (*WRONG, 255)
+    errors[target != prediction] = (*WRONG, 255)
+    errors[~chip.valid] = UNLABELLED
     return [
         Picture("Label", png_data_uri(table[target])),
         Picture("Prediction", png_data_uri(table[prediction])),
@@ -192,8 +194,10 @@ def _painted(
 ) -> str:
     colors = np.array(color_ramp(stops, _STEPS), dtype=np.uint8)
     painted = colors[scale_index(np.where(shown, values, limits[0]), limits, _STEPS)]
-    alpha = np.where(shown, 255, 0).astype(np.uint8)[..., None]
-    return png_data_uri(np.concatenate([painted, alpha], axis=-1))
+    opaque = np.full((*shown.shape, 1), 255, dtype=np.uint8)
+    picture = np.concatenate([painted, opaque], axis=-1)
+    picture[~shown] = UNLABELLED
+    return png_data_uri(picture)
 
 
 def _scale_of(chips: Sequence[Thumbnail]) -> Scale | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from terratorch.pages.evaluation import Card, Evaluation, Kind, SampleSet
 from terratorch.pages.page import escape, render_page
-from terratorch.pages.report_chips import panels, places, spread, worst_list
+from terratorch.pages.report_chips import panels, places, spread
 from terratorch.pages.report_curves import curves
 from terratorch.pages.report_scores import (
     class_table,
@@ -23,6 +23,7 @@ _KIND_NAMES = {
     Kind.CLASSIFICATION: "Classification",
     Kind.REGRESSION: "Pixel-wise regression",
 }
+_LONG = 40  # characters that do not fit beside a label
 _NO_TEST = (
     "This run has not been tested, so there are no scores: "
     "<code>terratorch test -c CONFIG --ckpt_path best.ckpt</code> adds them."
@@ -73,9 +74,7 @@ def _set_sections(
         sections.append(("classes", "Classes", class_table(evaluation, results)))
         sections.append(("confusion", "Confusion", confusion(evaluation, results)))
     sections.append(("chips", "Chips", panels(evaluation, sample_set)))
-    distribution = f'<div class="charts">{spread(evaluation, sample_set)}</div>'
-    listed = worst_list(evaluation, sample_set)
-    sections.append(("spread", "Spread over the chips", distribution + listed))
+    sections.append(("spread", "Spread over the chips", spread(evaluation, sample_set)))
     drawn = places(evaluation, sample_set)
     if drawn:
         sections.append(("map", "Where they lie", drawn))
@@ -132,7 +131,10 @@ def _cards(cards: list[Card]) -> str:
 
 
 def _card(card: Card) -> str:
-    rows = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in card.rows)
+    rows = "".join(
+        f"<dt>{escape(label)}</dt><dd{' class=long' * (len(text) > _LONG)}>{escape(text)}</dd>"
+        for label, text in card.rows
+    )
     return f'<article class="card"><h3>{escape(card.title)}</h3><dl>{rows}</dl></article>'
 
 

@@ -109,19 +109,20 @@ def _thinned(chips: Sequence[ChipScore]) -> Sequence[ChipScore]:
 
 
 def spread(evaluation: Evaluation, sample_set: SampleSet) -> str:
-    """Return how the scores of the chips are spread."""
+    """Return how the scores of the chips are spread, and the files of the worst."""
     values = [chip.score for chip in ranked(sample_set.chips, evaluation.kind)]
-    return histogram(values, SCORE_NAMES[evaluation.kind])
+    name = SCORE_NAMES[evaluation.kind]
+    figure = f"<figure><figcaption>{escape(name)}</figcaption>{histogram(values, 'score')}</figure>"
+    return f'<div class="charts spread">{figure}{_worst_list(evaluation, sample_set)}</div>'
 
 
-def worst_list(evaluation: Evaluation, sample_set: SampleSet) -> str:
-    """Return the files of the worst chips, folded."""
+def _worst_list(evaluation: Evaluation, sample_set: SampleSet) -> str:
     worst = ranked(sample_set.chips, evaluation.kind)[:_LISTED]
     rows = "".join(
         f'<tr><td>{number(chip.score)}</td><td class="file">{escape(chip.filename)}</td></tr>'
         for chip in worst
     )
     return (
-        f"<details><summary>Files of the {len(worst)} worst chips</summary>"
-        f'<div class="scroll"><table class="files"><tbody>{rows}</tbody></table></div></details>'
+        f'<div><h4>The worst, by file</h4><div class="scroll listed" tabindex="0">'
+        f'<table class="files"><tbody>{rows}</tbody></table></div></div>'
     )

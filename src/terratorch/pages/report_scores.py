@@ -167,9 +167,9 @@ def _matrix(evaluation: Evaluation, matrix: NDArray[np.int64]) -> str:
     )
     wide = " many" if len(matrix) > _MOST_CLASSES_SHOWN else ""
     return (
+        '<div><p class="note">Rows: label. Columns: prediction. Per cent of the row.</p>'
         f'<div class="scroll" tabindex="0"><table class="matrix{wide}">'
-        f"<caption>Rows: label. Columns: prediction. Per cent of the row.</caption>"
-        f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
 
 

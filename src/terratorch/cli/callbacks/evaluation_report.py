@@ -116,7 +116,7 @@ class EvaluationReport(Callback):
             sets=sets,
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             checkpoint=None if checkpoint is None else str(Path(checkpoint).absolute()),
-            cards=cards_of(trainer, task),
+            cards=cards_of(trainer, task, sets),
             configuration=self.configuration,
             notes=_notes(trainer, sets),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from lightning.pytorch import Trainer
 
 from terratorch import __version__
 from terratorch.models.weights_table import weights_of
-from terratorch.pages.evaluation import Card
+from terratorch.pages.evaluation import Card, SampleSet
 from terratorch.tasks.base_task import TerraTorchTask
 
 _PACKAGES = ("torch", "lightning", "timm", "segmentation-models-pytorch", "numpy", "rasterio")
@@ -26,11 +27,17 @@ _MOST = 16
 Row = tuple[str, str]
 
 
-def cards_of(trainer: Trainer, task: TerraTorchTask) -> list[Card]:
-    """Return the cards of a test: the model, the data, the software."""
+def cards_of(trainer: Trainer, task: TerraTorchTask, sets: Sequence[SampleSet]) -> list[Card]:
+    """Return the cards of a test: the model, the data, the software.
+
+    Args:
+        trainer: That tested.
+        task: What was tested.
+        sets: The test sets.
+    """
     return [
         Card("Model", list(_model_rows(trainer, task))),
-        Card("Data", list(_data_rows(trainer, task))),
+        Card("Data", list(_data_rows(trainer, task, sets))),
         Card("Software", list(_software_rows(trainer))),
     ]
 
@@ -69,23 +76,32 @@ def _weight_rows(trainer: Trainer, model_args: Mapping[str, Any]) -> Iterator[Ro
         yield "Described in", row.paper
 
 
-def _data_rows(trainer: Trainer, task: TerraTorchTask) -> Iterator[Row]:
+def _data_rows(trainer: Trainer, task: TerraTorchTask, sets: Sequence[SampleSet]) -> Iterator[Row]:
     datamodule = getattr(trainer, "datamodule", None)
     if datamodule is not None:
         yield "Data module", type(datamodule).__name__
-        for name in ("test_data_root", "test_label_data_root", "test_split"):
-            value = datamodule.hparams.get(name)
-            if value:
-                yield name, _text(value)
-    loaders = trainer.test_dataloaders
-    loaders = loaders if isinstance(loaders, Sequence) else [loaders]
-    for loader in loaders:
-        dataset = getattr(loader, "dataset", None)
-        if dataset is not None:
-            yield "Data set", type(dataset).__name__
+    for sample_set in sets:
+        count = f"{len(sample_set.chips):,} chips"
+        folder = _common_folder([chip.filename for chip in sample_set.chips])
+        where = f"{count} in {folder}" if folder else count
+        yield f"Test set {sample_set.name}".strip(), where
+        placed = sum(chip.bounds is not None for chip in sample_set.chips)
+        if placed < len(sample_set.chips):
+            yield "With a place", f"{placed:,} of the chips"
     if task.num_classes is not None:
         yield "Classes", str(task.num_classes)
     yield from _input_rows(getattr(datamodule, "input_spec", None))
+
+
+def _common_folder(files: Sequence[str]) -> str:
+    """Return the folder that all files are in or below; empty where there is none."""
+    parents = {os.path.dirname(file) for file in files}
+    if "" in parents:
+        return ""
+    try:
+        return os.path.commonpath(parents)
+    except ValueError:  # on different drives, or some of them relative
+        return ""
 
 
 def _input_rows(spec: Any) -> Iterator[Row]:
