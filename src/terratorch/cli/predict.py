@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
 from terratorch.cli.prediction_options import (
+    bounds_in_one,
     check_data,
     check_output_dir,
     first_checkpoint_apart,
@@ -45,7 +46,6 @@ def _parser() -> OptionParser:
     )
     add("--predict_data", nargs="+", metavar="PATH", help="files or folders to predict")
     add_to_argparse(parser)
-    add("--batch_size", type=int, default=1, help="images at once; of one size if several (1)")
     add("--num_workers", type=int, default=0, help="processes that read images (0)")
     add("--accelerator", default="auto", help="cpu, gpu, mps, ... (auto)")
     add("--devices", default="auto", help="how many devices, or which (auto)")
@@ -56,7 +56,7 @@ def _parser() -> OptionParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Run `terratorch predict`."""
-    arguments = first_checkpoint_apart(arguments)
+    arguments = bounds_in_one(first_checkpoint_apart(arguments))
     if option_values(arguments, *CONFIG_OPTIONS) and not wants_help(arguments):
         return _predict_with_configuration(arguments)
     return _predict_from_checkpoint(_parser().parse_args(arguments))
@@ -71,6 +71,7 @@ def _predict_with_configuration(arguments: Sequence[str]) -> int:
         check_output_dir(output_dir)
     if setting("ckpt_path", configuration, arguments) is None:
         raise _missing_checkpoint()
+    _check_limits(lambda name: setting(name, configuration, arguments))
     return run_prepared("predict", arguments)
 
 
@@ -83,8 +84,17 @@ def _predict_from_checkpoint(options: argparse.Namespace) -> int:
     if options.predict_output_dir is None:
         raise _missing_output()
     check_output_dir(options.predict_output_dir)
+    _check_limits(vars(options).get)
     load_user_code(options.custom_modules_path)
     return _run(options, paths)
+
+
+def _check_limits(get: Callable[[str], str | None]) -> None:
+    """Read the area, so that a mistake there is told before a model is built."""
+    if any(get(name) is not None for name in ("area", "area_crs", "valid_mask")):
+        from terratorch.inference.area import Limits
+
+        Limits.given(get("area"), get("area_crs"), get("valid_mask"))
 
 
 def _run(options: argparse.Namespace, paths: list[Path]) -> int:
@@ -97,8 +107,9 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
 
     show_lightning_messages()
     checkpoint = read_checkpoint(options.ckpt_path)
-    datamodule = from_checkpoint(checkpoint, paths, options.batch_size, options.num_workers)
     settings = PredictionSettings.chosen(vars(options).get)
+    images = settings.batch_size if isinstance(settings.batch_size, int) else 1
+    datamodule = from_checkpoint(checkpoint, paths, images, options.num_workers)
     task = checkpoint.build_task()
     predict_jointly(task, settings, checkpoint)
     writer = PredictionWriter(settings=settings)

@@ -64,6 +64,20 @@ def first_checkpoint_apart(arguments: Sequence[str]) -> list[str]:
     return changed
 
 
+def bounds_in_one(arguments: Sequence[str]) -> list[str]:
+    """Return arguments where `--area -9,38,-8,39` reads `--area=-9,38,-8,39`.
+
+    A parser would take a value that begins with a minus for an option.
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--area" and argument[:1] == "-" and "," in argument:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def _expanded(given: str) -> Iterator[Path]:
     """Yield the files that a pattern matches; anything else as it is."""
     if Path(given).exists() or not glob.has_magic(given):

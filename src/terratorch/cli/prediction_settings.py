@@ -50,6 +50,28 @@ class PredictionSettings:
         None, "checkpoints that predict together with ckpt_path, as its further values", "FILE"
     )
     output_file_prefix: str | None = _option(None, "what the name of every map begins with", "TEXT")
+    area: str | None = _option(
+        None, "predict within a file of polygons, or WEST,SOUTH,EAST,NORTH in degrees", "AREA"
+    )
+    area_crs: str | None = _option(None, "what the coordinates of --area are in", "EPSG:CODE")
+    valid_mask: str | None = _option(
+        None, "rasters on the grids of the scenes: a file, a folder, or a path with {stem}", "PATH"
+    )
+    crop: int | None = _option(None, "pixels a side of a tile")
+    stride: int | None = _option(None, "pixels from one tile to the next")
+    delta: int | None = _option(None, "pixels that are dropped along the sides of a tile")
+    h_crop: int | None = _option(None, "height of a tile, instead of --crop")
+    w_crop: int | None = _option(None, "width of a tile, instead of --crop")
+    h_stride: int | None = _option(None, "pixels to the next row of tiles, instead of --stride")
+    w_stride: int | None = _option(None, "pixels to the next column, instead of --stride")
+    average_patches: bool | None = _option(None, "average where tiles overlap: true or false")
+    blend_overlaps: bool | None = _option(None, "weight the average by a cosine: true or false")
+    padding: bool | str | None = _option(
+        None, "beyond the scene: reflect, replicate, constant, circular, or false", "MODE"
+    )
+    batch_size: int | str | None = _option(
+        None, "tiles, or whole images, at once: a number, or auto for what fits and is fastest", "N"
+    )
     overwrite: bool = _option(False, "make maps again that are complete")
     strict: bool = _option(False, "stop at the first image that cannot be read")
 
@@ -78,9 +100,21 @@ class _Option:
 
     @property
     def kind(self) -> Any:
-        """The type without None."""
+        """The type without None; what reads the value where it is one of several."""
         kinds = [kind for kind in get_args(self.hint) if kind is not NoneType]
+        if len(kinds) > 1 or kinds == [bool]:
+            return _scalar
         return kinds[0] if NoneType in get_args(self.hint) else self.hint
+
+
+def _scalar(text: str) -> Any:
+    """Return a value as the YAML would have it: a number, true or false, or text."""
+    from yaml import YAMLError, safe_load
+
+    try:
+        return safe_load(text)
+    except YAMLError:
+        return text
 
 
 def _options() -> Iterator[_Option]:

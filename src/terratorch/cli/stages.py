@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_value, option_values, wants_help
@@ -10,8 +11,9 @@ from terratorch.cli.configuration import Configuration, read_configuration, requ
 from terratorch.cli.help_texts import stage_help, write_help
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.prediction_options import check_output_dir
+from terratorch.cli.prediction_settings import PredictionSettings
 from terratorch.cli.user_code import load_user_code
-from terratorch.errors import MissingFileError, did_you_mean
+from terratorch.errors import ConfigurationError, MissingFileError, did_you_mean
 
 _FULL_HELP = "--help_all"
 
@@ -46,6 +48,7 @@ def run_stage(command: str, arguments: Sequence[str]) -> int:
     if _FULL_HELP in arguments:
         return run_prepared(command, ["--help"])
     configuration = prepare(command, arguments)
+    _refuse_prediction_options(command, configuration, arguments)
     if command == "fit":
         _check_root_dir(configuration, arguments)
     return run_prepared(command, arguments)
@@ -83,6 +86,26 @@ def prepare(
 
     import_named_classes(configuration, arguments)
     return configuration
+
+
+def _refuse_prediction_options(
+    command: str, configuration: Configuration, arguments: Sequence[str]
+) -> None:
+    """Refuse options that this command has no use for.
+
+    A configuration may hold those of a later prediction; `batch_size` there reads as if it were
+    that of the data.
+    """
+    given = {argument.partition("=")[0] for argument in arguments}
+    for option in fields(PredictionSettings):
+        named = f"--{option.name}" in given
+        if named or (option.name == "batch_size" and option.name in configuration.content):
+            own = f"data.init_args.{option.name}" if option.name == "batch_size" else ""
+            raise ConfigurationError(
+                option.name,
+                f"is an option of terratorch predict, not of {command}",
+                f"Did you mean {own}?" if own else "Leave it out.",
+            )
 
 
 def _check_root_dir(configuration: Configuration, arguments: Sequence[str]) -> None:

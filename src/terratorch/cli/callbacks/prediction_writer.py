@@ -149,6 +149,12 @@ class PredictionWriter(BasePredictionWriter):
                 f"{_files(len(report.skipped))} left out, as the maps are there already; "
                 "--overwrite makes them again\n"
             )
+        if report.outside:
+            sys.stdout.write(
+                f"{_files(len(report.outside))} without a map, as nothing of them is wanted (area, "
+                "valid_mask):\n"
+            )
+            sys.stdout.writelines(f"  {path}\n" for path in report.outside)
         if not report.failures:
             return 0
         sys.stderr.write(f"{_files(len(report.failures))} could not be read:\n")
