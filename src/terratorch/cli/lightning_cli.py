@@ -19,6 +19,7 @@ from terratorch.cli.callbacks.evaluation_report import default_report, say_where
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.configuration import RUN_ARGUMENTS
 from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
+from terratorch.cli.distributed_prediction import devices_of
 from terratorch.cli.joint_prediction import predict_jointly
 from terratorch.cli.parser_messages import constructor_error, parse
 from terratorch.cli.prediction_data import from_datamodule
@@ -126,6 +127,9 @@ class MyLightningCLI(LightningCLI):
             self._configure_writer(callbacks)
         if self.subcommand == "predict" and config.get("logger") in (None, True):
             kwargs["logger"] = False  # a prediction logs nothing: no folder for it
+        if self.subcommand == "predict":
+            settings = PredictionSettings.chosen(partial(self._get, self.config))
+            kwargs["devices"] = devices_of(settings, config.get("devices") or "auto")
         try:
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)
         except (ValueError, TypeError) as error:
@@ -201,7 +205,6 @@ class MyLightningCLI(LightningCLI):
         predict(self.trainer, model, datamodule, **kwargs)
         for writer in self._writers:
             self.exit_code = max(self.exit_code, writer.say_what_was_written())
-
 
     def _predict_jointly(self, model: LightningModule, ckpt_path: str | None) -> str | None:
         """Have the model predict with others; return the weights that the trainer shall load."""

@@ -7,6 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
+from terratorch.cli.distributed_prediction import (
+    DISTRIBUTED_OPTIONS,
+    check_distributed,
+    devices_of,
+)
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
 from terratorch.cli.prediction_options import (
@@ -64,6 +69,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _predict_with_configuration(arguments: Sequence[str]) -> int:
     configuration = prepare("predict", arguments)
+    check_distributed(*(setting(name, configuration, arguments) for name in DISTRIBUTED_OPTIONS))
     output_dir = setting("predict_output_dir", configuration, arguments)
     if output_dir is None and not (configuration.content.get("trainer") or {}).get("callbacks"):
         raise _missing_output()
@@ -76,6 +82,7 @@ def _predict_with_configuration(arguments: Sequence[str]) -> int:
 
 
 def _predict_from_checkpoint(options: argparse.Namespace) -> int:
+    check_distributed(*(getattr(options, name) for name in DISTRIBUTED_OPTIONS))
     if options.ckpt_path is None:
         raise _missing_checkpoint()
     for path in (options.ckpt_path, *(options.further_ckpt_paths or ())):
@@ -115,7 +122,7 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     writer = PredictionWriter(settings=settings)
     trainer = MyTrainer(
         accelerator=options.accelerator,
-        devices=options.devices,
+        devices=devices_of(settings, options.devices),
         precision=options.precision,
         logger=False,
         enable_checkpointing=False,

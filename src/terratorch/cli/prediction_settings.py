@@ -15,6 +15,7 @@ OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float
 
 ScoresDtype = Literal["float32", "float16", "uint8"]
 MapFormat = Literal["gtiff", "cog"]
+Distributed = Literal["ray"]
 Augment = Literal["flips", "rotations"]
 Uncertainty = Literal["entropy", "variance"]
 
@@ -74,6 +75,15 @@ class PredictionSettings:
     )
     overwrite: bool = _option(False, "make maps again that are complete")
     strict: bool = _option(False, "stop at the first image that cannot be read")
+    distributed: Distributed | None = _option(
+        None, "spread the work over workers of Ray: on this machine, or of a cluster"
+    )
+    workers: int | None = _option(
+        None, "how many; by default one for each GPU, or for as many threads as this process has"
+    )
+    ray_address: str | None = _option(
+        None, "of the Ray cluster, or auto for that of this machine; by default it is started here"
+    )
 
     def updated(self, other: PredictionSettings) -> PredictionSettings:
         """Return these settings with those of another that are given there."""

@@ -6,26 +6,23 @@ labels of whole images, are predicted batch by batch.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
+from terratorch.cli.distributed_prediction import check_can_spread, group_runner
 from terratorch.cli.prediction_data import Images, images_of, is_ours
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.scene_reader import SceneReader
+from terratorch.cli.scene_options import SceneChoices, check_used
+from terratorch.cli.task_predictor import TaskPredictor, run_name
 from terratorch.errors import ConfigurationError
-from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.scenes import ScenePredictor, ScenesReport, predict_scenes
+from terratorch.inference.prediction import PredictionKind
+from terratorch.inference.scenes import ScenesReport, predict_scenes
 from terratorch.tasks.band_checks import check_same_bands
 from terratorch.tasks.base_task import TerraTorchTask
 
@@ -59,6 +56,10 @@ def predict(
     _choose_outputs(trainer, task)
     writer = _only_writer(trainer)
     images = images_of(datamodule) if writer is not None and _predicts_pixels(task) else None
+    for one in _writers(trainer):
+        check_can_spread(one.settings, images is not None, trainer.world_size)
+    if writer is not None and images is None:
+        check_used(writer.settings, datamodule)
     if writer is None or images is None:
         trainer.predict(task, datamodule=datamodule, return_predictions=False, **options)
         return
@@ -77,10 +78,7 @@ def predict(
 
 def _choose_outputs(trainer: Trainer, task: LightningModule) -> None:
     """Let the task predict what the writers are asked to write, and refuse what they cannot."""
-    callbacks: Sequence[Any] = getattr(trainer, "callbacks", ())
-    for writer in callbacks:
-        if not isinstance(writer, PredictionWriter):
-            continue
+    for writer in _writers(trainer):
         outputs = writer.settings.outputs
         if isinstance(task, TerraTorchTask):
             if outputs is not None:
@@ -92,6 +90,11 @@ def _choose_outputs(trainer: Trainer, task: LightningModule) -> None:
                 f"{type(task).__name__} is not one of our tasks, which know them",
                 "Leave it out: its predict_step says what is written.",
             )
+
+
+def _writers(trainer: Trainer) -> list[PredictionWriter]:
+    callbacks: Sequence[Any] = getattr(trainer, "callbacks", ())
+    return [callback for callback in callbacks if isinstance(callback, PredictionWriter)]
 
 
 def _only_writer(trainer: Trainer) -> PredictionWriter | None:
@@ -146,58 +149,17 @@ class _SceneTask(LightningModule):
     def predict_step(self, batch: list[Path], batch_idx: int) -> ScenesReport:
         """Write the maps of the files that this process takes."""
         task, images, writer = self.task, self.images, self.writer
-        predictor = ScenePredictor(
-            open_reader=self._open,
-            forward=self._scores,
-            decide=self._prediction,
-            device=self.device,
-            tiles=task.settings.tiled_inference_parameters,
-            chip=task.settings.chip_size,
-            batch_size=images.batch_size,
-            run=_run_name(task, images.input_spec, writer),
-        )
-        return predict_scenes(
-            batch,
-            predictor,
-            writer.folder,
-            overwrite=writer.settings.overwrite,
-            strict=writer.settings.strict,
-            progress=self.shows_progress,
-        )
-
-    def _open(self, path: Path) -> SceneReader:
-        spec = self.images.input_spec
-        check = partial(self.task.prediction_checks.check_scale, input_spec=spec)
-        return SceneReader(path, spec, check)
-
-    def _scores(self, tiles: Any, extras: Mapping[str, Tensor]) -> Any:
-        tiles = self.trainer.precision_plugin.convert_input(tiles)
-        return self.task.forward_jointly(tiles, **extras).output
-
-    def _prediction(self, scores: Tensor, filename: str) -> Prediction:
-        return self.task.prediction_of(scores, [filename])
-
-
-_SAMPLED = 256  # values of each tensor that tell two trainings apart
-
-
-def _run_name(task: TerraTorchTask, spec: InputSpec, writer: PredictionWriter) -> str:
-    """Return what tells maps of these weights and settings from others."""
-    settings = task.settings
-    digest = hashlib.sha256()
-    for part in (
-        type(task).__name__,
-        spec.to_dict(),
-        settings.tiled_inference_parameters,
-        task.layer_outputs,
-        settings.class_names,
-        "" if task.ensemble is None else task.ensemble.extra_repr(),
-        writer.map_options,
-    ):
-        digest.update(repr(part).encode())
-    for name, value in task.state_dict().items():
-        flat = value.detach().flatten()
-        sample = flat[:: max(len(flat) // _SAMPLED, 1)]
-        digest.update(name.encode())
-        digest.update(sample.to("cpu", torch.float64).numpy().tobytes())
-    return digest.hexdigest()[:16]
+        precision = self.trainer.precision_plugin
+        choices = SceneChoices.of(writer.settings, task.settings, images.batch_size)
+        predictor = TaskPredictor(task, images.input_spec, choices, precision)
+        name = run_name(task, images.input_spec, choices, writer.map_options)
+        with group_runner(writer.settings, predictor, self.device) as run:
+            return predict_scenes(
+                batch,
+                predictor.predictor(self.device, name),
+                writer.folder,
+                overwrite=writer.settings.overwrite,
+                strict=writer.settings.strict,
+                progress=self.shows_progress,
+                run=run,
+            )
