@@ -13,6 +13,8 @@ from terratorch.cli.main import main
 from terratorch.cli.prediction_settings import OutDtype
 from terratorch.inference.encoding import NODATA
 
+KINDS = (".tif", ".png")
+
 
 @pytest.fixture
 def scenes(tmp_path):
@@ -39,7 +41,8 @@ def test_a_checkpoint_is_enough(name, fitted, scenes, tmp_path, capsys):
     shutil.copy(fitted / "checkpoints" / name, checkpoint)  # away from the training
     maps = tmp_path / "maps"
     assert _predict(checkpoint, "--predict_data", scenes, "--predict_output_dir", maps) == 0
-    assert {file.name for file in maps.iterdir()} == {"north_pred.tif", "south_pred.tif"}
+    maps_and_pictures = {f"{name}_pred{kind}" for name in ("north", "south") for kind in KINDS}
+    assert {file.name for file in maps.iterdir()} == maps_and_pictures
     assert f"2 files in {maps}" in capsys.readouterr().out
     with (
         rasterio.open(maps / "north_pred.tif") as mapped,
@@ -74,7 +77,7 @@ def test_images_of_the_configuration_and_callbacks_of_its_own(fitted, scenes, tm
     path.write_text(yaml.safe_dump(config))
     checkpoint = fitted / "checkpoints" / "best.ckpt"
     assert _predict(checkpoint, "-c", path, "--predict_output_dir", tmp_path / "maps") == 0
-    assert len(list((tmp_path / "maps").iterdir())) == 2
+    assert len(list((tmp_path / "maps").glob("*.tif"))) == 2
 
 
 def test_a_writer_of_the_configuration_needs_no_option(fitted, scenes, tmp_path, capsys):
@@ -87,7 +90,7 @@ def test_a_writer_of_the_configuration_needs_no_option(fitted, scenes, tmp_path,
     checkpoint = fitted / "checkpoints" / "best.ckpt"
     arguments = ("-c", path, "--predict_data", scenes / "north.tif")
     assert _predict(checkpoint, *arguments) == 0
-    assert [file.name for file in (tmp_path / "own").iterdir()] == ["north_pred.tif"]
+    assert {file.name for file in (tmp_path / "own").iterdir()} == {f"north_pred{k}" for k in KINDS}
     assert _predict(checkpoint, *arguments, "--predict_output_dir", tmp_path / "else") == 2
     assert "but the writer in trainer.callbacks says" in capsys.readouterr().err
 

@@ -268,7 +268,7 @@ def paint(drawn: DrawnMap, limits: tuple[float, float] | None = None) -> NDArray
     else:
         colors, index = drawn.colors, np.clip(drawn.pixels, 0, len(drawn.colors))
     table = np.array([*colors, NODATA_COLOR], dtype=np.uint8)
-    return table[np.where(drawn.hidden, len(colors), index).astype(np.intp)]
+    return table.take(np.where(drawn.hidden, len(colors), index), axis=0)
 
 
 def scale_index(values: NDArray[Any], limits: tuple[float, float], steps: int) -> NDArray[np.intp]:

@@ -14,7 +14,9 @@ from terratorch.cli.prediction_settings import PredictionSettings
 from terratorch.errors import ConfigurationError
 from terratorch.inference.encoding import MapOptions
 from terratorch.inference.folder import PredictionFolder
+from terratorch.inference.pictures import Picture
 from terratorch.inference.prediction import Output, Prediction, PredictionKind
+from terratorch.inference.products import Products
 from terratorch.inference.scenes import ScenesReport
 
 EXIT_INCOMPLETE = 3
@@ -95,9 +97,14 @@ class PredictionWriter(BasePredictionWriter):
         """Open the folder."""
         assert self.output_dir is not None, "setup() refuses to go on without a folder"
         self._folder = PredictionFolder(
-            self.output_dir, self.settings.output_file_prefix, self.map_options
+            self.output_dir, self.settings.output_file_prefix, self.map_options, self._products()
         )
         self._folder.__enter__()  # left when the prediction ends, or fails
+
+    def _products(self) -> Products:
+        """Return what is made of finished maps."""
+        of_maps = [Picture()] if self.settings.quicklook else []
+        return Products(of_maps=of_maps, strict=self.settings.strict)
 
     def write_on_batch_end(
         self,
