@@ -14,8 +14,8 @@ from terratorch.pages.evaluation import Bounds, ChipScore
 from terratorch.pages.page import escape
 
 _WIDTH, _TALLEST, _LOWEST = 760, 560, 220
-_MARGIN_LEFT, _MARGIN, _MARGIN_BOTTOM = 52, 12, 26
-_LEAST_SIDE = 7  # a chip of a country-wide set would be smaller than a pixel
+_MARGIN, _MARGIN_BOTTOM = 1, 26
+_LEAST_SIDE = 9  # a chip of a country-wide set would be smaller than a pixel
 _LABEL = 60  # the width of a label of the longitudes
 _STRIP = 30  # below the chips, for the scale bar
 _PADDING = 0.04  # of the width, around the chips
@@ -33,7 +33,7 @@ class _View(NamedTuple):
     height: float
 
     def x(self, longitude: float) -> float:
-        return _MARGIN_LEFT + (longitude - self.west) * self.scale * self.narrowing
+        return _MARGIN + (longitude - self.west) * self.scale * self.narrowing
 
     def y(self, latitude: float) -> float:
         return _MARGIN + (self.north - latitude) * self.scale
@@ -54,11 +54,12 @@ def chip_map(
         return None
     view = _view([bounds for _, bounds in placed])
     squares = "".join(_square(chip, bounds, limits, view) for chip, bounds in placed)
+    below, above = _graticule(view)
     total = view.height + _MARGIN + _MARGIN_BOTTOM
     return (
         f'<svg class="chart map" viewBox="0 0 {_WIDTH} {total:.0f}" role="img" '
         f'aria-label="{escape(f"Where the {len(placed)} chips lie, by {score_name}")}">'
-        f"{_graticule(view)}{squares}{_scale_bar(view)}</svg>"
+        f"{below}{squares}{above}{_scale_bar(view)}</svg>"
     )
 
 
@@ -80,7 +81,7 @@ def _view(bounds: Sequence[Bounds]) -> _View:
     narrowing = max(math.cos(math.radians((south + north) / 2)), 0.05)
     padding = _PADDING * max((east - west) * narrowing, north - south, 1e-9)
     across, down = (east - west) * narrowing + 2 * padding, north - south + 2 * padding
-    inner = _WIDTH - _MARGIN_LEFT - _MARGIN
+    inner = _WIDTH - 2 * _MARGIN
     scale = min(inner / across, _TALLEST / down)
     height = max(down * scale, _LOWEST)
     # The chips lie in the middle of a frame that is wider or taller than they need.
@@ -89,18 +90,21 @@ def _view(bounds: Sequence[Bounds]) -> _View:
     return _View(west, north, scale, narrowing, inner, height + _STRIP)
 
 
-def _graticule(view: _View) -> str:
+def _graticule(view: _View) -> tuple[str, str]:
+    """Return what lies below the chips, and what lies above them."""
     east = view.west + view.width / view.scale / view.narrowing
     south = view.north - view.height / view.scale
-    right, bottom = _MARGIN_LEFT + view.width, _MARGIN + view.height
+    right, bottom = _MARGIN + view.width, _MARGIN + view.height
     parts = [
-        f'<rect class="frame" x="{_MARGIN_LEFT}" y="{_MARGIN}" width="{view.width:.1f}" '
+        f'<rect class="frame" x="{_MARGIN}" y="{_MARGIN}" width="{view.width:.1f}" '
         f'height="{view.height:.1f}"/>'
     ]
+    labels = []
     longitudes, latitudes = ticks(view.west, east, 5), ticks(south, view.north, 4)
+    # Latitudes stand inside the frame: on a phone there is no room beside it.
     for longitude, text in zip(longitudes, _degrees(longitudes, "E", "W"), strict=True):
         x = view.x(longitude)
-        if _MARGIN_LEFT + _LABEL / 2 < x < right - _LABEL / 2:
+        if _MARGIN + _LABEL / 2 < x < right - _LABEL / 2:
             parts.append(f'<path class="grid" d="M{x:.1f} {_MARGIN}V{bottom:.1f}"/>')
             parts.append(
                 f'<text class="tick" x="{x:.1f}" y="{bottom + 17:.1f}" text-anchor="middle">'
@@ -109,12 +113,9 @@ def _graticule(view: _View) -> str:
     for latitude, text in zip(latitudes, _degrees(latitudes, "N", "S"), strict=True):
         y = view.y(latitude)
         if _MARGIN + 6 < y < bottom - 6:
-            parts.append(f'<path class="grid" d="M{_MARGIN_LEFT} {y:.1f}H{right:.1f}"/>')
-            parts.append(
-                f'<text class="tick" x="{_MARGIN_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">'
-                f"{text}</text>"
-            )
-    return "".join(parts)
+            parts.append(f'<path class="grid" d="M{_MARGIN} {y:.1f}H{right:.1f}"/>')
+            labels.append(f'<text class="tick inside" x="7" y="{y - 4:.1f}">{text}</text>')
+    return "".join(parts), "".join(labels)
 
 
 def _degrees(values: Sequence[float], positive: str, negative: str) -> list[str]:
@@ -141,7 +142,7 @@ def _scale_bar(view: _View) -> str:
     metres = round_length(0.22 * view.width / view.scale * _METRES_PER_DEGREE)
     length = metres / _METRES_PER_DEGREE * view.scale
     text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
-    x, y = _MARGIN_LEFT + 14, _MARGIN + view.height - 14
+    x, y = _MARGIN + 14, _MARGIN + view.height - 14
     return (
         f'<path class="scale-bar" d="M{x} {y - 5:.1f}V{y:.1f}H{x + length:.1f}V{y - 5:.1f}"/>'
         f'<text class="scale-text" x="{x + length / 2:.1f}" y="{y - 8:.1f}" text-anchor="middle">'

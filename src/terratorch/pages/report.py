@@ -23,7 +23,7 @@ _KIND_NAMES = {
     Kind.CLASSIFICATION: "Classification",
     Kind.REGRESSION: "Pixel-wise regression",
 }
-_LONG = 40  # characters that do not fit beside a label
+_LONG = 30  # characters that do not fit beside a label
 _NO_TEST = (
     "This run has not been tested, so there are no scores: "
     "<code>terratorch test -c CONFIG --ckpt_path best.ckpt</code> adds them."

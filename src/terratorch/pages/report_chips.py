@@ -42,7 +42,7 @@ def _panel(panel: Panel) -> str:
         f"<figcaption>{escape(picture.title)}</figcaption></figure>"
         for picture in panel.pictures
     )
-    caption = f"<div>{escape(panel.caption)}</div>" if panel.caption else ""
+    caption = f"<p>{escape(panel.caption)}</p>" if panel.caption else ""
     return (
         f'<article class="panel"><header><b title="{escape(panel.filename)}">{escape(name)}</b>'
         f"<span>{number(panel.score)}</span></header>"

@@ -18,6 +18,7 @@ from terratorch.pages.panels import ChipKeeper, Thumbnail, thumbnail_places
 from terratorch.tasks.step_result import StepResult
 
 _NAN = float("nan")
+_NEARLY_ALL = 0.95
 
 
 @dataclass
@@ -78,6 +79,7 @@ class ChipCollector:
                 _small(result.target[index].float()),
                 _small(result.decided[index].float()),
                 _small(valid[index]),
+                _labelled(valid[index]),
             )
 
         return make
@@ -109,6 +111,12 @@ def _pixel_chips(
         ChipScore(name, float(score), cells=_cells(matrix))
         for name, score, matrix in zip(names, means, matrices, strict=True)
     ]
+
+
+def _labelled(valid: Tensor) -> str:
+    """Say how much of a chip counts, where that is not nearly all of it."""
+    share = float(valid.float().mean())
+    return "" if share > _NEARLY_ALL else f"{100 * share:.2g} % of it has a label"
 
 
 def _cells(matrix: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
