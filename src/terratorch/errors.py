@@ -52,6 +52,10 @@ class MissingFileError(DataError, FileNotFoundError):
     """A file or folder that is not there."""
 
 
+class OutputError(TerraTorchError, OSError):
+    """A folder or a file that cannot be written."""
+
+
 class WeightsError(TerraTorchError, RuntimeError):
     """Weights or a checkpoint that cannot be had or do not fit the model."""
 

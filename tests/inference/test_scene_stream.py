@@ -14,6 +14,7 @@ from terratorch.inference import scenes as scenes_module
 from terratorch.inference import tiling
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.parameters import TiledInferenceParameters
+from terratorch.inference.partial import lock
 from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.inference.scenes import ScenePredictor, predict_scenes
 from terratorch.inference.strip import StripSource
@@ -270,8 +271,10 @@ def test_unfinished_files_of_dead_processes_are_removed(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     (maps / f".a_pred.tif.{dead.pid}.partial").touch()
-    (maps / f".b_pred.tif.{os.getpid()}.partial").touch()
-    run([scene(tmp_path)], maps, predictor())
+    mine = maps / f".b_pred.tif.{os.getpid()}.partial"
+    mine.touch()
+    with lock(mine):
+        run([scene(tmp_path)], maps, predictor())
     assert [file.name for file in maps.glob(".*")] == [f".b_pred.tif.{os.getpid()}.partial"]
 
 

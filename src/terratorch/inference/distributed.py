@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Protocol
 
+from terratorch.inference.batch_size import SplittingForward
 from terratorch.inference.map_sink import TakeRows
 from terratorch.inference.scenes import Outlet, PlannedScene, ScenePredictor
 from terratorch.inference.segment_run import Job, Message, Outcome
-from terratorch.inference.segments import Extent, Part, Segment, cut
+from terratorch.inference.segments import Part, Segment, cut
 
 _SEGMENTS_EACH = 4  # of a worker, at least, where there are so many tiles: that all end together
 _BATCHES = 4  # of a segment, at least: the first and the last may run in two
@@ -66,7 +67,7 @@ class SpreadGroup:
             predictor: What turns files into maps; the workers have their own.
             outlet: Where the prediction goes.
         """
-        group = _Group(planned, outlet)
+        group = _Group(planned, outlet, isinstance(predictor.forward, SplittingForward))
         workers = self.workers
         segments = segments_of(planned, workers.count)
         sent: dict[int, Job] = {}
@@ -97,15 +98,15 @@ def segments_of(planned: Sequence[PlannedScene], workers: int) -> list[Segment]:
     batch_size = planned[0].parameters.tiles_at_once
     total = sum(scene.count for scene in planned)
     tiles = max(total // (_SEGMENTS_EACH * workers), _BATCHES * batch_size)
-    extents = [Extent(scene.plan, 0, scene.tiles) for scene in planned]
+    extents = [scene.extent for scene in planned]
     return cut(extents, batch_size, tiles, _PIXELS)
 
 
 class _Group:
     """Scenes on their way to the outlet."""
 
-    def __init__(self, planned: Sequence[PlannedScene], outlet: Outlet) -> None:
-        self.planned, self.outlet = planned, outlet
+    def __init__(self, planned: Sequence[PlannedScene], outlet: Outlet, splits: bool) -> None:
+        self.planned, self.outlet, self.splits = planned, outlet, splits
         self.failed: set[int] = set()
         self._takes: dict[int, TakeRows] = {}
 
@@ -113,7 +114,8 @@ class _Group:
         """Return a segment as a worker takes it, with what is known of its scenes."""
         indexes = [part.scene for part in segment.parts]
         scenes = tuple(self.planned[index].without_pixels() for index in indexes)
-        return Job(segment.parts, scenes, frozenset(self.failed.intersection(indexes)))
+        failed = frozenset(self.failed.intersection(indexes))
+        return Job(segment.parts, scenes, failed, self.splits)
 
     def is_outdated(self, sent: Job, job: Job) -> bool:
         """Whether a scene has failed since a segment was sent out, with which others share batches.

@@ -16,6 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
 from terratorch.inference.encoding import Encoding
+from terratorch.inference.partial import is_on_disk
 
 # A viewer reads a map of this size at once; a larger one gets overviews down to this size.
 _SMALL = 512
@@ -106,8 +107,6 @@ def _missing_block(path: Path) -> tuple[int, int] | None:
 def _first_missing(dataset: Any, size: int) -> tuple[int, int] | None:
     for band in dataset.indexes:
         for (row, column), _ in dataset.block_windows(band):
-            offset = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
-            length = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
-            if offset is None or int(offset) + int(length) > size:
+            if not is_on_disk(dataset, band, row, column, size):
                 return row, column
     return None

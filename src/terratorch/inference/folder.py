@@ -13,6 +13,7 @@ from torch import Tensor
 
 from terratorch.errors import DataError
 from terratorch.inference.encoding import MapOptions, layer_encoding
+from terratorch.inference.partial import partial_path, remove_leftovers
 from terratorch.inference.prediction import (
     LOGITS_LAYER,
     MAIN_LAYER,
@@ -28,7 +29,6 @@ from terratorch.inference.writer import (
     MapWriter,
     make_folder,
     output_errors,
-    remove_leftovers,
 )
 
 LABELS_FILE = "predictions.csv"
@@ -90,7 +90,7 @@ class PredictionFolder:
         Raises:
             ConfigurationError: If the dtype does not fit.
             DataError: If two images have one name, or a prediction does not fit its image.
-            TerraTorchError: If the folder takes no more.
+            OutputError: If the folder takes no more.
         """
         prediction = prediction.cpu()
         if prediction.kind is PredictionKind.LABELS:
@@ -157,7 +157,7 @@ class LabelTable:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._partial = partial_path(path)
         with output_errors(path):
             self._file: TextIO = self._partial.open("w", newline="", encoding="utf-8")
         self._has_header = False

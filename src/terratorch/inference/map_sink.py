@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,11 +12,15 @@ from torch import Tensor
 from terratorch.errors import DataError
 from terratorch.inference.encoding import layer_encoding
 from terratorch.inference.folder import PredictionFolder
+from terratorch.inference.partial import LAYERS_TAG, MAP_TAG, Unfinished
 from terratorch.inference.prediction import MAIN_LAYER, Prediction
 from terratorch.inference.strip import ValidRows
 from terratorch.inference.writer import Georeference, MapWriter
 
 _ROWS = 128  # that are decided at once: class ids take more memory than what is written of them
+
+# Between bringing what was written onto the disk, which takes milliseconds.
+SECONDS_BETWEEN_SAVES = 10.0
 
 # Takes the first row, its prediction, where it is valid, and how many scores it was decided from.
 TakeRows = Callable[[int, Prediction, Tensor | None, int], None]
@@ -57,22 +62,30 @@ class DecidingSink:
 class MapFiles:
     """The maps of one scene, a file for each layer, written row by row.
 
-    The main layer gets its final name last: where it is, the others are.
+    The main layer gets its final name last: where it is, the others are. Now and then what is
+    written is brought onto the disk, so that another run can go on from there.
 
     Args:
         reference: Where the pixels lie.
         folder: Knows the names of files.
         tags: What the files say of themselves.
+        unfinished: Maps of an earlier run to go on with.
 
     Attributes:
         written: The files, once they are complete.
     """
 
     def __init__(
-        self, reference: Georeference, folder: PredictionFolder, tags: Mapping[str, str]
+        self,
+        reference: Georeference,
+        folder: PredictionFolder,
+        tags: Mapping[str, str],
+        unfinished: Unfinished | None = None,
     ) -> None:
         self.reference, self.folder, self.tags = reference, folder, tags
+        self.unfinished = unfinished
         self.written: list[Path] = []
+        self._saved_at = time.monotonic()
         self._files = ExitStack()
         self._writers: dict[str, MapWriter] = {}
 
@@ -92,18 +105,42 @@ class MapFiles:
             writer.write_rows(top, layer[0] if layer.ndim == 4 else layer, valid)
         if top + prediction.main.shape[-2] == self.reference.height:
             self._complete()
+        elif time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
+            for writer in self._writers.values():
+                writer.save()
+            self._saved_at = time.monotonic()
+
+    def suspend(self) -> None:
+        """Leave what was written for another run to go on with, unless it is complete."""
+        if self.written or not self._writers:
+            return
+        if all(writer.written for writer in self._writers.values()):
+            self._files.pop_all()
+            for writer in self._writers.values():
+                writer.suspend()
+            self._writers.clear()
+        else:
+            self.discard()
 
     def discard(self) -> None:
         """Remove what was written, unless it is complete."""
         error = DataError(self.reference.path, "its map was not finished")
         self._files.__exit__(DataError, error, None)
+        self._writers.clear()
 
     def _open(self, prediction: Prediction, scores: int) -> None:
+        left, begin = {}, 0
+        if self.unfinished is not None:
+            left, begin = dict(self.unfinished.files), self.unfinished.rows
+            assert left.keys() == prediction.layers.keys(), "maps of the same run have its layers"
         # Files are closed in the reverse of this order.
-        for name in sorted(prediction.layers, key=lambda name: name != MAIN_LAYER):
+        layers = sorted(prediction.layers, key=lambda name: name != MAIN_LAYER)
+        main = self.folder.path_of(self.reference.path)
+        tags = {**self.tags, LAYERS_TAG: ",".join(layers), MAP_TAG: main.name}
+        for name in layers:
             encoding = layer_encoding(prediction, name, self.folder.options, max(scores, 2))
             path = self.folder.path_of(self.reference.path, name)
-            writer = MapWriter(path, self.reference, encoding, self.tags)
+            writer = MapWriter(path, self.reference, encoding, tags, left.get(name), begin)
             self._writers[name] = self._files.enter_context(writer)
 
     def _complete(self) -> None:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terratorch.errors import DataError
+from terratorch.errors import DataError, OutputError
 from terratorch.geo.raster import georeferenced_or_not
 from terratorch.inference.area import Limits, WantedPixels
 from terratorch.inference.batch_size import SplittingForward
@@ -25,11 +25,12 @@ from terratorch.inference.engine import Forward, run_tiles, tile_weights
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.map_sink import DecidingSink, MapFiles, TakeRows
 from terratorch.inference.parameters import AUTO, TiledInferenceParameters
+from terratorch.inference.partial import Unfinished, find_unfinished
 from terratorch.inference.plan import Tile, TilePlan, plan_tiles
 from terratorch.inference.prediction import Prediction
 from terratorch.inference.progress import TileProgress
 from terratorch.inference.scene import Scene, Weights
-from terratorch.inference.segments import Part
+from terratorch.inference.segments import Extent, Part
 from terratorch.inference.sink import RollingCanvas
 from terratorch.inference.strip import RowReader, StripSource, ValidRows
 from terratorch.inference.threads import WriteBehind
@@ -46,6 +47,7 @@ BATCHES_AHEAD = 1
 _WRITES_WAITING = 4
 
 RUN_TAG = "TERRATORCH_RUN"
+SOURCE_TAG = "TERRATORCH_SOURCE"  # which version of the image
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class PlannedScene:
         plan: Its tiles.
         wanted: Which pixels are wanted; None for all.
         tiles: Which tiles are, by row and column; None for all.
+        unfinished: Maps of an earlier run to go on with.
     """
 
     path: Path
@@ -126,11 +129,34 @@ class PlannedScene:
     plan: TilePlan
     wanted: WantedPixels | None = None
     tiles: NDArray[np.bool_] | None = None
+    unfinished: Unfinished | None = None
+
+    @property
+    def begin(self) -> int:
+        """The first row that is not predicted yet."""
+        return 0 if self.unfinished is None else self.unfinished.rows
+
+    @property
+    def extent(self) -> Extent:
+        """The tiles and rows that are wanted."""
+        return Extent(self.plan, self.begin, self.tiles)
 
     @property
     def count(self) -> int:
-        """How many tiles are wanted."""
-        return len(self.plan) if self.tiles is None else int(self.tiles.sum())
+        """How many tiles are to be run."""
+        return self.extent.count if self.unfinished is None else len(self.todo)
+
+    @property
+    def todo(self) -> range:
+        """The wanted tiles, by number, that touch rows that are not predicted yet."""
+        return self.extent.tiles_for(self.begin, self.reference.height)
+
+    def rest(self) -> Part:
+        """Return what is not predicted yet, with the tiles before it that are in its batch."""
+        extent, todo = self.extent, self.todo
+        first = todo.start - todo.start % self.parameters.tiles_at_once
+        places = extent.place(first), extent.place(todo.stop - 1) + 1
+        return Part(0, self.begin, self.reference.height, *places)
 
     def without_pixels(self) -> PlannedScene:
         """Return the scene without its mask of pixels, which `Limits` make again elsewhere."""
@@ -186,7 +212,7 @@ class SceneStream:
             fail: Is told that it cannot be read.
             part: What is wanted of it; None for all.
         """
-        part = part or Part(0, 0, planned.reference.height, 0, len(planned.plan))
+        part = part or planned.rest()
         predictor, reference, plan = self.predictor, planned.reference, planned.plan
         height, width = reference.height, reference.width
         valid = ValidRows(None if planned.wanted is None else planned.wanted.rows)
@@ -296,6 +322,12 @@ class _Run:
             )
             with torch.no_grad():
                 planned = with_batch_sizes(planned, self.predictor)
+        if any(scene.parameters.batch_size == AUTO for scene in planned):
+            self.predictor = replace(
+                self.predictor, forward=SplittingForward(self.predictor.forward)
+            )
+            with torch.no_grad():
+                planned = with_batch_sizes(planned, self.predictor)
         total = sum(scene.count for scene in planned)
         try:
             with (
@@ -309,9 +341,12 @@ class _Run:
                     run(list(group), self.predictor, outlet)
                 for path in self.report.skipped:
                     write(self.folder.finish, str(path))
+        except OutputError:
+            self._close(MapFiles.discard)  # what is on the disk may not be whole
+            raise
         finally:
-            for files in self.files.values():
-                files.discard()
+            # Where it was interrupted, another run goes on from there.
+            self._close(MapFiles.suspend)
         self._sum_up(planned)
         self.report.tiles = bar.done
         self.report.seconds = time.perf_counter() - start
@@ -341,7 +376,43 @@ class _Run:
             return None
         if tiles is not None and tiles.all():
             tiles = None
-        return PlannedScene(path, reference, parameters, plan, wanted, tiles)
+        scene = PlannedScene(path, reference, parameters, plan, wanted, tiles)
+        return self._begun(scene)
+
+    def _begun(self, scene: PlannedScene) -> PlannedScene:
+        """Return the scene with what an earlier run has left of it."""
+        if self.overwrite:
+            return scene
+        reference = scene.reference
+        unfinished = find_unfinished(
+            partial(self.folder.path_of, reference.path),
+            reference.height,
+            reference.width,
+            self._tags_of(scene.path),
+        )
+        begun = replace(scene, unfinished=unfinished)
+        if not begun.begin or not begun.extent.has_tiles(begun.begin, reference.height):
+            return scene
+        logger.info(
+            "%s: going on from row %d of %d, where an earlier run ended",
+            scene.path,
+            begun.begin,
+            reference.height,
+        )
+        return begun
+
+    def _tags_of(self, path: Path) -> dict[str, str]:
+        """Return what the maps of an image say of themselves."""
+        state = path.stat() if path.exists() else None
+        source = "" if state is None else f"{state.st_size} bytes, {state.st_mtime_ns}"
+        return {**self.tags, SOURCE_TAG: source}
+
+    def _close(self, close: Callable[[MapFiles], None]) -> None:
+        for path, files in self.files.items():
+            if path in self.report.failures:
+                files.discard()
+            else:
+                close(files)
 
     def _is_done(self, path: Path, map_path: Path, height: int, width: int) -> bool:
         if not is_complete(map_path, height, width, self.tags):
@@ -359,7 +430,9 @@ class _Run:
 
     def _outlet(self, write: WriteBehind, bar: TileProgress) -> Outlet:
         def take(scene: PlannedScene) -> TakeRows:
-            files = self.files[scene.path] = MapFiles(scene.reference, self.folder, self.tags)
+            files = self.files[scene.path] = MapFiles(
+                scene.reference, self.folder, self._tags_of(scene.path), scene.unfinished
+            )
             return partial(write, files.write)
 
         def on_tiles(count: int) -> None:
@@ -369,10 +442,10 @@ class _Run:
         return Outlet(take, self._fail, on_tiles)
 
     def _fail(self, path: Path, error: DataError) -> None:
+        self.report.failures[path] = error
         if self.strict:
             raise error
         logger.warning("Left out: %s", error)
-        self.report.failures[path] = error
 
     def _discard_failed(self, write: WriteBehind) -> None:
         """Remove what was written of scenes that failed."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import rasterio
@@ -21,10 +20,11 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 from torch import Tensor
 
-from terratorch.errors import DataError, TerraTorchError
+from terratorch.errors import DataError, OutputError, TerraTorchError
 from terratorch.geo.raster import open_raster
 from terratorch.inference.encoding import Encoding
 from terratorch.inference.finishing import finish
+from terratorch.inference.partial import lock, partial_path
 
 _BLOCK, _SMALL_BLOCK = 512, 256
 
@@ -97,6 +97,8 @@ class MapWriter:
         reference: Where the pixels lie.
         encoding: How they are stored.
         tags: What the file says of itself besides.
+        unfinished: A temporary file of an earlier run to go on with.
+        begin: How many rows that one has.
     """
 
     def __init__(
@@ -105,27 +107,36 @@ class MapWriter:
         reference: Georeference,
         encoding: Encoding,
         tags: Mapping[str, str] | None = None,
+        unfinished: Path | None = None,
+        begin: int = 0,
     ) -> None:
         self.path = path
         self.reference = reference
         self.encoding = encoding
         self.tags = dict(tags or {})
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self.unfinished = unfinished
+        self._partial = partial_path(path)
+        self._lock: IO[bytes] | None = None
         self._dataset: Any = None
-        self._taken = 0
+        self._taken = begin
         self._waiting: list[NDArray[Any]] = []  # encoded rows that do not fill a row of blocks yet
 
     def __enter__(self) -> MapWriter:
         make_folder(self.path.parent)
         try:
             with output_errors(self.path):
-                self._dataset = self._opened()
+                if self.unfinished is None:
+                    self._dataset = self._created()
+                else:
+                    os.replace(self.unfinished, self._partial)
+                    self._dataset = self._reopened()
+                self._lock = lock(self._partial)
         except TerraTorchError:
             self._partial.unlink(missing_ok=True)
             raise
         return self
 
-    def _opened(self) -> Any:
+    def _created(self) -> Any:
         reference, encoding = self.reference, self.encoding
         block = _SMALL_BLOCK if max(reference.height, reference.width) <= _SMALL_BLOCK else _BLOCK
         with warnings.catch_warnings():
@@ -146,6 +157,8 @@ class MapWriter:
                 blockysize=block,
                 compress="deflate",
                 BIGTIFF="IF_SAFER",
+                # Blocks that are not written yet are not there, so that it shows how far it is.
+                SPARSE_OK=reference.height > block,
                 **encoding.creation_options(),
             )
         points, crs = reference.gcps
@@ -154,7 +167,15 @@ class MapWriter:
         if reference.rpcs is not None:
             dataset.rpcs = reference.rpcs
         self._describe(dataset)
-        return dataset
+        if reference.height <= block:
+            return dataset
+        dataset.close()
+        return self._reopened()  # which writes empty blocks as well
+
+    def _reopened(self) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(self._partial, "r+")
 
     def _describe(self, dataset: Any) -> None:
         colormap = self.encoding.colormap()
@@ -176,7 +197,7 @@ class MapWriter:
 
         Raises:
             DataError: If a value cannot be stored.
-            TerraTorchError: If the folder takes no more.
+            OutputError: If the folder takes no more.
         """
         assert top == self._taken, f"rows from {top} on, but {self._taken} were written"
         self._waiting.append(self.encoding.encode(rows, valid, self.reference.path))
@@ -195,6 +216,27 @@ class MapWriter:
         window = Window(0, top, pixels.shape[-1], count)
         with output_errors(self.path):
             self._dataset.write(pixels[:, :count], window=window)
+
+    @property
+    def written(self) -> int:
+        """How many rows are in the file, which are in whole rows of blocks."""
+        return self._taken - sum(part.shape[1] for part in self._waiting)
+
+    def save(self) -> None:
+        """Bring the rows that are in the file onto the disk: another run can go on from there.
+
+        Raises:
+            OutputError: If the folder takes no more.
+        """
+        with output_errors(self.path):
+            self._dataset.close()
+            self._dataset = self._reopened()
+
+    def suspend(self) -> None:
+        """Leave the temporary file for another run, instead of the end of the block."""
+        with output_errors(self.path):
+            self._dataset.close()
+        self._unlock()
 
     def __exit__(
         self,
@@ -219,6 +261,11 @@ class MapWriter:
         with suppress(RasterioError, CPLE_BaseError):
             self._dataset.close()
         self._partial.unlink(missing_ok=True)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
 
 def is_complete(path: Path, height: int, width: int, tags: Mapping[str, str]) -> bool:
@@ -234,30 +281,11 @@ def is_complete(path: Path, height: int, width: int, tags: Mapping[str, str]) ->
     return size == (height, width) and all(found.get(key) == tags[key] for key in tags)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the unfinished files of processes that ended without a chance to do so."""
-    for file in folder.glob(".*.partial"):
-        pid = file.name.split(".")[-2]
-        if pid.isdecimal() and not _is_alive(int(pid)):
-            with suppress(FileNotFoundError, PermissionError):  # removed by others, or theirs
-                shutil.rmtree(file) if file.is_dir() else file.unlink()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True
-
-
 def make_folder(folder: Path) -> None:
     """Create an output folder.
 
     Raises:
-        TerraTorchError: If that is not possible, or if it cannot be written to.
+        OutputError: If that is not possible, or if it cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -272,14 +300,16 @@ def output_errors(path: Path) -> Iterator[None]:
     """Raise what goes wrong while a file is written as an error that names its folder."""
     try:
         yield
+    except TerraTorchError:
+        raise
     except (OSError, RasterioError, CPLE_BaseError) as error:
         raise _output_error(path.parent, error) from error
 
 
-def _output_error(folder: Path, error: Exception) -> TerraTorchError:
+def _output_error(folder: Path, error: Exception) -> OutputError:
     cause = error if isinstance(error, OSError) and error.strerror else error.__cause__ or error
     reason = getattr(cause, "strerror", None) or str(cause).strip() or type(cause).__name__
-    return TerraTorchError(
+    return OutputError(
         f"The output folder {folder}",
         f"it cannot be written to ({reason})",
         "Check that there is room on the disk and that you may write there, or choose another with "
