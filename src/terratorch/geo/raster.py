@@ -7,7 +7,7 @@ built.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.windows import Window
 
@@ -116,7 +116,11 @@ def _reason(error: BaseException) -> str:
 
 
 def read_bands(
-    dataset: Any, indexes: Sequence[int] | None = None, window: Window | None = None
+    dataset: Any,
+    indexes: Sequence[int] | None = None,
+    window: Window | None = None,
+    shape: tuple[int, int] | None = None,
+    resampling: Resampling = Resampling.nearest,
 ) -> Raster:
     """Read bands of an open raster.
 
@@ -124,12 +128,17 @@ def read_bands(
         dataset: An open `rasterio.DatasetReader`.
         indexes: Which bands, counted from 1, in the order wanted; all where None.
         window: Which part; the whole where None.
+        shape: Height and width, where they are fewer than those of the part.
+        resampling: How several pixels become one.
     """
     indexes = list(dataset.indexes if indexes is None else indexes)
-    data = dataset.read(indexes, window=window)
+    how: dict[str, Any] = {"window": window, "resampling": resampling}
+    if shape is not None:
+        how["out_shape"] = (len(indexes), *shape)
+    data = dataset.read(indexes, **how)
     nodata = [dataset.nodatavals[index - 1] for index in indexes]
     invalid = _invalid(data, nodata)
-    masked = _masked(dataset, indexes, window)
+    masked = _masked(dataset, indexes, how)
     if masked is not None:
         invalid = masked if invalid is None else invalid | masked
     return Raster(Path(dataset.name), data, invalid, dataset.nodata)
@@ -171,7 +180,7 @@ def _equals(data: NDArray[Any], value: float | None) -> NDArray[np.bool_]:
 
 
 def _masked(
-    dataset: Any, indexes: Sequence[int], window: Window | None
+    dataset: Any, indexes: Sequence[int], how: Mapping[str, Any]
 ) -> NDArray[np.bool_] | None:
     """Return where a mask of the file hides pixels, or None if nowhere.
 
@@ -182,5 +191,5 @@ def _masked(
         return None
     if any(dataset.colorinterp[index - 1] is ColorInterp.alpha for index in indexes):
         return None
-    hidden = dataset.read_masks(indexes, window=window) == 0
+    hidden = dataset.read_masks(indexes, **how) == 0
     return hidden if hidden.any() else None

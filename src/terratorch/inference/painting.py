@@ -19,7 +19,7 @@ from rasterio.enums import ColorInterp
 from terratorch.bands import parse_band
 from terratorch.colors import NODATA_COLOR, VIRIDIS, Color, color_ramp, palette
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.geo.raster import open_raster
+from terratorch.geo.raster import Raster, open_raster, read_bands
 
 CLASS_NAMES_TAG = "CLASS_NAMES"
 
@@ -76,7 +76,7 @@ def read_map(path: str | Path, band: int = 1, longest: int = _LONGEST) -> DrawnM
     with open_raster(path) as dataset:
         check_bands(dataset, [band], "band")
         shape = reduced_shape(dataset.height, dataset.width, longest)
-        pixels, hidden = read_values(dataset, band, out_shape=shape)
+        pixels, hidden = read_values(dataset, band, shape=shape)
         names = class_names(dataset, band)
         colors = class_colors(dataset, names, band)
         metres = metres_per_pixel(dataset)
@@ -92,16 +92,22 @@ def read_values(dataset: Any, band: int, **how: Any) -> tuple[NDArray[Any], NDAr
     Args:
         dataset: An open `rasterio.DatasetReader`.
         band: Which one, counted from 1.
-        how: `window`, `out_shape` and `resampling`, as rasterio takes them.
+        how: `window`, `shape` and `resampling` of `read_bands`.
     """
-    pixels = dataset.read(band, **how)
-    hidden = dataset.read_masks(band, **how) == 0
-    if pixels.dtype.kind == "f":
-        hidden |= ~np.isfinite(pixels)
+    raster = read_bands(dataset, [band], **how)
+    pixels, hidden = raster.data[0], _hidden(raster)
     scale, offset = dataset.scales[band - 1], dataset.offsets[band - 1]
     if (scale, offset) != (1, 0):
         pixels = pixels.astype(np.float32) * np.float32(scale) + np.float32(offset)
     return pixels, hidden
+
+
+def _hidden(raster: Raster) -> NDArray[np.bool_]:
+    """Return where one of the bands is hidden, `(h, w)`."""
+    if raster.invalid is None:
+        return np.zeros(raster.data.shape[1:], bool)
+    hidden: NDArray[np.bool_] = raster.invalid.any(axis=0)
+    return hidden
 
 
 def class_names(dataset: Any, band: int = 1) -> list[str] | None:
@@ -210,7 +216,7 @@ def read_image(
         bands = rgb_bands(dataset) if rgb is None else list(rgb)
         bands = bands if dataset.count >= max(bands) else [1, 1, 1]
         shape = reduced_shape(dataset.height, dataset.width, longest)
-        pixels, hidden = read_rgb(dataset, bands, out_shape=shape)
+        pixels, hidden = read_rgb(dataset, bands, shape=shape)
     pixels = stretch(pixels, stretch_limits(pixels, hidden))
     pixels[hidden] = 1
     return pixels
@@ -224,13 +230,10 @@ def read_rgb(
     Args:
         dataset: An open `rasterio.DatasetReader`.
         bands: Counted from 1.
-        how: `window`, `out_shape` and `resampling`, as rasterio takes them; no bands in the shape.
+        how: `window`, `shape` and `resampling` of `read_bands`.
     """
-    if "out_shape" in how:
-        how["out_shape"] = (len(bands), *how["out_shape"])
-    pixels = np.moveaxis(dataset.read(bands, **how).astype(np.float32), 0, -1)
-    hidden = (dataset.read_masks(bands, **how) == 0).any(0) | ~np.isfinite(pixels).all(-1)
-    return pixels, hidden
+    raster = read_bands(dataset, bands, **how)
+    return np.moveaxis(raster.data.astype(np.float32), 0, -1), _hidden(raster)
 
 
 def stretch_limits(pixels: NDArray[np.float32], hidden: NDArray[np.bool_]) -> NDArray[np.float32]:

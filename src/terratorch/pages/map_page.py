@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import rasterio
+
 from terratorch.geo.raster import open_raster
 from terratorch.inference.painting import check_bands, class_colors, class_names, rgb_bands
 from terratorch.pages.map_page_html import ShownLayer, ShownMap, map_page_html
@@ -18,6 +20,10 @@ from terratorch.pages.page import write_page
 
 DEFAULT_MEGABYTES = 25.0
 """What mail and chat programs still take."""
+
+
+# By default GDAL keeps what it has read in 5 % of the memory of the computer.
+_GDAL_CACHE = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ def write_map_page(
         ConfigurationError: If there is no such band.
     """
     with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE))
         dataset = stack.enter_context(open_raster(map_path))
         check_bands(dataset, [band], "band")
         names = class_names(dataset, band)

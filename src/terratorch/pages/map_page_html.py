@@ -12,9 +12,16 @@ import numpy as np
 
 from terratorch.colors import VIRIDIS, Color, color_ramp
 from terratorch.inference.painting import share_text
-from terratorch.pages.map_page_layers import HIDDEN, VALUE_STEPS, PageLayer, SceneLayer, ValueLayer
+from terratorch.pages.map_page_layers import (
+    HIDDEN,
+    TILE,
+    VALUE_STEPS,
+    PageLayer,
+    SceneLayer,
+    ValueLayer,
+)
 from terratorch.pages.map_page_place import Place
-from terratorch.pages.map_page_pyramid import TILE, Pyramid
+from terratorch.pages.map_page_pyramid import Pyramid
 from terratorch.pages.page import asset, escape, json_script, render_page
 
 _SCRIPTS = ("map_page_tiles.js", "map_page_view.js", "map_page_place.js", "map_page.js")

@@ -11,10 +11,7 @@ from math import ceil
 import numpy as np
 from rasterio.windows import Window
 
-from terratorch.pages.map_page_layers import PageLayer, Pixels
-
-TILE = 256
-"""Pixels of a side of a tile."""
+from terratorch.pages.map_page_layers import TILE, PageLayer, Pixels
 
 _SAMPLES = 12  # tiles that the size of a page is estimated from
 
