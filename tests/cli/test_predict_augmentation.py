@@ -139,8 +139,10 @@ def test_other_views_and_checkpoints_make_maps_again(fitted, scene, changed, tmp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--augment", "rotations", "--h_crop", "32", "--w_crop", "16"], "tiles of 32 x 16 pixels"),
         (["--uncertainty", "variance"], "uncertainty: the variance is that of several"),
         (["--further_ckpt_paths", "{first}"], "best.ckpt': is given twice"),
+        (["--augment", "mirror"], "augment"),
         (["--further_ckpt_paths", "nowhere.ckpt"], "nowhere.ckpt"),
         (["--further_ckpt_paths", "{bands}"], "bands: RED, GREEN instead of BLUE, GREEN, RED"),
         (["--further_ckpt_paths", "{classes}"], "class_names: a, b, c instead of forest, crops"),

@@ -12,8 +12,9 @@ from terratorch.cli.prediction_data import is_ours
 from terratorch.cli.prediction_settings import PredictionSettings
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.errors import ConfigurationError
-from terratorch.inference.augmentation import views_of
+from terratorch.inference.augmentation import View, views_of
 from terratorch.inference.ensemble import Ensemble, Measure
+from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.prediction import Output
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
@@ -50,9 +51,30 @@ def predict_jointly(
         )
     of_classes = Output.PROBABILITIES in task.available_outputs
     views = views_of(settings.augment or ())
+    _check_turned_tiles(views, settings, task.settings.tiled_inference_parameters)
     measures = _measures(settings, len(views), of_classes, type(task).__name__)
     others = [] if first is None else list(_others(task, first, settings.further_ckpt_paths or ()))
     task.ensemble = Ensemble(views, others, of_classes, measures)
+
+
+def _check_turned_tiles(
+    views: Sequence[View], settings: PredictionSettings, given: TiledInferenceParameters | None
+) -> None:
+    """Refuse rotations of tiles that are no squares: the model is for tiles of one shape.
+
+    Images that run whole may have any shape, as the model takes them in different ones anyway.
+    """
+    names = {"h_crop": getattr(given, "h_crop", None), "w_crop": getattr(given, "w_crop", None)}
+    height, width = (
+        getattr(settings, name) or settings.crop or value for name, value in names.items()
+    )
+    if height != width and any(view.turns % 2 for view in views):
+        raise ConfigurationError(
+            "augment",
+            f"rotations turn tiles of {height} x {width} pixels, of which the model may not take "
+            f"{width} x {height}",
+            "Give one crop for both sides, or --augment flips.",
+        )
 
 
 def _measures(
