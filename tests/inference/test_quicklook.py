@@ -1,11 +1,17 @@
 """The picture of a map shows scene, map and legend."""
 
+import os
+
 import numpy as np
 import pytest
 import rasterio
 import torch
+from PIL import Image
 from rasterio.transform import Affine
 
+from terratorch.colors import VIRIDIS
+from terratorch.inference.drawing import ClassKey, Panel, Pen, Sheet, ValueKey, ticks
+from terratorch.inference.encoding import MapOptions
 from terratorch.inference.folder import write_prediction
 from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.inference.quicklook import quicklook
@@ -22,13 +28,13 @@ def scene(path, bands, place):
     return str(path)
 
 
-@pytest.fixture
-def read_png():
-    image = pytest.importorskip("matplotlib.image")
-    return lambda path: image.imread(path)[..., :3]
+def read_png(path):
+    """Return the pixels of a picture in 0 to 1, `(h, w, 3)`."""
+    with Image.open(path) as picture:
+        return np.asarray(picture) / 255
 
 
-def test_classes_have_their_colours(tmp_path, read_png):
+def test_classes_have_their_colours(tmp_path):
     image = scene(tmp_path / "scene.tif", 4, METRES)
     layers = {"prediction": (torch.arange(50) // 25).expand(1, 20, 50)}
     valid = torch.ones(1, 20, 50, dtype=torch.bool)
@@ -41,7 +47,7 @@ def test_classes_have_their_colours(tmp_path, read_png):
 
 
 @pytest.mark.parametrize("bands", [1, 4])
-def test_values_have_a_scale(tmp_path, read_png, bands):
+def test_values_have_a_scale(tmp_path, bands):
     image = scene(tmp_path / "scene.tif", bands, DEGREES)
     layers = {"prediction": torch.rand(1, 20, 50)}
     prediction = Prediction(layers, [image], kind=PredictionKind.VALUES)
@@ -50,7 +56,7 @@ def test_values_have_a_scale(tmp_path, read_png, bands):
     assert pixels.std() > 0.1
 
 
-def test_labels_stand_between_scene_and_map(tmp_path, read_png):
+def test_labels_stand_between_scene_and_map(tmp_path):
     image = scene(tmp_path / "scene.tif", 4, METRES)
     layers = {"prediction": torch.zeros(1, 20, 50, dtype=torch.int64)}
     (path,) = write_prediction(Prediction(layers, [image], None, ["forest", "water"]), tmp_path)
@@ -62,3 +68,61 @@ def test_labels_stand_between_scene_and_map(tmp_path, read_png):
     row = pixels[pixels.shape[0] // 2].astype(int)
     middle, last = row[row.shape[0] // 2].tolist(), row[-row.shape[0] // 6].tolist()
     assert (middle, last) == ([31, 95, 191], [17, 102, 51])
+
+
+def test_each_band_of_scores_has_its_panel(tmp_path):
+    image = scene(tmp_path / "scene.tif", 1, METRES)
+    scores = torch.zeros(1, 4, 20, 50)
+    scores[:, 1] = 1
+    prediction = Prediction({"prediction": scores[:, 0].long(), "probabilities": scores}, [image])
+    _, path = write_prediction(prediction, tmp_path, None, MapOptions(scores_dtype="uint8"))
+    pixels = (read_png(quicklook(path, tmp_path / "map.png")) * 255).round().astype(int)
+    seen = {tuple(color) for color in pixels[pixels.shape[0] // 3].tolist()}
+    assert {VIRIDIS[0], VIRIDIS[-1]} <= seen
+
+
+def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    image = scene(tmp_path / "scene.tif", 1, METRES)
+    layers = {"prediction": torch.zeros(1, 20, 50, dtype=torch.int64)}
+    (path,) = write_prediction(Prediction(layers, [image]), tmp_path / "out")
+
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("terratorch.inference.quicklook.os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        quicklook(path, tmp_path / "out" / "map.png")
+    assert os.listdir(tmp_path / "out") == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "marks"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (4.7, 5.8, [4.8, 5, 5.2, 5.4, 5.6, 5.8]),
+        (-207, 175, [-200, -100, 0, 100]),
+        (2e-7, 6e-7, [2e-7, 3e-7, 4e-7, 5e-7, 6e-7]),
+        (3, 3, [3]),
+    ],
+)
+def test_a_scale_has_round_numbers(low, high, marks):
+    assert ticks(low, high) == pytest.approx(marks, rel=1e-6)
+
+
+def test_a_legend_takes_the_lines_that_it_needs():
+    pen = Pen(1.0)
+    short = ClassKey([((0, 0, 0), "a"), ((9, 9, 9), "b")])
+    long = ClassKey([((index, 0, 0), f"a class of a long name {index}") for index in range(60)])
+    assert short.height(pen, 400) < 30
+    assert long.height(pen, 400) > 10 * short.height(pen, 400)
+    assert long.height(pen, 1600) < long.height(pen, 400)
+
+
+def test_a_narrow_map_leaves_room_for_its_scale_and_its_title():
+    panel = Panel(np.zeros((40, 10, 3), np.uint8))
+    words = "Contains data of many people " * 9
+    sheet = Sheet([panel], 1, (10, 40), ValueKey("height", (0, 1)), "title " * 40, words, 1.0)
+    picture = sheet.draw()
+    assert picture.size[0] > 400
+    right = np.asarray(picture)[:, -15:]
+    assert (right == 255).all(), "nothing is written in the margin"

@@ -298,10 +298,14 @@ class ValueKey:
         length, high = pen(_BAR[0]), pen(_BAR[1])
         ramp = np.array([color_ramp(VIRIDIS, length)], np.uint8).repeat(high, axis=0)
         pen.image.paste(Image.fromarray(ramp), (begin, top))
+        written = 0
         for share, text in self._marks():
             x = begin + round(share * (length - 1))
             pen.canvas.rectangle((x, top + high, x, top + high + pen(3)), fill=_FAINT)
-            pen.text(text, x - pen.length(text, _SMALL) // 2, top + high + pen(6), _SMALL)
+            needed = pen.length(text, _SMALL)
+            if x - needed // 2 >= written:  # long numbers would run into each other
+                pen.text(text, x - needed // 2, top + high + pen(6), _SMALL)
+                written = x + needed // 2 + pen(6)
 
     def _marks(self) -> list[tuple[float, str]]:
         """Return numbers and where they stand, 0 to 1."""
