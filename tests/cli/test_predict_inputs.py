@@ -125,3 +125,36 @@ def test_options_of_a_prediction_are_refused_elsewhere(fitted, tmp_path, capsys)
 def test_bounds_may_begin_with_a_minus():
     given = ["--area", "-9,38,-8,39", "--crop", "3", "--area", "x.json"]
     assert bounds_in_one(given) == ["--area=-9,38,-8,39", *given[2:]]
+
+
+def bands_of(scene, folder, names=("B02", "B03", "green_not", "B8A", "B11", "B12")):
+    """Write each band of a scene to a file of its own."""
+    with rasterio.open(scene) as dataset:
+        for name, band in zip(names, dataset.read(), strict=True):
+            write_tif(folder / f"T33_{name}.tif", band)
+
+
+CODES = ("B02", "B03", "B04", "B8A", "B11", "B12")
+
+
+def test_a_folder_may_be_one_scene(scene, fitted, predict, tmp_path, capsys):
+    for name in ("day_1", "day_2.SAFE"):
+        bands_of(scene, tmp_path / "folders" / name, CODES)
+    assert predict("one", "--predict_data", scene) == 0
+    folders = ("--predict_data", tmp_path / "folders", "--scene_folders")
+    assert predict("many", *folders) == 0
+    expected = read(tmp_path / "one" / "north_pred.tif")
+    for name in ("day_1", "day_2.SAFE"):
+        assert np.array_equal(read(tmp_path / "many" / f"{name}_pred.tif"), expected)
+    assert predict("many", *folders) == 0
+    assert "2 files left out, as the maps are there" in capsys.readouterr().out
+    pattern = ("--predict_data", tmp_path / "folders" / "*_1", "--scene_folders")
+    assert predict("config", "-c", fitted / "given.yaml", *pattern) == 0
+    assert np.array_equal(read(tmp_path / "config" / "day_1_pred.tif"), expected)
+
+
+def test_a_folder_without_a_band_is_named(scene, predict, tmp_path, capsys):
+    folder = tmp_path / "day"
+    bands_of(scene, folder)
+    assert predict("maps", "--predict_data", folder, "--scene_folders") == 2
+    assert f"{folder}: no file for the band RED. There are: T33_B02.tif" in capsys.readouterr().err

@@ -197,8 +197,10 @@ class MyLightningCLI(LightningCLI):
     def predict(self, **kwargs: Any) -> None:
         """Predict; the writer takes each batch, and nothing is kept."""
         paths = self._get(self.config, "predict_data")
-        if paths:
-            kwargs["datamodule"] = from_datamodule(self.datamodule, check_data(paths))
+        folders = self._get(self.config, "scene_folders")
+        if paths or folders:
+            found = check_data(paths, folders)
+            kwargs["datamodule"] = from_datamodule(self.datamodule, found)
         model, datamodule = kwargs.pop("model"), kwargs.pop("datamodule", None)
         del kwargs["return_predictions"]
         kwargs["ckpt_path"] = self._predict_jointly(model, kwargs.get("ckpt_path"))

@@ -87,7 +87,7 @@ def _predict_from_checkpoint(options: argparse.Namespace) -> int:
         raise _missing_checkpoint()
     for path in (options.ckpt_path, *(options.further_ckpt_paths or ())):
         check_checkpoint(path)
-    paths = check_data(options.predict_data)
+    paths = check_data(options.predict_data, options.scene_folders)
     if options.predict_output_dir is None:
         raise _missing_output()
     check_output_dir(options.predict_output_dir)

@@ -12,8 +12,13 @@ from terratorch.errors import ConfigurationError, MissingFileError
 _FURTHER = "--further_ckpt_paths"
 
 
-def check_data(paths: Sequence[str] | None) -> list[Path]:
+def check_data(paths: Sequence[str] | None, scene_folders: bool = False) -> list[Path]:
     """Return the files to predict: those that are named, or match, and those in named folders.
+
+    Args:
+        paths: What is given.
+        scene_folders: Whether each folder is one scene: then folders are returned, or those in
+            folders that hold nothing else.
 
     Raises:
         ConfigurationError: If none are named, or two would be written to the same map.
@@ -30,8 +35,10 @@ def check_data(paths: Sequence[str] | None) -> list[Path]:
             "with data.init_args.predict_data_root.",
         )
     files: list[Path] = []
-    for path in (found for given in paths for found in _expanded(given)):
-        if path.is_dir():
+    for path in (found for given in paths for found in _expanded(given, scene_folders)):
+        if path.is_dir() and scene_folders:
+            files += _scene_folders(path)
+        elif path.is_dir():
             files += [found.path for found in find_files(path, None, "predict_data")]
         elif path.exists():
             files.append(path)
@@ -78,17 +85,28 @@ def bounds_in_one(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def _expanded(given: str) -> Iterator[Path]:
-    """Yield the files that a pattern matches; anything else as it is."""
+def _scene_folders(folder: Path) -> list[Path]:
+    """Return a folder with files, or the folders in one that holds nothing else."""
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    if entries and all(path.is_dir() for path in entries):
+        return entries
+    return [folder]
+
+
+def _expanded(given: str, folders: bool) -> Iterator[Path]:
+    """Yield the files, or folders, that a pattern matches; anything else as it is."""
     if Path(given).exists() or not glob.has_magic(given):
         yield Path(given)
         return
     matched = sorted(
-        path for path in map(Path, glob.iglob(given, recursive=True)) if path.is_file()
+        path
+        for path in map(Path, glob.iglob(given, recursive=True))
+        if (path.is_dir() if folders else path.is_file())
     )
     if not matched:
+        kind = "folder" if folders else "file"
         raise MissingFileError(
-            f"predict_data '{given}'", "no file matches this pattern", "Check its spelling."
+            f"predict_data '{given}'", f"no {kind} matches this pattern", "Check its spelling."
         )
     yield from matched
 
@@ -96,7 +114,7 @@ def _expanded(given: str) -> Iterator[Path]:
 def _refuse_same_names(files: list[Path]) -> None:
     by_stem: dict[str, Path] = {}
     for file in files:
-        other = by_stem.setdefault(file.stem, file)
+        other = by_stem.setdefault(file.name if file.is_dir() else file.stem, file)
         if other is not file:
             raise ConfigurationError(
                 f"predict_data '{file}'",

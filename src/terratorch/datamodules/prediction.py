@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
 from terratorch.datamodules.base import Loading, normalization
 from terratorch.datamodules.loading import prediction_loader
+from terratorch.datasets.band_stack import stack_folder
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.prediction import PredictionDataset
 
@@ -18,7 +20,7 @@ class PredictionDataModule(LightningDataModule):
     """Images to predict, read and normalised as in training.
 
     Args:
-        paths: The files.
+        paths: The files; a folder is one scene, whose bands or dates lie in several files.
         input_spec: How they are read and normalised.
         batch_size: Images in a batch; a batch also ends where the size of images changes.
         num_workers: Processes that read; 0 reads in the main process.
@@ -35,7 +37,17 @@ class PredictionDataModule(LightningDataModule):
         self.input_spec = self.predict_input_spec = input_spec
         self.aug = normalization(input_spec)
         self._loading = Loading(batch_size, num_workers)
-        self._dataset = PredictionDataset(paths, input_spec)
+        self._dataset = PredictionDataset(self._files(paths), input_spec)
+
+    def _files(self, paths: Sequence[Path]) -> list[Path]:
+        """Return files as they are, and a virtual raster for each folder."""
+        if not any(path.is_dir() for path in paths):
+            return list(paths)
+        # As long as the data module is there, so are they.
+        self._stacks = TemporaryDirectory(prefix="terratorch-")
+        target = Path(self._stacks.name)
+        spec = self.input_spec
+        return [stack_folder(path, spec, target) if path.is_dir() else path for path in paths]
 
     @property
     def paths(self) -> list[Path]:
