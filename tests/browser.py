@@ -1,9 +1,11 @@
 """Open a page in a real browser, ask it questions, and hear what it logs.
 
-Tests that use it are skipped where no Chromium is installed.
+Tests that use it are skipped where no Chromium is installed, unless TERRATORCH_REQUIRE_BROWSER is
+set: then they fail.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -68,6 +70,7 @@ def open_page(
     """
     chromium = next(filter(None, map(shutil.which, _NAMES)), None)
     if chromium is None:
+        assert not os.environ.get("TERRATORCH_REQUIRE_BROWSER"), "no Chromium is installed"
         pytest.skip("no Chromium is installed")
     text = page.read_text(encoding="utf-8")
     assert text.count("</body>") == 1

@@ -203,12 +203,16 @@ def _notes(trainer: Trainer, sets: Sequence[SampleSet]) -> list[str]:
         twice = len(names) - len(set(names))
         if twice:
             notes.append(
-                f"{twice} chips{of} are counted twice, so that each process had as many; "
+                f"{_chips(twice)}{of} counted twice, so that each process had as many; "
                 "test with trainer.devices: 1 for exact figures."
                 if trainer.world_size > 1
-                else f"{twice} chips{of} were tested more than once."
+                else f"{_chips(twice)}{of} tested more than once."
             )
         empty = sum(chip.score != chip.score for chip in sample_set.chips)
         if empty:
-            notes.append(f"{empty} chips{of} have no label that counts.")
+            notes.append(f"{_chips(empty)}{of} without a label that counts.")
     return notes
+
+
+def _chips(count: int) -> str:
+    return f"{count} chip{'' if count == 1 else 's'}"
