@@ -22,7 +22,7 @@ from terratorch.optional import import_optional
 # Class ids that GDAL makes polygons of without a loss.
 TRACEABLE = ("uint8", "int8", "uint16", "int16", "int32")
 
-_CHUNK = 50_000  # polygons that are held as tuples
+_CHUNK = 2_000  # polygons that are held as tuples
 _VALUES = 2**24  # of a layer that are read at once
 
 # Maps `(n,)` polygons in pixel coordinates to `(n,)` areas.
@@ -89,8 +89,9 @@ def _polygons(members: list[list[list[tuple[float, float]]]], to_pixels: Affine)
     """Return polygons from the rings of each, at once: one by one takes ten times as long."""
     shapely = import_shapely()
     rings = list(chain.from_iterable(members))
-    corners = np.array(list(chain.from_iterable(rings)), np.float64)
-    corners = np.rint(np.column_stack(to_pixels * (corners[:, 0], corners[:, 1])))
+    flat = chain.from_iterable(chain.from_iterable(rings))
+    x, y = np.fromiter(flat, np.float64).reshape(-1, 2).T
+    corners = np.rint(np.column_stack(to_pixels * (x, y)))
     offsets = (_offsets(map(len, rings)), _offsets(map(len, members)))
     made: NDArray[Any] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, corners, offsets)
     return made
@@ -111,9 +112,38 @@ def simplified(polygons: NDArray[Any], tolerance: float) -> NDArray[Any]:
         tolerance: Side, in pixels, of a square as large as what the removal of a corner may change.
     """
     shapely = import_shapely()
-    # Where three polygons meet, the straight side of one has no corner: each pixel gets one.
-    stepped = shapely.transform(shapely.segmentize(polygons, 1.0), np.rint)
-    made: NDArray[Any] = shapely.coverage_simplify(stepped, tolerance)
+    made: NDArray[Any] = shapely.coverage_simplify(_noded(polygons), tolerance)
+    return made
+
+
+def _noded(polygons: NDArray[Any]) -> NDArray[Any]:
+    """Return polygons with a corner wherever one of another lies on their border.
+
+    Where three meet, the straight side of one has no corner: it would not be a shared border.
+    """
+    shapely = import_shapely()
+    _, corners, (rings, members) = shapely.to_ragged_array(polygons)
+    corners = np.rint(corners).astype(np.int64)
+    axes = np.array([1, corners[:, 0].max() + 1])  # make one number of column and row
+    keys = corners @ axes
+    sides = np.diff(corners, axis=0, append=0)
+    lengths = np.abs(sides).sum(axis=1)
+    lengths[rings[1:] - 1] = 1  # no side begins at the last corner of a ring
+    starts = np.cumsum(lengths) - lengths
+    each = np.repeat(np.arange(len(corners)), lengths)
+    along = np.arange(len(each)) - starts[each]
+    steps = keys[each] + along * (np.sign(sides) @ axes)[each]
+    kept = along == 0
+    between = np.flatnonzero(~kept)
+    kept[between] = np.isin(steps[between], np.unique(keys))
+    counts = np.concatenate([[0], np.cumsum(kept)])
+    ends = counts[np.append(starts, len(each))[rings]]
+    rows, columns = np.divmod(steps[kept], axes[1])
+    made: NDArray[Any] = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON,
+        np.column_stack([columns, rows]).astype(float),
+        (ends, members),
+    )
     return made
 
 
