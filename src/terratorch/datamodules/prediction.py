@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
@@ -43,9 +45,8 @@ class PredictionDataModule(LightningDataModule):
         """Return files as they are, and a virtual raster for each folder."""
         if not any(path.is_dir() for path in paths):
             return list(paths)
-        # As long as the data module is there, so are they.
-        self._stacks = TemporaryDirectory(prefix="terratorch-")
-        target = Path(self._stacks.name)
+        target = Path(mkdtemp(prefix="terratorch-"))
+        weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
         spec = self.input_spec
         return [stack_folder(path, spec, target) if path.is_dir() else path for path in paths]
 
