@@ -8,22 +8,13 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from spread_scenes import SPEC, Transformer, decide, maps, predictor, scene, tiles
 
-from chip_files import write_tif
-from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.errors import DataError, InvalidModelError
 from terratorch.inference import distributed
 from terratorch.inference.area import Limits
-from terratorch.inference.distributed import SpreadGroup
-from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.prediction import Prediction
-from terratorch.inference.scenes import ScenePredictor, predict_scenes
 from terratorch.inference.segment_run import PackedLayer, run_job_apart
-from terratorch.registry import BACKBONE_REGISTRY
-
-SPEC = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0], constant_scale=0.5)
 
 
 @pytest.fixture(autouse=True)
@@ -35,52 +26,6 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(distributed, "_BATCHES", 1)
     monkeypatch.setattr(distributed, "_SEGMENTS_EACH", 10)
     monkeypatch.setattr(distributed, "cut", partial(distributed.cut, least_rows=1))
-
-
-def convolution():
-    torch.manual_seed(0)
-    return torch.nn.Sequential(
-        torch.nn.Conv2d(2, 16, 3, padding=1), torch.nn.GELU(), torch.nn.Conv2d(16, 3, 3, padding=1)
-    )
-
-
-class Transformer(torch.nn.Module):
-    """A real encoder, whose values depend on the batch in their last bits."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        name = "prithvi_eo_v2_tiny_tl"
-        self.encoder = BACKBONE_REGISTRY.build(
-            name, pretrained=False, bands=["RED", "GREEN"], num_frames=1, img_size=32
-        ).eval()
-        self.head = torch.nn.Conv2d(self.encoder.out_channels[-1], 3 * 256, 1)
-
-    def forward(self, tiles):
-        tokens = self.encoder(tiles)[-1][:, 1:]
-        side = round(tokens.shape[1] ** 0.5)
-        features = tokens.transpose(1, 2).unflatten(2, (side, side))
-        return torch.nn.functional.pixel_shuffle(self.head(features), 16)
-
-
-def decide(scores, filename):
-    return Prediction({"prediction": scores.argmax(1), "logits": scores}, [filename])
-
-
-def predictor(model=None, **changes):
-    model = model or convolution()
-    parts = {
-        "open_reader": lambda path: SceneReader(path, SPEC),
-        "forward": lambda images, extras: model(images),
-        "decide": decide,
-        "device": torch.device("cpu"),
-    }
-    return ScenePredictor(**parts | changes)
-
-
-def tiles(crop=12, stride=9, delta=1, **changes):
-    sides = {"h_crop": crop, "w_crop": crop, "h_stride": stride, "w_stride": stride}
-    return TiledInferenceParameters(**sides | {"delta": delta, "batch_size": 5} | changes)
 
 
 class Here:
@@ -99,26 +44,6 @@ class Here:
             self.outcomes[other] = pickle.loads(pickle.dumps(outcome))
             self.done.append(other)
         return self.outcomes.pop(number)
-
-
-def scene(folder, name="scene", size=(70, 31)):
-    random = np.random.default_rng(len(name) + sum(size))
-    pixels = random.integers(0, 500, (2, *size)).astype(np.int16)
-    pixels[:, 5:9, 3:20] = -1
-    return write_tif(folder / f"{name}.tif", pixels, -1)
-
-
-def maps(paths, folder, chosen, workers=None, **options):
-    if workers is not None:
-        options["run"] = SpreadGroup(lambda: workers)
-    with PredictionFolder(folder) as output:
-        report = predict_scenes(paths, chosen, output, progress=False, **options)
-    return report, {file.name: _content(file) for file in sorted(folder.glob("*.tif"))}
-
-
-def _content(path):
-    with rasterio.open(path) as dataset:
-        return dataset.read().tobytes(), dataset.dtypes, dataset.tags(), dataset.descriptions
 
 
 def check(paths, tmp_path, chosen, least=2, **options):

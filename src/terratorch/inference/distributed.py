@@ -13,7 +13,8 @@ from typing import Protocol
 
 from terratorch.inference.batch_size import SplittingForward
 from terratorch.inference.map_sink import TakeRows
-from terratorch.inference.scenes import Outlet, PlannedScene, ScenePredictor
+from terratorch.inference.planned_scene import PlannedScene, ScenePredictor
+from terratorch.inference.scene_stream import Outlet
 from terratorch.inference.segment_run import Job, Message, Outcome
 from terratorch.inference.segments import Part, Segment, cut
 

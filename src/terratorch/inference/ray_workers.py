@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from terratorch.errors import ConfigurationError, TerraTorchError
-from terratorch.inference.scenes import ScenePredictor
+from terratorch.inference.planned_scene import ScenePredictor
 from terratorch.inference.segment_run import Job, Outcome, run_job_apart
 from terratorch.optional import import_optional
 
@@ -40,6 +40,8 @@ _QUIET = {
     # What dies is replaced here, and what workers say comes with their results.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
     "RAY_SCHEDULER_EVENTS": "0",
+    # Of what a worker returns one part says whether it failed; the other is not asked.
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     # The number of GPUs is always given, so that it need not warn of a change to come.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -368,7 +370,7 @@ def _connected(ray: Any, address: str | None, workers: int | None) -> Iterator[N
                 f"{address or 'local'}: {_first_line(error)}",
                 "Start a cluster with `ray start --head`, and give its address or `auto`.",
             ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+        try:
+            yield
+        finally:
+            ray.shutdown()

@@ -18,15 +18,10 @@ from torch import Tensor
 from terratorch.errors import DataError, TerraTorchError
 from terratorch.inference.engine import run_tiles
 from terratorch.inference.map_sink import TakeRows
+from terratorch.inference.planned_scene import PlannedScene, ScenePredictor
 from terratorch.inference.prediction import Prediction
 from terratorch.inference.scene import Scene
-from terratorch.inference.scenes import (
-    BATCHES_AHEAD,
-    GDAL_CACHE,
-    PlannedScene,
-    ScenePredictor,
-    SceneStream,
-)
+from terratorch.inference.scene_stream import BATCHES_AHEAD, GDAL_CACHE, SceneStream
 from terratorch.inference.segments import Part
 
 
@@ -38,11 +33,13 @@ class Job:
         parts: What it takes of each scene.
         scenes: The scenes.
         failed: The scenes, by index, that are known to be unreadable.
+        splits: Whether fewer tiles go through the model at once where the memory is too small.
     """
 
     parts: tuple[Part, ...]
     scenes: tuple[PlannedScene, ...]
     failed: frozenset[int] = frozenset()
+    splits: bool = False
 
 
 @dataclass(frozen=True)
