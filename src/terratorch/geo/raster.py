@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.windows import Window
 
@@ -120,7 +120,6 @@ def read_bands(
     indexes: Sequence[int] | None = None,
     window: Window | None = None,
     shape: tuple[int, int] | None = None,
-    resampling: Resampling = Resampling.nearest,
 ) -> Raster:
     """Read bands of an open raster.
 
@@ -128,11 +127,10 @@ def read_bands(
         dataset: An open `rasterio.DatasetReader`.
         indexes: Which bands, counted from 1, in the order wanted; all where None.
         window: Which part; the whole where None.
-        shape: Height and width, where they are fewer than those of the part.
-        resampling: How several pixels become one.
+        shape: Height and width, where they are fewer than those of the part: the nearest pixels.
     """
     indexes = list(dataset.indexes if indexes is None else indexes)
-    how: dict[str, Any] = {"window": window, "resampling": resampling}
+    how: dict[str, Any] = {"window": window}
     if shape is not None:
         how["out_shape"] = (len(indexes), *shape)
     data = dataset.read(indexes, **how)

@@ -92,7 +92,7 @@ def read_values(dataset: Any, band: int, **how: Any) -> tuple[NDArray[Any], NDAr
     Args:
         dataset: An open `rasterio.DatasetReader`.
         band: Which one, counted from 1.
-        how: `window`, `shape` and `resampling` of `read_bands`.
+        how: `window` and `shape` of `read_bands`.
     """
     raster = read_bands(dataset, [band], **how)
     pixels, hidden = raster.data[0], _hidden(raster)
@@ -106,8 +106,7 @@ def _hidden(raster: Raster) -> NDArray[np.bool_]:
     """Return where one of the bands is hidden, `(h, w)`."""
     if raster.invalid is None:
         return np.zeros(raster.data.shape[1:], bool)
-    hidden: NDArray[np.bool_] = raster.invalid.any(axis=0)
-    return hidden
+    return np.logical_or.reduce(raster.invalid)
 
 
 def class_names(dataset: Any, band: int = 1) -> list[str] | None:
@@ -230,7 +229,7 @@ def read_rgb(
     Args:
         dataset: An open `rasterio.DatasetReader`.
         bands: Counted from 1.
-        how: `window`, `shape` and `resampling` of `read_bands`.
+        how: `window` and `shape` of `read_bands`.
     """
     raster = read_bands(dataset, bands, **how)
     return np.moveaxis(raster.data.astype(np.float32), 0, -1), _hidden(raster)
