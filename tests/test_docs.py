@@ -41,7 +41,7 @@ def _write_raster(file: Path, array: np.ndarray, names: list[str] | None = None)
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with what the pages speak of: chips, split files, a scene."""
+    """A folder with what the pages speak of: chips, split files, a scene, maps."""
     rng = np.random.default_rng(0)
     for part in ("images", "labels"):
         (tmp_path / "chips" / part).mkdir(parents=True)
@@ -61,6 +61,10 @@ def folder(tmp_path, monkeypatch):
             _write_raster(patches / f"{name}_{index}.tif", image, BANDS)
     scene = rng.integers(500, 2500, (6, 90, 150), dtype="int16")
     _write_raster(tmp_path / "scene.tif", scene, BANDS)
+    for name in ("land_cover.tif", "land_cover_labels.tif"):
+        _write_raster(tmp_path / name, rng.integers(0, 3, (1, 90, 150), dtype="uint8"))
+    probabilities = rng.random((3, 90, 150), dtype="float32")
+    _write_raster(tmp_path / "probabilities.tif", probabilities, ["forest", "water", "other"])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
