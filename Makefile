@@ -37,7 +37,7 @@ format: $(VENV)/installed-dev ## Format the code and mend what ruff can mend
 
 .PHONY: newest
 newest: $(VENV)/python ## Install the newest release of everything, instead of the tested ones
-	$(PIP) --upgrade --upgrade-strategy eager -e '.[vector,test,dev]'
+	$(PIP) --upgrade --upgrade-strategy eager -e '.[vector,ray,test,dev]'
 
 .PHONY: clean
 clean: ## Remove the environment and what the demo wrote
@@ -62,9 +62,9 @@ $(VENV)/installed-demo: $(VENV)/installed
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	@$(PIP) -c constraints.txt -e '.[vector,test]'
+	@$(PIP) -c constraints.txt -e '.[vector,ray,test]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed-test
-	@$(PIP) -c constraints.txt -e '.[vector,test,dev]'
+	@$(PIP) -c constraints.txt -e '.[vector,ray,test,dev]'
 	@touch $@

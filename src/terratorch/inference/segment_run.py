@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.errors import DataError, TerraTorchError
+from terratorch.inference.batch_size import SplittingForward
 from terratorch.inference.engine import run_tiles
 from terratorch.inference.map_sink import TakeRows
 from terratorch.inference.planned_scene import PlannedScene, ScenePredictor
@@ -152,7 +153,7 @@ def run_job(job: Job, predictor: ScenePredictor) -> Outcome:
         with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE), torch.no_grad():
             run_tiles(
                 scenes,
-                predictor.forward,
+                SplittingForward(predictor.forward) if job.splits else predictor.forward,
                 job.scenes[0].parameters.tiles_at_once,
                 predictor.device,
                 ahead=BATCHES_AHEAD,
