@@ -15,6 +15,7 @@ OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float
 
 ScoresDtype = Literal["float32", "float16", "uint8"]
 MapFormat = Literal["gtiff", "cog"]
+VectorFormat = Literal["gpkg", "geojson", "parquet"]
 Distributed = Literal["ray"]
 Augment = Literal["flips", "rotations"]
 Uncertainty = Literal["entropy", "variance"]
@@ -41,6 +42,15 @@ class PredictionSettings:
     )
     format: MapFormat = _option("gtiff", "of the maps: GeoTIFF, or a cloud-optimised one")
     quicklook: bool = _option(True, "draw a picture beside each map")
+    vectorize: VectorFormat | None = _option(
+        None, "write the polygons of each map of classes: GeoPackage, GeoJSON or GeoParquet"
+    )
+    vector_min_area: float | None = _option(
+        None, "leave out polygons of less than so many m2", "AREA"
+    )
+    vector_simplify: float | None = _option(
+        None, "simplify polygons by so many metres; neighbours keep common borders", "LENGTH"
+    )
     augment: list[Augment] | None = _option(
         None, "average the predictions of flipped or rotated copies of what the model sees"
     )

@@ -17,10 +17,10 @@ from rasterio.windows import Window
 
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
+from terratorch.inference.map_tags import RUN_TAG
 from terratorch.inference.painting import CLASS_NAMES_TAG
 from terratorch.inference.prediction import PROBABILITIES_LAYER
 from terratorch.inference.products import FinishedMap, MapProduct
-from terratorch.inference.scenes import RUN_TAG
 from terratorch.inference.tracing import (
     TRACEABLE,
     Traced,
@@ -108,6 +108,22 @@ VECTOR_FORMATS = {
     "geojson": VectorFormat(".geojson", _write_geojson, _geojson_description),
     "parquet": VectorFormat(".parquet", _write_geoparquet, _geoparquet_description),
 }
+
+
+def import_writers(file_format: str) -> None:
+    """Import what writes a format, so that what is missing is told before it is needed.
+
+    Args:
+        file_format: A key of `VECTOR_FORMATS`.
+
+    Raises:
+        MissingDependencyError: If a package is not installed; the message says how it is.
+    """
+    import_shapely()
+    import_optional("geopandas", "vector", _PURPOSE)
+    import_optional(
+        "pyarrow.parquet" if file_format == "parquet" else "pyogrio", "vector", _PURPOSE
+    )
 
 
 class Vectors(MapProduct):

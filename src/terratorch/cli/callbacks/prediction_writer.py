@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from terratorch.cli.prediction_products import (
+    check_product_outputs,
+    check_products,
+    products_of,
+)
 from terratorch.cli.prediction_settings import PredictionSettings
-from terratorch.errors import ConfigurationError
+from terratorch.errors import ConfigurationError, TerraTorchError
 from terratorch.inference.encoding import MapOptions
 from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.pictures import Picture
 from terratorch.inference.prediction import Output, Prediction, PredictionKind
 from terratorch.inference.products import Products
 from terratorch.inference.scenes import ScenesReport
@@ -38,6 +42,7 @@ class PredictionWriter(BasePredictionWriter):
         self.output_dir = output_dir or self.settings.predict_output_dir
         self.written: dict[Path, None] = {}  # in order; a table of labels once
         self.report: ScenesReport | None = None  # where scenes were predicted tile by tile
+        self.products = Products()
         self._folder: PredictionFolder | None = None
 
     def configure(self, settings: PredictionSettings) -> None:
@@ -71,6 +76,8 @@ class PredictionWriter(BasePredictionWriter):
             kind: What the main layer holds.
             outputs: What the layers hold.
         """
+        outputs = list(outputs)
+        check_product_outputs(self.settings, kind, outputs)
         if kind is not PredictionKind.LABELS:
             self.map_options.check(outputs)
             return
@@ -84,8 +91,9 @@ class PredictionWriter(BasePredictionWriter):
                 )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse to predict without a folder to write to."""
+        """Refuse to predict without a folder to write to, or what products need."""
         super().setup(trainer, pl_module, stage)
+        check_products(self.settings)
         if stage == "predict" and self.output_dir is None:
             raise ConfigurationError(
                 "predict_output_dir",
@@ -96,15 +104,11 @@ class PredictionWriter(BasePredictionWriter):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the folder."""
         assert self.output_dir is not None, "setup() refuses to go on without a folder"
+        self.products = products_of(self.settings)
         self._folder = PredictionFolder(
-            self.output_dir, self.settings.output_file_prefix, self.map_options, self._products()
+            self.output_dir, self.settings.output_file_prefix, self.map_options, self.products
         )
         self._folder.__enter__()  # left when the prediction ends, or fails
-
-    def _products(self) -> Products:
-        """Return what is made of finished maps."""
-        of_maps = [Picture()] if self.settings.quicklook else []
-        return Products(of_maps=of_maps, strict=self.settings.strict)
 
     def write_on_batch_end(
         self,
@@ -144,13 +148,27 @@ class PredictionWriter(BasePredictionWriter):
         """Say how many files there are, and where; after the progress bar is gone.
 
         Returns:
-            The exit code: 0, or 3 where some images could not be read.
+            The exit code: 0, or 3 where some images could not be read, or some files be made.
         """
-        report = self.report
+        report, products = self.report, self.products
         figures = "" if report is None or not report.tiles else f" ({report.summary()})"
         sys.stdout.write(f"{_files(len(self.written))} in {self.output_dir}{figures}\n")
-        if report is None:
-            return 0
+        if products.written:
+            kinds = ", ".join(sorted({path.suffix for path in products.written}))
+            sys.stdout.write(f"{_files(len(products.written))} made of maps ({kinds})\n")
+        if report is not None:
+            self._say_what_was_left_out(report)
+        failures: dict[str, Mapping[Path, TerraTorchError]] = {
+            "could not be read": {} if report is None else report.failures,
+            "could not be made of maps, which are complete": products.failures,
+        }
+        for what, errors in failures.items():
+            if errors:
+                sys.stderr.write(f"{_files(len(errors))} {what}:\n")
+                sys.stderr.writelines(f"  {error}\n" for error in errors.values())
+        return EXIT_INCOMPLETE if any(failures.values()) else 0
+
+    def _say_what_was_left_out(self, report: ScenesReport) -> None:
         if report.skipped:
             sys.stdout.write(
                 f"{_files(len(report.skipped))} left out, as the maps are there already; "
@@ -162,11 +180,6 @@ class PredictionWriter(BasePredictionWriter):
                 "valid_mask):\n"
             )
             sys.stdout.writelines(f"  {path}\n" for path in report.outside)
-        if not report.failures:
-            return 0
-        sys.stderr.write(f"{_files(len(report.failures))} could not be read:\n")
-        sys.stderr.writelines(f"  {error}\n" for error in report.failures.values())
-        return EXIT_INCOMPLETE
 
     def _close(self, error: BaseException | None) -> None:
         folder, self._folder = self._folder, None
