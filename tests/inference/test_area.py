@@ -21,8 +21,9 @@ from terratorch.inference.area import Limits
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.plan import plan_tiles
+from terratorch.inference.planned_scene import ScenePredictor
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.scenes import ScenePredictor, predict_scenes
+from terratorch.inference.scenes import predict_scenes
 from terratorch.inference.writer import Georeference
 
 SPEC = InputSpec.create(means=[100.0], stds=[50.0])

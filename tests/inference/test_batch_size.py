@@ -22,8 +22,9 @@ from terratorch.inference.parameters import (
     parse_tiled_inference_parameters,
     with_options,
 )
+from terratorch.inference.planned_scene import ScenePredictor
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.scenes import ScenePredictor, predict_scenes
+from terratorch.inference.scenes import predict_scenes
 from terratorch.inference.tiled import tiled_inference
 
 CPU = torch.device("cpu")

@@ -15,8 +15,9 @@ from terratorch.inference import tiling
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.partial import lock
+from terratorch.inference.planned_scene import ScenePredictor
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.scenes import ScenePredictor, predict_scenes
+from terratorch.inference.scenes import predict_scenes
 from terratorch.inference.strip import StripSource
 from terratorch.tasks.tiled_inference import tiled_inference
 

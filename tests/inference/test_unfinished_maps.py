@@ -18,8 +18,9 @@ from terratorch.errors import DataError, OutputError
 from terratorch.inference import map_sink, writer
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.parameters import TiledInferenceParameters
+from terratorch.inference.planned_scene import ScenePredictor
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.scenes import ScenePredictor, predict_scenes
+from terratorch.inference.scenes import predict_scenes
 
 SPEC = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0])
 TILES = TiledInferenceParameters(32, 24, 32, 24, 2, batch_size=5)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from terratorch.cli.prediction_settings import PredictionSettings
     from terratorch.cli.task_predictor import TaskPredictor
-    from terratorch.inference.scenes import RunGroup
+    from terratorch.inference.scene_stream import RunGroup
 
 DISTRIBUTED_OPTIONS = ("distributed", "workers", "ray_address")
 _RAY = "ray"
@@ -96,7 +96,7 @@ def group_runner(
         device: Where this process runs.
     """
     from terratorch.inference.distributed import SpreadGroup
-    from terratorch.inference.scenes import run_group
+    from terratorch.inference.scene_stream import run_group
 
     if settings.distributed is None:
         yield run_group

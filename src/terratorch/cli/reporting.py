@@ -164,8 +164,8 @@ def _explain_weights(error: BaseException) -> str | None:
 
 _OS_CURES = {
     errno.ENOSPC: "The disk is full: make room on the disk, or choose another folder.",
-    errno.EFBIG: "The system takes no more: make room on the disk (see also `ulimit -f`), or choose "
-    "another folder.",
+    errno.EFBIG: "The system takes no more: make room on the disk (see also `ulimit -f`), or "
+    "choose another folder.",
     errno.EDQUOT: "The disk quota is used up: make room, or choose another folder.",
     errno.EACCES: "Permission is missing: change the permissions, or choose another folder.",
     errno.EROFS: "It cannot be written: choose another folder.",

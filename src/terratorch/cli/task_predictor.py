@@ -17,8 +17,8 @@ from terratorch.cli.scene_options import SceneChoices
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.inference.encoding import MapOptions
+from terratorch.inference.planned_scene import ScenePredictor
 from terratorch.inference.prediction import Prediction
-from terratorch.inference.scenes import ScenePredictor
 from terratorch.tasks.base_task import TerraTorchTask
 
 

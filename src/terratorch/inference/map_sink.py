@@ -12,7 +12,8 @@ from torch import Tensor
 from terratorch.errors import DataError
 from terratorch.inference.encoding import layer_encoding
 from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.partial import LAYERS_TAG, MAP_TAG, Unfinished
+from terratorch.inference.map_tags import LAYERS_TAG, MAP_TAG
+from terratorch.inference.partial import Unfinished
 from terratorch.inference.prediction import MAIN_LAYER, Prediction
 from terratorch.inference.strip import ValidRows
 from terratorch.inference.writer import Georeference, MapWriter

@@ -19,10 +19,9 @@ from rasterio.windows import Window
 
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
+from terratorch.inference.map_tags import LAYERS_TAG, MAP_TAG
 from terratorch.inference.prediction import MAIN_LAYER
 
-LAYERS_TAG = "TERRATORCH_LAYERS"  # of a map: which layers there are, as a list with commas
-MAP_TAG = "TERRATORCH_MAP"  # the name of the file of the main layer
 _SUFFIX = ".partial"
 
 

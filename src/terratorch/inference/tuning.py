@@ -13,7 +13,7 @@ from terratorch.inference.source import Images
 from terratorch.inference.strip import StripSource, ValidRows
 
 if TYPE_CHECKING:
-    from terratorch.inference.scenes import PlannedScene, ScenePredictor
+    from terratorch.inference.planned_scene import PlannedScene, ScenePredictor
 
 
 def with_batch_sizes(

@@ -268,8 +268,8 @@ class MapWriter:
             self._lock.close()
 
 
-def is_complete(path: Path, height: int, width: int, tags: Mapping[str, str]) -> bool:
-    """Whether there is a map of this size that says of itself what `tags` say."""
+def is_complete(path: Path, reference: Georeference, tags: Mapping[str, str]) -> bool:
+    """Whether there is a map of the size of an image that says of itself what `tags` say."""
     if not path.is_file():
         return False
     try:
@@ -278,7 +278,8 @@ def is_complete(path: Path, height: int, width: int, tags: Mapping[str, str]) ->
             size: tuple[int, int] = dataset.shape
     except DataError:  # something else has this name; it will be replaced
         return False
-    return size == (height, width) and all(found.get(key) == tags[key] for key in tags)
+    wanted = (reference.height, reference.width)
+    return size == wanted and all(found.get(key) == tags[key] for key in tags)
 
 
 def make_folder(folder: Path) -> None:

@@ -1,0 +1,6 @@
+"""What maps say of themselves in their tags, besides what they show."""
+
+RUN_TAG = "TERRATORCH_RUN"  # names the weights and settings that they were made with
+SOURCE_TAG = "TERRATORCH_SOURCE"  # which version of the image
+LAYERS_TAG = "TERRATORCH_LAYERS"  # which layers there are, with commas between
+MAP_TAG = "TERRATORCH_MAP"  # the name of the file of the main layer
