@@ -10,11 +10,15 @@ import torch
 import yaml
 
 from chip_files import write_tif
+from terratorch.cli.joint_prediction import predict_jointly
 from terratorch.cli.main import main
+from terratorch.cli.prediction_settings import PredictionSettings
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.prediction import PredictionDataset
+from terratorch.errors import ConfigurationError
 from terratorch.inference.augmentation import SAME, views_of
 from terratorch.tasks.checkpoint import read_checkpoint
+from terratorch.tasks.regression_tasks import PixelwiseRegressionTask
 
 BOTH = ("flips", "rotations")
 
@@ -223,3 +227,42 @@ def test_labels_of_images_are_augmented_too(labelled, tmp_path):
     )
     assert 0 < float(row["uncertainty_entropy"]) < 1
     assert SAME in views_of(BOTH)
+
+
+class _Slope(torch.nn.Module):
+    """Values that depend on the column."""
+
+    def forward(self, image):
+        return image[:, 0] + torch.arange(image.shape[-1])
+
+
+class _OwnStep(PixelwiseRegressionTask):
+    def predict_step(self, batch, batch_idx, dataloader_idx=0):
+        return None
+
+
+@pytest.mark.parametrize("tiles", [None, {"crop": 4, "stride": 4, "delta": 0}])
+def test_values_are_averaged_in_memory_too(tiles):
+    task = PixelwiseRegressionTask({}, model=_Slope(), tiled_inference_parameters=tiles)
+    predict_jointly(task, PredictionSettings(augment=["flips"], uncertainty=["variance"]), None)
+    with torch.no_grad():
+        prediction = task.predict_step({"image": torch.zeros(1, 1, 4, 8)}, 0)
+    length = 4 if tiles else 8
+    columns = torch.arange(length, dtype=torch.float32)
+    mean, middle = (length - 1) / 2, (columns - (length - 1) / 2).square()
+    torch.testing.assert_close(prediction.main, torch.full((1, 4, 8), mean))
+    uncertainty = prediction.layers["uncertainty"]
+    torch.testing.assert_close(uncertainty, middle.repeat(8 // length).expand(1, 1, 4, 8))
+    assert prediction.band_names == {"uncertainty": ("variance",)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        (_OwnStep, {"augment": ["flips"]}, "augment: _OwnStep makes its predictions in its own"),
+        (PixelwiseRegressionTask, {"uncertainty": ["entropy"]}, "PixelwiseRegressionTask gives"),
+    ],
+)
+def test_what_a_task_cannot_do_is_told(kind, given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        predict_jointly(kind({}, model=_Slope()), PredictionSettings(**given), None)
