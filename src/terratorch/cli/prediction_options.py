@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from terratorch.errors import ConfigurationError, MissingFileError
+from terratorch.geo.remote import is_virtual, parse_path
 
 _FURTHER = "--further_ckpt_paths"
 
@@ -40,7 +41,7 @@ def check_data(paths: Sequence[str] | None, scene_folders: bool = False) -> list
             files += _scene_folders(path)
         elif path.is_dir():
             files += [found.path for found in find_files(path, None, "predict_data")]
-        elif path.exists():
+        elif is_virtual(path) or path.exists():
             files.append(path)
         else:
             raise MissingFileError(
@@ -95,6 +96,9 @@ def _scene_folders(folder: Path) -> list[Path]:
 
 def _expanded(given: str, folders: bool) -> Iterator[Path]:
     """Yield the files, or folders, that a pattern matches; anything else as it is."""
+    if is_virtual(given):
+        yield parse_path(given)
+        return
     if Path(given).exists() or not glob.has_magic(given):
         yield Path(given)
         return

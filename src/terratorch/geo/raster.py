@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.windows import Window
 
 from terratorch.errors import DataError, MissingFileError
+from terratorch.geo.remote import is_on_network, is_virtual, network_settings
 
 # Without it GDAL lists the whole folder at each open, which is slow in folders of many chips. Side
 # files (.aux.xml, .ovr) are still found by their names.
@@ -52,7 +53,7 @@ def open_raster(path: str | Path) -> Iterator[Any]:
         MissingFileError: If there is no such file.
         DataError: If it is not an image, or cannot be read to its end.
     """
-    with rasterio.Env(**_GDAL_SETTINGS), _open(path) as dataset, reading_errors(path):
+    with _settings(), _open(path) as dataset, reading_errors(path):
         yield dataset
 
 
@@ -63,16 +64,23 @@ def open_for_long(path: str | Path) -> Any:
         MissingFileError: If there is no such file.
         DataError: If it is not an image.
     """
-    with rasterio.Env(**_GDAL_SETTINGS):
+    with _settings():
         return _open(path)
+
+
+def _settings() -> rasterio.Env:
+    return rasterio.Env(**_GDAL_SETTINGS, **network_settings())
 
 
 @contextmanager
 def reading_errors(path: str | Path) -> Iterator[None]:
     """Raise what goes wrong while an image is read as a `DataError` that names it."""
     try:
-        yield
+        with _settings() if is_on_network(path) else nullcontext():
+            yield
     except RasterioIOError as error:
+        if is_on_network(path):
+            raise _network_error(path, error) from error
         raise DataError(
             str(path),
             f"the image is damaged: {_reason(error)}",
@@ -95,8 +103,10 @@ def georeferenced_or_not() -> Iterator[None]:
 def _open(path: str | Path) -> Any:
     try:
         with georeferenced_or_not():
-            return rasterio.open(path)
+            return rasterio.open(str(path) if is_virtual(path) else path)
     except RasterioIOError as error:
+        if is_on_network(path):
+            raise _network_error(path, error) from error
         local = Path(path)
         if "://" not in str(path) and not local.exists():
             raise MissingFileError(str(path), "there is no such file", "Check the path.") from error
@@ -107,6 +117,15 @@ def _open(path: str | Path) -> Any:
             f"{what} ({reason})",
             "Images are GeoTIFF files, or of another raster format that GDAL reads.",
         ) from error
+
+
+def _network_error(path: str | Path, error: BaseException) -> DataError:
+    return DataError(
+        str(path),
+        f"cannot be read over the network ({_reason(error)})",
+        "Check the address and the connection, and run again: what is complete is not made again. "
+        "GDAL_HTTP_TIMEOUT and GDAL_HTTP_MAX_RETRY let it wait longer.",
+    )
 
 
 def _reason(error: BaseException) -> str:

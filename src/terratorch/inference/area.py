@@ -23,6 +23,7 @@ from rasterio.windows import Window
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 from terratorch.geo.polygons import PolygonSet, clipped, mapped, parse_bounds, read_polygons
 from terratorch.geo.raster import open_raster, read_bands
+from terratorch.geo.remote import parse_path
 from terratorch.inference.plan import TilePlan
 from terratorch.inference.writer import Georeference
 
@@ -163,9 +164,10 @@ class Limits:
             MissingFileError: If there is none.
         """
         assert self.mask is not None, "asked for where there is a mask"
-        path = Path(self.mask.replace(_STEM, Path(scene).stem))
+        of_scene = parse_path(str(scene))
+        path = Path(self.mask.replace(_STEM, of_scene.stem))
         if path.is_dir():
-            path = path / Path(scene).name
+            path = path / of_scene.name
         if not path.exists():
             raise MissingFileError(
                 str(scene),

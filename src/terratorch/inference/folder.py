@@ -12,6 +12,7 @@ from typing import TextIO
 from torch import Tensor
 
 from terratorch.errors import DataError
+from terratorch.geo.remote import parse_path
 from terratorch.inference.encoding import MapOptions, layer_encoding
 from terratorch.inference.partial import partial_path, remove_leftovers
 from terratorch.inference.prediction import (
@@ -106,7 +107,7 @@ class PredictionFolder:
         Raises:
             DataError: If another image has had that file in this run.
         """
-        stem = Path(filename).stem
+        stem = parse_path(filename).stem
         suffix = "" if layer == MAIN_LAYER else f"_{layer}"
         path = self.directory / f"{self.prefix}{stem}_pred{suffix}.tif"
         other = self._sources.setdefault(path, filename)
