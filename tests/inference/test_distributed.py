@@ -135,6 +135,29 @@ def test_tiles_of_a_scene_that_failed_are_left_out_of_batches_that_were_sent_bef
     assert list(whole.failures) == paths[:1]
 
 
+def test_a_run_that_ended_is_gone_on_with(tmp_path, monkeypatch):
+    """On workers or not: rows that are on the disk are not run again."""
+    monkeypatch.setattr("terratorch.inference.map_sink.SECONDS_BETWEEN_SAVES", 0.0)
+    for block in ("_BLOCK", "_SMALL_BLOCK"):
+        monkeypatch.setattr(f"terratorch.inference.writer.{block}", 32)
+    paths = [scene(tmp_path, size=(250, 40)), scene(tmp_path, "other", (40, 61))]
+    chosen = predictor(Transformer(), tiles=tiles(32, 20, 4, batch_size=3), run="a")
+    _, expected = maps(paths, tmp_path / "whole", chosen)
+
+    class Mortal(Here):
+        def outcome(self, number):
+            if number == 6:
+                raise KeyboardInterrupt
+            return super().outcome(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        maps(paths, tmp_path / "spread", chosen, Mortal(chosen))
+    workers = Here(chosen)
+    report, found = maps(paths, tmp_path / "spread", chosen, workers)
+    assert found == expected
+    assert 0 < report.tiles < maps(paths, tmp_path / "again", chosen)[0].tiles
+
+
 def test_a_mistake_in_a_worker_ends_the_run(tmp_path):
     chosen = predictor(tiles=tiles(), forward=lambda images, extras: "no tensor")
     with pytest.raises(InvalidModelError, match="the model gives a str"):
