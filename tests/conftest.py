@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from chip_files import write_classification_folder, write_segmentation_folder
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("terratorch", deadline=None)
+settings.load_profile("terratorch")
 
 
 @pytest.fixture(autouse=True)

@@ -103,3 +103,26 @@ def test_mistakes_are_ours(fitted, scenes):
         model.inference(scenes)
     with pytest.raises(ConfigurationError, match="predict_dataset_bands: expected"):
         LightningInferenceModel.from_config(fitted / "given.yaml", None, predict_dataset_bands=3)
+
+
+def test_a_large_scene_runs_tile_by_tile_and_is_that_of_the_command(
+    checkpoint, tmp_path, monkeypatch
+):
+    import rasterio
+
+    from terratorch.inference import tiling
+
+    monkeypatch.setattr(tiling, "MOST_WHOLE", 64)
+    monkeypatch.setattr(tiling, "_CROP", 32)
+    pixels = np.random.default_rng(3).integers(0, 3000, (6, 100, 70)).astype(np.int16)
+    file = str(write_tif(tmp_path / "large.tif", pixels))
+    arguments = ["--predict_data", file, "--predict_output_dir", str(tmp_path / "maps")]
+    assert main(["predict", "--ckpt_path", str(checkpoint), *arguments]) == 0
+    model = LightningInferenceModel.from_checkpoint(checkpoint)
+    shapes = set()
+    model.model.model.register_forward_pre_hook(
+        lambda _module, inputs: shapes.add(tuple(inputs[0].shape[-2:]))
+    )
+    with rasterio.open(tmp_path / "maps" / "large_pred.tif") as dataset:
+        assert np.array_equal(model.inference(file).numpy(), dataset.read(1))
+    assert shapes == {(32, 32)}

@@ -11,13 +11,20 @@ from torch import Tensor
 
 from terratorch.cli.configuration import read_configuration
 from terratorch.cli.logs import quiet_lightning
-from terratorch.cli.prediction_data import from_checkpoint, from_datamodule
+from terratorch.cli.prediction_data import from_checkpoint, from_datamodule, images_of
 from terratorch.cli.prediction_options import check_data
+from terratorch.cli.prediction_settings import PredictionSettings
+from terratorch.cli.scene_options import SceneChoices
+from terratorch.cli.scene_prediction import predicts_pixels
+from terratorch.cli.task_predictor import TaskPredictor
 from terratorch.cli.user_code import load_user_code
 from terratorch.errors import ConfigurationError
 from terratorch.inference.encoding import layer_encoding
+from terratorch.inference.in_memory import predict_in_memory
 from terratorch.inference.prediction import MAIN_LAYER, Prediction, PredictionKind
 from terratorch.models.weights import load_state_dict_file
+from terratorch.tasks.band_checks import check_same_bands
+from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import read_checkpoint
 
 
@@ -160,6 +167,16 @@ class LightningInferenceModel:
         return maps, [name for prediction in predictions for name in prediction.filenames]
 
     def _run(self, datamodule: LightningDataModule) -> list[Prediction]:
+        """Predict tile by tile where that can be, else batch by batch."""
+        task, trainer = self.model, self.trainer
+        images = images_of(datamodule) if predicts_pixels(task) else None
+        if images is not None:
+            assert isinstance(task, TerraTorchTask), "others predict no pixels that we know of"
+            check_same_bands(datamodule, task.settings.model_args, "predict", task.model)
+            choices = SceneChoices.of(PredictionSettings(), task.settings, images.batch_size)
+            files = TaskPredictor(task, images.input_spec, choices, trainer.precision_plugin)
+            with files.on(trainer.strategy.root_device) as predictor:
+                return predict_in_memory(images.paths, predictor)
         with quiet_lightning():
             results: Any = self.trainer.predict(
                 self.model, datamodule=datamodule, return_predictions=True

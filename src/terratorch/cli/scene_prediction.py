@@ -55,7 +55,7 @@ def predict(
     """
     _choose_outputs(trainer, task)
     writer = _only_writer(trainer)
-    images = images_of(datamodule) if writer is not None and _predicts_pixels(task) else None
+    images = images_of(datamodule) if writer is not None and predicts_pixels(task) else None
     for one in _writers(trainer):
         check_can_spread(one.settings, images is not None, trainer.world_size)
     if writer is not None and images is None:
@@ -104,7 +104,8 @@ def _only_writer(trainer: Trainer) -> PredictionWriter | None:
     return writers[0] if ours else None  # type: ignore[return-value]  # checked in `ours`
 
 
-def _predicts_pixels(task: LightningModule) -> bool:
+def predicts_pixels(task: LightningModule) -> bool:
+    """Whether a task predicts pixels, in a way that is ours and so known."""
     return (
         isinstance(task, TerraTorchTask)
         and task.prediction_kind() is not PredictionKind.LABELS
