@@ -319,6 +319,25 @@ def test_dragging_the_wheel_and_keys_move_the_map(page):
     assert zoomed.endswith(" m")
 
 
+def test_two_fingers_zoom(page):
+    script = """
+      const canvas = document.getElementById("canvas"), box = canvas.getBoundingClientRect();
+      canvas.setPointerCapture = () => {}; // these pointers are made up
+      const touch = (type, pointerId, x) => canvas.dispatchEvent(new PointerEvent(type, {
+        pointerId, clientX: box.left + x, clientY: box.top + 200 }));
+      const before = text("scale");
+      touch("pointerdown", 1, 100);
+      touch("pointerdown", 2, 200);
+      touch("pointermove", 1, 50);
+      touch("pointermove", 2, 1050);
+      await settled();
+      return [before, text("scale")];
+    """
+    opened = open_page(page, TOOLS + script, width=390)
+    assert opened.console == []
+    assert opened.answer == ["1 km", "100 m"]
+
+
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_values_have_a_scale_and_are_read_out(tmp_path):
     values = np.linspace(0, 1, 300, dtype="float32") * np.ones((2, 200, 1), "float32")

@@ -246,7 +246,7 @@ function connectStage() {
   }).observe(canvas);
   const { north } = page.place;
   element("north").hidden = north === null;
-  element("north").style.rotate = `${north ?? 0}deg`;
+  element("north").firstElementChild.style.rotate = `${north ?? 0}deg`;
 }
 
 connectSwipe();
