@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terratorch.colors import VIRIDIS, Color, color_ramp
-from terratorch.inference.painting import scale_index, value_limits
+from terratorch.inference.painting import scale_index, stretch, stretch_limits, value_limits
 from terratorch.pages.evaluation import Kind, Panel, Picture, Scale
 from terratorch.pages.png import png_data_uri
 
 CHIPS_OF_A_RANK = 4
 LONGEST = 256  # pixels of a side of a thumbnail
 # Of so many random chips those near the median are chosen; of fewer in all, they are the median.
-_SAMPLE = 40
+_SAMPLE = 24
 _STEPS = 256
 
 WRONG: Color = (214, 60, 40)
@@ -40,7 +40,7 @@ class Thumbnail:
     Attributes:
         filename: Its file.
         score: Its score.
-        image: As it is looked at, `(h, w, 3)`.
+        image: Red, green and blue in any unit, `(h, w, 3)`; painted only if it is shown.
         target: Class ids or values, `(h, w)`; None where the chip has one label.
         prediction: The same, predicted.
         valid: Where the target counts, `(h, w)`.
@@ -49,7 +49,7 @@ class Thumbnail:
 
     filename: str
     score: float
-    image: NDArray[np.uint8]
+    image: NDArray[np.float32]
     target: NDArray[np.float32] | None = None
     prediction: NDArray[np.float32] | None = None
     valid: NDArray[np.bool_] | None = None
@@ -146,13 +146,19 @@ def paint_panels(
     scale = _scale_of([chip for _, chip in kept]) if kind is Kind.REGRESSION else None
     panels = []
     for rank, chip in kept:
-        pictures = [Picture("Image", png_data_uri(chip.image))]
+        pictures = [Picture("Image", _image(chip.image))]
         if scale is not None:
             pictures += _value_pictures(chip, scale)
         elif chip.target is not None:
             pictures += _class_pictures(chip, colors)
         panels.append(Panel(rank, chip.filename, chip.score, pictures, chip.caption))
     return panels, scale
+
+
+def _image(image: NDArray[np.float32]) -> str:
+    hidden = ~np.isfinite(image.sum(axis=-1))
+    stretched = stretch(np.nan_to_num(image), stretch_limits(image, hidden))
+    return png_data_uri((stretched * 255).astype(np.uint8))
 
 
 def _class_pictures(chip: Thumbnail, colors: Sequence[Color]) -> list[Picture]:

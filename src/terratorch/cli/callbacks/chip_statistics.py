@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terratorch.inference.painting import stretch, stretch_limits
 from terratorch.pages import scores
 from terratorch.pages.evaluation import ChipScore, Kind
 from terratorch.pages.panels import ChipKeeper, Thumbnail, thumbnail_places
@@ -166,17 +165,14 @@ _SCORERS: dict[
 }
 
 
-def _rgb_image(images: Any, index: int, rgb: Sequence[int]) -> NDArray[np.uint8]:
-    """Return an image of a batch as it is looked at; the last time step, the first modality."""
+def _rgb_image(images: Any, index: int, rgb: Sequence[int]) -> NDArray[np.float32]:
+    """Return three bands of an image of a batch: of its last time step, its first modality."""
     while isinstance(images, Mapping):
         images = next(iter(images.values()))
     image: Tensor = images[index]
     image = image[:, -1] if image.ndim == 4 else image
     bands = list(rgb) if max(rgb) < len(image) else [0, 0, 0]
-    pixels = np.moveaxis(_small(image[bands].float()), 0, -1)
-    hidden = ~np.isfinite(pixels).all(-1)
-    picture = stretch(np.nan_to_num(pixels), stretch_limits(pixels, hidden))
-    return (picture * 255).astype(np.uint8)
+    return np.moveaxis(_small(image[bands].float()), 0, -1)
 
 
 def _small(values: Tensor) -> NDArray[Any]:
