@@ -1,7 +1,12 @@
 """`terratorch predict`: what is made of finished maps."""
 
+import json
+import sys
+import warnings
+
 import numpy as np
 import pytest
+import rasterio
 
 from chip_files import write_tif
 from terratorch.cli.main import main
@@ -49,3 +54,81 @@ def test_polygons_beside_maps_and_again_from_complete_ones(predict, tmp_path, ca
     assert frame["area_m2"].min() >= 500
     assert predict("--vectorize", "gpkg", folder="at_once") == 0
     assert _names(tmp_path / "at_once") == _names(maps)
+
+
+def test_items_and_a_mosaic_of_all_maps(predict, scenes, tmp_path, capsys):
+    maps = tmp_path / "maps"
+    assert predict("--output_file_prefix", "run_") == 0
+    options = ("--output_file_prefix", "run_", "--stac", "--mosaic")
+    write_tif(scenes / "west.tif", np.ones((6, 32, 32), np.int16))
+    assert predict(*options) == 0
+    assert "4 files made of maps (.json, .vrt)" in capsys.readouterr().out
+    item = json.loads((maps / "run_north_pred.json").read_text())
+    assert item["properties"]["terratorch:task"] == "SemanticSegmentationTask"
+    (checkpoint,) = item["properties"]["terratorch:checkpoints"]
+    assert checkpoint["name"] == "best.ckpt"
+    assert len(checkpoint["sha256"]) == 64
+    assert (maps / item["links"][0]["href"]).resolve() == scenes / "north.tif"
+    text = (maps / "run_mosaic.vrt").read_text()
+    assert all(f"run_{name}_pred.tif" in text for name in ("north", "south", "west"))
+    assert predict(*options) == 0
+    assert "1 file made of maps (.vrt)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--vector_min_area", "5"), "vector_min_area: 5, but no polygons are made"),
+        (("--vectorize", "gpkg", "--vector_simplify", "-1"), "vector_simplify: -1"),
+        (("--vectorize", "gpkg", "--outputs", "logits"), "Add classes to --outputs"),
+        (("--vectorize", "gpkg", "--out_dtype", "float32"), "no polygons can be made of maps of"),
+    ],
+)
+def test_what_cannot_be_made_is_told_before_anything_is_predicted(
+    options, message, predict, tmp_path, capsys
+):
+    assert predict(*options) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "maps").exists()
+
+
+def test_a_missing_package_is_told_before_anything_is_predicted(
+    predict, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "geopandas", None)
+    assert predict("--vectorize", "gpkg") == 2
+    said = capsys.readouterr().err
+    assert "The package 'geopandas' is needed to write polygons" in said
+    assert 'pip install "terratorch[vector]"' in said
+    assert not (tmp_path / "maps").exists()
+
+
+def test_a_product_that_fails_is_listed_and_the_maps_are_there(predict, scenes, tmp_path, capsys):
+    for file in scenes.iterdir():
+        file.unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with rasterio.open(
+            scenes / "n.tif", "w", driver="GTiff", count=6, height=32, width=32, dtype="int16"
+        ) as dataset:
+            dataset.write(np.ones((6, 32, 32), np.int16))
+    assert predict("--vectorize", "geojson", "--stac") == 3
+    said = capsys.readouterr().err
+    assert "1 file could not be made of maps, which are complete:\n" in said
+    assert "Use --vectorize gpkg or parquet" in said
+    assert _names(tmp_path / "maps") == ["n_pred.json", "n_pred.tif"]
+    assert predict("--vectorize", "geojson", "--strict") == 2
+    assert _names(tmp_path / "maps") == ["n_pred.json", "n_pred.tif"]
+
+
+def test_maps_of_values_have_no_polygons():
+    from terratorch.cli.prediction_products import check_product_outputs
+    from terratorch.cli.prediction_settings import PredictionSettings
+    from terratorch.errors import ConfigurationError
+    from terratorch.inference.prediction import Output, PredictionKind
+
+    settings = PredictionSettings(vectorize="gpkg")
+    with pytest.raises(ConfigurationError, match="a map of values has no classes"):
+        check_product_outputs(settings, PredictionKind.VALUES, [Output.VALUES])
+    with pytest.raises(ConfigurationError, match="as one table, and not as maps"):
+        check_product_outputs(settings, PredictionKind.LABELS, [Output.CLASSES])

@@ -120,6 +120,7 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     task = checkpoint.build_task()
     predict_jointly(task, settings, checkpoint)
     writer = PredictionWriter(settings=settings)
+    writer.checkpoint = options.ckpt_path
     trainer = MyTrainer(
         accelerator=options.accelerator,
         devices=devices_of(settings, options.devices),

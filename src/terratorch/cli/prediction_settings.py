@@ -51,6 +51,8 @@ class PredictionSettings:
     vector_simplify: float | None = _option(
         None, "simplify polygons by so many metres; neighbours keep common borders", "LENGTH"
     )
+    stac: bool = _option(False, "write a STAC item beside each map")
+    mosaic: bool = _option(False, "join the maps of the run into a virtual raster, mosaic.vrt")
     augment: list[Augment] | None = _option(
         None, "average the predictions of flipped or rotated copies of what the model sees"
     )

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.distributed_prediction import check_can_spread, group_runner
 from terratorch.cli.prediction_data import Images, images_of, is_ours
+from terratorch.cli.prediction_products import provenance_of
 from terratorch.cli.scene_options import SceneChoices, check_used
 from terratorch.cli.task_predictor import TaskPredictor, run_name
 from terratorch.errors import ConfigurationError
@@ -57,6 +58,8 @@ def predict(
     writer = _only_writer(trainer)
     images = images_of(datamodule) if writer is not None and predicts_pixels(task) else None
     for one in _writers(trainer):
+        checkpoint = options.get("ckpt_path") or one.checkpoint
+        one.provenance = provenance_of(task, one.settings, checkpoint)
         check_can_spread(one.settings, images is not None, trainer.world_size)
     if writer is not None and images is None:
         check_used(writer.settings, datamodule)

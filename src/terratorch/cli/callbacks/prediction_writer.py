@@ -22,6 +22,7 @@ from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.prediction import Output, Prediction, PredictionKind
 from terratorch.inference.products import Products
 from terratorch.inference.scenes import ScenesReport
+from terratorch.inference.stac import Provenance
 
 EXIT_INCOMPLETE = 3
 
@@ -42,6 +43,8 @@ class PredictionWriter(BasePredictionWriter):
         self.output_dir = output_dir or self.settings.predict_output_dir
         self.written: dict[Path, None] = {}  # in order; a table of labels once
         self.report: ScenesReport | None = None  # where scenes were predicted tile by tile
+        self.checkpoint: str | None = None  # where the weights are loaded before the prediction
+        self.provenance = Provenance()
         self.products = Products()
         self._folder: PredictionFolder | None = None
 
@@ -93,7 +96,7 @@ class PredictionWriter(BasePredictionWriter):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse to predict without a folder to write to, or what products need."""
         super().setup(trainer, pl_module, stage)
-        check_products(self.settings)
+        check_products(self.settings, trainer.world_size)
         if stage == "predict" and self.output_dir is None:
             raise ConfigurationError(
                 "predict_output_dir",
@@ -104,7 +107,7 @@ class PredictionWriter(BasePredictionWriter):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the folder."""
         assert self.output_dir is not None, "setup() refuses to go on without a folder"
-        self.products = products_of(self.settings)
+        self.products = products_of(self.settings, self.provenance)
         self._folder = PredictionFolder(
             self.output_dir, self.settings.output_file_prefix, self.map_options, self.products
         )
