@@ -126,10 +126,10 @@ class _Option:
     @property
     def kind(self) -> Any:
         """The type without None; what reads the value where it is one of several."""
+        if NoneType not in get_args(self.hint):
+            return self.hint
         kinds = [kind for kind in get_args(self.hint) if kind is not NoneType]
-        if len(kinds) > 1 or kinds == [bool]:
-            return _scalar
-        return kinds[0] if NoneType in get_args(self.hint) else self.hint
+        return _scalar if len(kinds) > 1 or kinds == [bool] else kinds[0]
 
 
 def _scalar(text: str) -> Any:
