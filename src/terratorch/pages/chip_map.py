@@ -17,7 +17,7 @@ _WIDTH, _TALLEST, _LOWEST = 760, 560, 220
 _MARGIN, _MARGIN_BOTTOM = 1, 26
 _LEAST_SIDE = 9  # a chip of a country-wide set would be smaller than a pixel
 _LABEL = 60  # the width of a label of the longitudes
-_STRIP = 30  # below the chips, for the scale bar
+_STRIP = 40  # below the chips, for the scale bar
 _PADDING = 0.04  # of the width, around the chips
 _METRES_PER_DEGREE = 111_320.0
 
@@ -112,7 +112,7 @@ def _graticule(view: _View) -> tuple[str, str]:
             )
     for latitude, text in zip(latitudes, _degrees(latitudes, "N", "S"), strict=True):
         y = view.y(latitude)
-        if _MARGIN + 6 < y < bottom - 6:
+        if _MARGIN + 24 < y < bottom - _STRIP:
             parts.append(f'<path class="grid" d="M{_MARGIN} {y:.1f}H{right:.1f}"/>')
             labels.append(f'<text class="tick inside" x="7" y="{y - 4:.1f}">{text}</text>')
     return "".join(parts), "".join(labels)

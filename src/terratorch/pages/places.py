@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from rasterio._err import CPLE_BaseError  # has no public name, but it is what transforms raise
 from rasterio.warp import transform_bounds
 
 from terratorch.errors import DataError
@@ -30,6 +31,8 @@ def bounds_of_file(path: str) -> Bounds | None:
                 return None
             west, south, east, north = transform_bounds(dataset.crs, _DEGREES, *dataset.bounds)
     except DataError:  # a name that is not that of a file, as data sets of the user's own give
+        return None
+    except CPLE_BaseError:  # coordinates of a drone or a building, which no rule leads to degrees
         return None
     bounds = (west, south, east, north)
     on_the_globe = all(value - value == 0 for value in bounds) and abs(south) <= 90 >= abs(north)

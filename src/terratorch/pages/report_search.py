@@ -72,15 +72,13 @@ def training_log_of(checkpoint: str | None) -> TrainingLog | None:
         return None
     # `checkpoints/best.ckpt` lies in the folder of the run's logger.
     folder = Path(checkpoint).parent.parent
-    logs = [one for one in _logs_in(folder) if one.has_training]
-    return logs[-1] if logs else None
-
-
-def _logs_in(folder: Path) -> list[TrainingLog]:
-    if not folder.is_dir() or not any(path.is_file() for path in folder.iterdir()):
-        return []
-    log = read_log(folder)
-    return [log] if log.curves else []
+    if not folder.is_dir():
+        return None
+    try:
+        log = read_log(folder)
+    except DataError:  # a metrics.csv that is something else; the scores are what matters here
+        return None
+    return log if log.has_training else None
 
 
 def _newest_training(folder: Path) -> tuple[TrainingLog | None, list[str]]:
