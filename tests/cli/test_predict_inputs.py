@@ -1,5 +1,7 @@
 """`terratorch predict`: what is read, what of it is wanted, and in which tiles it runs."""
 
+import argparse
+
 import numpy as np
 import pytest
 import rasterio
@@ -8,6 +10,7 @@ import yaml
 from chip_files import write_tif
 from terratorch.cli.main import main
 from terratorch.cli.prediction_options import bounds_in_one
+from terratorch.cli.prediction_settings import add_to_argparse
 
 CORNER = "15.0014,49.64,15.01,49.66"  # all but the 10 columns in the west
 
@@ -158,3 +161,14 @@ def test_a_folder_without_a_band_is_named(scene, predict, tmp_path, capsys):
     bands_of(scene, folder)
     assert predict("maps", "--predict_data", folder, "--scene_folders") == 2
     assert f"{folder}: no file for the band RED. There are: T33_B02.tif" in capsys.readouterr().err
+
+
+def test_choices_and_values_of_several_types_are_read():
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_to_argparse(parser)
+    given = "--padding false --average_patches true --batch_size auto --crop 3 --format cog".split()
+    options = parser.parse_args(given)
+    assert (options.padding, options.average_patches, options.batch_size) == (False, True, "auto")
+    assert parser.parse_args(["--batch_size", "8", "--padding", "reflect"]).batch_size == 8
+    with pytest.raises(argparse.ArgumentError, match="invalid choice: 'png'"):
+        parser.parse_args(["--format", "png"])
