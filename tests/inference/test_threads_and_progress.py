@@ -60,3 +60,11 @@ def test_a_log_file_gets_a_line_now_and_then(monkeypatch, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "40 of 100 tiles, 1.0 tiles/s, 60 s left"
     ]
+
+
+def test_nothing_is_said_of_the_time_left_before_a_tile_is_done(monkeypatch, caplog):
+    caplog.set_level("INFO", "terratorch")
+    clock = iter([0.0, 40.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    TileProgress(100)(0)
+    assert not caplog.records

@@ -40,7 +40,7 @@ class TileProgress:
         rate = self.done / max(now - self._start, 1e-9)
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, rate=rate)
-        elif now - self._said > _SECONDS_BETWEEN_LINES:
+        elif self.done and now - self._said > _SECONDS_BETWEEN_LINES:
             self._said = now
             left = (self.total - self.done) / rate
             logger.info(
