@@ -130,7 +130,8 @@ def test_half_floats_take_less_room(tmp_path, form):
             assert dataset.dtypes == ("float32", "float32")
             assert np.isnan(dataset.nodata)
             assert np.allclose(dataset.read(), logits[0].numpy(), rtol=2**-11, atol=0)
-    assert sizes[1] < 0.7 * sizes[0]
+    # What a copy holds beyond the edge of the map is not compressed as well.
+    assert sizes[1] < (0.6 if form == "gtiff" else 0.9) * sizes[0]
 
 
 @pytest.mark.parametrize("limit", [20_000, 1_500_000])
