@@ -166,7 +166,18 @@ def test_a_folder_without_a_band_is_named(scene, predict, tmp_path, capsys):
 def test_choices_and_values_of_several_types_are_read():
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_to_argparse(parser)
-    given = "--padding false --average_patches true --batch_size auto --crop 3 --format cog".split()
+    given = [
+        "--padding",
+        "false",
+        "--average_patches",
+        "true",
+        "--batch_size",
+        "auto",
+        "--crop",
+        "3",
+        "--format",
+        "cog",
+    ]
     options = parser.parse_args(given)
     assert (options.padding, options.average_patches, options.batch_size) == (False, True, "auto")
     assert parser.parse_args(["--batch_size", "8", "--padding", "reflect"]).batch_size == 8
