@@ -94,10 +94,10 @@ class PredictionSettings:
         None, "spread the work over workers of Ray: on this machine, or of a cluster"
     )
     workers: int | None = _option(
-        None, "how many; by default one for each GPU, or for as many threads as this process has"
+        None, "how many; by default one for each GPU, or for as many CPUs as there are threads", "N"
     )
     ray_address: str | None = _option(
-        None, "of the Ray cluster, or auto for that of this machine; by default it is started here"
+        None, "of a Ray cluster, or auto for that of this machine; else Ray is started here", "HOST"
     )
 
     def updated(self, other: PredictionSettings) -> PredictionSettings:
