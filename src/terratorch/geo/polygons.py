@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -286,12 +285,13 @@ def _windows(bounds: Box) -> list[Box]:
 
 def _densified(ring: Ring, piece: float) -> Ring:
     """Return a ring whose edges are no longer than a piece."""
-    parts = []
-    for begin, end in pairwise([*ring, ring[0]]):
-        longest = float(np.abs(end - begin).max())
-        count = min(max(int(np.ceil(longest / piece)), 1), _MOST_PIECES)
-        parts.append(begin + (end - begin) * (np.arange(count) / count)[:, None])
-    return np.concatenate(parts)
+    if not len(ring):
+        return ring
+    edges = np.roll(ring, -1, axis=0) - ring
+    counts = np.clip(np.ceil(np.abs(edges).max(axis=1) / piece), 1, _MOST_PIECES).astype(int)
+    edge = np.repeat(np.arange(len(ring)), counts)
+    step = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return ring[edge] + edges[edge] * (step / counts[edge])[:, None]
 
 
 def _transformed(ring: Ring, source: Any, target: Any) -> Ring:
