@@ -2,7 +2,6 @@
 
 import json
 import sys
-import warnings
 
 import numpy as np
 import pytest
@@ -75,6 +74,20 @@ def test_items_and_a_mosaic_of_all_maps(predict, scenes, tmp_path, capsys):
     assert "1 file made of maps (.vrt)" in capsys.readouterr().out
 
 
+def test_further_layers_are_known_in_a_rerun_too(predict, tmp_path):
+    geopandas = pytest.importorskip("geopandas")
+    maps = tmp_path / "maps"
+    outputs = ("--outputs", "classes", "logits", "probabilities")
+    assert predict(*outputs, "--stac") == 0
+    first = (maps / "north_pred.json").read_text()
+    assert predict(*outputs, "--stac") == 0
+    assert (maps / "north_pred.json").read_text() == first
+    assert sorted(json.loads(first)["assets"]) == ["logits", "map", "probabilities"]
+    assert predict(*outputs, "--vectorize", "parquet") == 0
+    probability = geopandas.read_parquet(maps / "north_pred.parquet")["probability"]
+    assert 0 < probability.min() <= probability.max() <= 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -103,15 +116,14 @@ def test_a_missing_package_is_told_before_anything_is_predicted(
     assert not (tmp_path / "maps").exists()
 
 
+# Filters of warnings belong to the process: a thread may see those of another.
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_product_that_fails_is_listed_and_the_maps_are_there(predict, scenes, tmp_path, capsys):
     for file in scenes.iterdir():
         file.unlink()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with rasterio.open(
-            scenes / "n.tif", "w", driver="GTiff", count=6, height=32, width=32, dtype="int16"
-        ) as dataset:
-            dataset.write(np.ones((6, 32, 32), np.int16))
+    profile = {"count": 6, "height": 32, "width": 32, "dtype": "int16"}
+    with rasterio.open(scenes / "n.tif", "w", driver="GTiff", **profile) as dataset:
+        dataset.write(np.ones((6, 32, 32), np.int16))
     assert predict("--vectorize", "geojson", "--stac") == 3
     said = capsys.readouterr().err
     assert "1 file could not be made of maps, which are complete:\n" in said

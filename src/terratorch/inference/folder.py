@@ -12,14 +12,13 @@ from typing import TextIO
 from torch import Tensor
 
 from terratorch.errors import DataError
+from terratorch.geo.raster import open_raster
 from terratorch.geo.remote import parse_path
 from terratorch.inference.encoding import MapOptions, layer_encoding
+from terratorch.inference.map_tags import LAYERS_TAG
 from terratorch.inference.partial import partial_path, remove_leftovers
 from terratorch.inference.prediction import (
-    LOGITS_LAYER,
     MAIN_LAYER,
-    PROBABILITIES_LAYER,
-    UNCERTAINTY_LAYER,
     Output,
     Prediction,
     PredictionKind,
@@ -33,7 +32,6 @@ from terratorch.inference.writer import (
 )
 
 LABELS_FILE = "predictions.csv"
-_LAYERS = (MAIN_LAYER, PROBABILITIES_LAYER, LOGITS_LAYER, UNCERTAINTY_LAYER)
 LABELS_HEADER = ("filename", "class_id", "class_name")
 
 
@@ -127,7 +125,9 @@ class PredictionFolder:
             layers: The file of each layer; None finds those that an earlier run has written.
         """
         if layers is None:
-            paths = {name: self.path_of(filename, name) for name in _LAYERS}
+            with open_raster(self.path_of(filename)) as dataset:
+                names = dataset.tags().get(LAYERS_TAG, MAIN_LAYER).split(",")
+            paths = {name: self.path_of(filename, name) for name in names}
             layers = {name: path for name, path in paths.items() if path.is_file()}
         self.products.take(FinishedMap(filename, layers))
 

@@ -17,7 +17,6 @@ from rasterio.windows import Window
 
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
-from terratorch.inference.map_tags import RUN_TAG
 from terratorch.inference.painting import CLASS_NAMES_TAG
 from terratorch.inference.prediction import PROBABILITIES_LAYER
 from terratorch.inference.products import FinishedMap, MapProduct
@@ -284,10 +283,6 @@ def _columns(traced: Traced, dataset: Any) -> dict[str, Any]:
 def _mean_probabilities(traced: Traced, dataset: Any, layer: Path) -> dict[str, Any]:
     """Return the mean probability of its class within each polygon, as a column."""
     with open_raster(layer) as probabilities:
-        # One of another run lies there if this one writes none.
-        same_run = probabilities.tags().get(RUN_TAG) == dataset.tags().get(RUN_TAG)
-        if not same_run or probabilities.count <= int(traced.classes.max()):
-            return {}
         scale, offset = probabilities.scales[0], probabilities.offsets[0]
 
         def read(top: int, bottom: int) -> NDArray[np.float64]:
