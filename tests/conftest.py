@@ -13,14 +13,23 @@ from chip_files import write_classification_folder, write_segmentation_folder
 settings.register_profile("terratorch", deadline=None)
 settings.load_profile("terratorch")
 
+# As they are before any test: fixtures of a session run commands as well.
+_LOGGERS = {
+    logger: (logger.level, logger.propagate, list(logger.handlers))
+    for logger in map(logging.getLogger, ("terratorch", "terratorch.models.assembly"))
+}
+
 
 @pytest.fixture(autouse=True)
 def _loggers_as_before() -> Iterator[None]:
     """Undo what a command that runs in the process of the tests sets up for a terminal."""
-    loggers = [logging.getLogger(name) for name in ("terratorch", "terratorch.models.assembly")]
-    before = [(logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
+    _put_back()  # what a fixture of the session has set up
     yield
-    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
+    _put_back()
+
+
+def _put_back() -> None:
+    for logger, (level, propagate, handlers) in _LOGGERS.items():
         logger.setLevel(level)
         logger.propagate = propagate
         logger.handlers[:] = handlers

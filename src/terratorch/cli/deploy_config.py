@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
+from terratorch.cli.prediction_settings import PredictionSettings
 from terratorch.tasks.checkpoint import without_weights
 
 DEPLOY_FILE = "config_deploy.yaml"
@@ -23,7 +25,12 @@ def deployed(config: dict[str, Any]) -> dict[str, Any]:
     Args:
         config: The configuration of a run as plain containers.
     """
-    kept = {key: value for key, value in config.items() if key not in _TRAINING_SECTIONS}
+    unset = {option.name: option.default for option in fields(PredictionSettings)}
+    kept = {
+        key: value
+        for key, value in config.items()
+        if key not in _TRAINING_SECTIONS and not (key in unset and value == unset[key])
+    }
     trainer = kept.get("trainer") or {}
     # What is null is a default, and versions of Lightning differ in which there are.
     kept["trainer"] = {

@@ -54,7 +54,8 @@ def overview_factors(height: int, width: int) -> list[int]:
 def _add_overviews(path: Path, encoding: Encoding) -> None:
     # Between two classes there is no third; of values the mean says more than one of them.
     resampling = Resampling.nearest if encoding.is_classes else Resampling.average
-    with open_raster(path) as dataset:
+    # Not with our own messages: what cannot be read here could not be written.
+    with rasterio.open(path) as dataset:
         factors = overview_factors(dataset.height, dataset.width)
     if factors:
         with rasterio.open(path, "r+") as dataset:
@@ -64,7 +65,7 @@ def _add_overviews(path: Path, encoding: Encoding) -> None:
 def _optimise(path: Path) -> None:
     """Replace a GeoTIFF with its copy in the order that readers over a network want."""
     copy = path.with_name(f"{path.name.removesuffix('.partial')}.cog.{os.getpid()}.partial")
-    with open_raster(path) as dataset:
+    with rasterio.open(path) as dataset:
         bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
     try:
         rasterio.shutil.copy(
