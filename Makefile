@@ -22,7 +22,7 @@ test: $(VENV)/installed-test ## Run the default tests
 
 .PHONY: test-slow
 test-slow: $(VENV)/installed-test $(VENV)/installed-demo ## Run the tests that take longer
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2
 
 .PHONY: lint
 lint: $(VENV)/installed-dev ## Check format, style and types
