@@ -1,6 +1,8 @@
 """A run that ended in the middle of a scene is gone on with, and the map comes out the same."""
 
+import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -9,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
+from rasterio.enums import Resampling
 
 from chip_files import write_tif
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.errors import DataError, OutputError
-from terratorch.inference import map_sink, writer
+from terratorch.inference import finishing, map_sink, writer
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.planned_scene import ScenePredictor
@@ -173,6 +177,62 @@ def test_a_damaged_leftover_is_not_gone_on_with(whole, tmp_path):
     run(path, tmp_path, model)
     assert model.tiles == tiles
     assert_same(tmp_path, maps)
+
+
+@pytest.fixture
+def of_another_run(whole, tmp_path):
+    """What a run with a number that no process has left of the scene, in the middle."""
+    path, maps, _ = whole
+    interrupted(path, tmp_path, 12)
+    for file in tmp_path.glob(".*.partial"):
+        file.rename(file.with_name(file.name.replace(f".{os.getpid()}.", ".4194305.")))
+    return path, maps, tmp_path
+
+
+@pytest.mark.parametrize("options", [{"overwrite": True}, {}])
+def test_what_nobody_goes_on_with_is_removed(of_another_run, options):
+    path, maps, folder = of_another_run
+    if not options:  # the scene is complete by another way
+        for file in maps.glob("*.tif"):
+            shutil.copy(file, folder)
+    model = Model()
+    run(path, folder, model, **options)
+    assert bool(model.tiles) == bool(options)
+    assert list(folder.glob(".*")) == []
+    assert_same(folder, maps)
+
+
+def test_a_copy_that_was_being_made_does_not_stand_in_for_the_map(of_another_run, caplog):
+    path, maps, folder = of_another_run
+    leftover = folder / ".scene_pred.tif.4194305.partial"
+    shutil.copy(leftover, folder / ".scene_pred.tif.4194305.cog.4194305.partial")
+    caplog.set_level("INFO")
+    run(path, folder, Model())
+    assert "going on from row" in caplog.text
+    assert_same(folder, maps)
+
+
+def test_overviews_that_were_being_made_are_made_anew(of_another_run, monkeypatch):
+    path, maps, folder = of_another_run
+    monkeypatch.setattr(finishing, "_SMALL", 200)
+    leftover = folder / ".scene_pred.tif.4194305.partial"
+    with rasterio.open(leftover, "r+") as dataset:
+        dataset.build_overviews([2], Resampling.nearest)
+    run(path, folder, Model())
+    assert_same(folder, maps)
+    with rasterio.open(folder / "scene_pred.tif", overview_level=0) as half:
+        assert np.array_equal(half.read(1), read(maps)["scene_pred.tif"][0, ::2, ::2])
+
+
+def test_a_map_in_its_last_form_is_made_anew(of_another_run):
+    path, maps, folder = of_another_run
+    for layer in ("", "_logits"):
+        leftover = folder / f".scene_pred{layer}.tif.4194305.partial"
+        tiff = leftover.rename(folder / "copy.tif")
+        rasterio.shutil.copy(tiff, leftover, driver="COG", blocksize=128)
+        tiff.unlink()
+    run(path, folder, Model())
+    assert_same(folder, maps)
 
 
 def test_the_maps_of_another_process_that_runs_are_left_alone(whole, tmp_path):

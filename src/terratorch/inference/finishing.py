@@ -17,6 +17,7 @@ from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
 from terratorch.inference.encoding import Encoding
 from terratorch.inference.partial import is_on_disk
+from terratorch.inference.products import temporary_folder
 
 # A viewer reads a map of this size at once; a larger one gets overviews down to this size.
 _SMALL = 512
@@ -64,10 +65,10 @@ def _add_overviews(path: Path, encoding: Encoding) -> None:
 
 def _optimise(path: Path) -> None:
     """Replace a GeoTIFF with its copy in the order that readers over a network want."""
-    copy = path.with_name(f"{path.name.removesuffix('.partial')}.cog.{os.getpid()}.partial")
     with rasterio.open(path) as dataset:
         bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
-    try:
+    with temporary_folder(path.parent) as folder:
+        copy = folder / path.name
         rasterio.shutil.copy(
             path,
             copy,
@@ -79,8 +80,6 @@ def _optimise(path: Path) -> None:
             **({} if bits is None else {"nbits": bits}),
         )
         os.replace(copy, path)
-    finally:
-        copy.unlink(missing_ok=True)
 
 
 def _check_complete(path: Path) -> None:

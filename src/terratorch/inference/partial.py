@@ -6,10 +6,9 @@ with by the next run of the same command; all others are removed.
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +86,7 @@ def remove_leftovers(folder: Path) -> None:
 
     Maps of which rows are finished stay, for the run that goes on with them.
     """
-    for file in folder.glob(f".*{_SUFFIX}"):
+    for file in leftovers(folder):
         if _is_abandoned(file) and not (file.is_file() and _is_promising(file)):
             _remove(file)
 
@@ -110,30 +109,61 @@ class Unfinished:
     rows: int
 
 
+def leftovers(folder: Path) -> list[Path]:
+    """List the temporary files in a folder."""
+    return sorted(folder.glob(f".*{_SUFFIX}"))
+
+
 def find_unfinished(
-    path_of: Callable[[str], Path], height: int, width: int, tags: Mapping[str, str]
+    files: Iterable[Path],
+    path_of: Callable[[str], Path],
+    height: int,
+    width: int,
+    tags: Mapping[str, str],
 ) -> Unfinished | None:
     """Find maps of a scene that can be gone on with, and remove those that cannot.
 
     Args:
+        files: The temporary files in the folder.
         path_of: Returns the final name of a layer.
         height: Rows of the maps.
         width: Columns of the maps.
         tags: What the files must say of themselves.
     """
-    main = path_of(MAIN_LAYER)
     found: Unfinished | None = None
-    for file in sorted(main.parent.glob(f".{glob.escape(main.name)}.*{_SUFFIX}")):
-        if not _is_abandoned(file):
-            continue
-        group = _group_of(file, path_of)
+    for group in _groups(files, path_of):
         rows = _rows_of_all(group, height, width, tags) if found is None else 0
         if rows:
             found = Unfinished(group, rows)
         else:
-            for member in group.values():
-                _remove(member)
+            _remove_all(group)
     return found
+
+
+def remove_unfinished(files: Iterable[Path], path_of: Callable[[str], Path]) -> None:
+    """Remove the maps of a scene that nobody will go on with.
+
+    Args:
+        files: The temporary files in the folder.
+        path_of: Returns the final name of a layer.
+    """
+    for group in _groups(files, path_of):
+        _remove_all(group)
+
+
+def _remove_all(group: Mapping[str, Path]) -> None:
+    for member in group.values():
+        _remove(member)
+
+
+def _groups(files: Iterable[Path], path_of: Callable[[str], Path]) -> Iterator[dict[str, Path]]:
+    """Yield the files of all layers of a scene, for each process that ended before them."""
+    main = path_of(MAIN_LAYER)
+    for file in files:
+        pid = _pid_of(file)
+        is_main = pid is not None and file == main.with_name(f".{main.name}.{pid}{_SUFFIX}")
+        if is_main and _is_abandoned(file):
+            yield _group_of(file, path_of)
 
 
 def _group_of(file: Path, path_of: Callable[[str], Path]) -> dict[str, Path]:
@@ -161,6 +191,8 @@ def _rows_of_all(
                     found.get(tag) != value for tag, value in tags.items()
                 ):
                     return 0
+                if dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG":
+                    return 0  # optimised already, which cannot be written to
                 rows = min(rows, _finished_rows(dataset, file.stat().st_size))
                 block = dataset.block_shapes[0][0]
                 rows = min(rows, (height - 1) // block * block)  # the end is written again

@@ -13,7 +13,7 @@ from terratorch.errors import DataError, OutputError
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.map_sink import MapFiles, TakeRows
 from terratorch.inference.map_tags import RUN_TAG, SOURCE_TAG
-from terratorch.inference.partial import find_unfinished
+from terratorch.inference.partial import find_unfinished, leftovers, remove_unfinished
 from terratorch.inference.planned_scene import PlannedScene, ScenePredictor, plan_scene
 from terratorch.inference.progress import TileProgress
 from terratorch.inference.scene_stream import Outlet, RunGroup, run_group, run_scenes, tuned
@@ -91,6 +91,7 @@ class _Run:
         self.report = ScenesReport()
         self.tags: Mapping[str, str] = {RUN_TAG: predictor.run}
         self.files: dict[Path, MapFiles] = {}
+        self.leftovers = leftovers(folder.directory)
 
     def predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> ScenesReport:
         start = time.perf_counter()
@@ -124,6 +125,7 @@ class _Run:
         if scene is None:
             self.report.outside.append(path)
         elif self._is_done(scene):
+            self._begin_anew(scene)
             self.report.skipped.append(path)
         else:
             return self._begun(scene)
@@ -131,17 +133,19 @@ class _Run:
 
     def _begun(self, scene: PlannedScene) -> PlannedScene:
         """Return the scene with what an earlier run has left of it."""
-        if self.overwrite:
-            return scene
         reference = scene.reference
-        unfinished = find_unfinished(
-            partial(self.folder.path_of, reference.path),
-            reference.height,
-            reference.width,
-            self._tags_of(scene.path),
-        )
+        unfinished = None
+        if not self.overwrite:
+            unfinished = find_unfinished(
+                self.leftovers,
+                partial(self.folder.path_of, reference.path),
+                reference.height,
+                reference.width,
+                self._tags_of(scene.path),
+            )
         begun = replace(scene, unfinished=unfinished)
         if not begun.begin or not begun.extent.has_tiles(begun.begin, reference.height):
+            self._begin_anew(scene)
             return scene
         logger.info(
             "%s: going on from row %d of %d, where an earlier run ended",
@@ -150,6 +154,10 @@ class _Run:
             reference.height,
         )
         return begun
+
+    def _begin_anew(self, scene: PlannedScene) -> None:
+        """Remove what an earlier run has left of a scene."""
+        remove_unfinished(self.leftovers, partial(self.folder.path_of, scene.reference.path))
 
     def _tags_of(self, path: Path) -> dict[str, str]:
         """Return what the maps of an image say of themselves."""
