@@ -95,6 +95,57 @@ def test_a_writer_of_the_configuration_needs_no_option(fitted, scenes, tmp_path,
     assert "but the writer in trainer.callbacks says" in capsys.readouterr().err
 
 
+OWN_WRITER = """
+from pathlib import Path
+from lightning.pytorch.callbacks import BasePredictionWriter
+
+class Counter(BasePredictionWriter):
+    def __init__(self, path: str):
+        super().__init__("batch")
+        self.path = Path(path)
+
+    def write_on_batch_end(self, trainer, module, prediction, indices, batch, index, loader):
+        self.path.write_text(" ".join(prediction.layers))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--uncertainty", "entropy"], None),
+        (["--predict_output_dir", "maps"], "predict_output_dir: maps, but Counter in trainer.cal"),
+        (["--outputs", "classes"], "outputs: ['classes'], but Counter in trainer.callbacks"),
+        (["--area", "1,2,3,4"], "area: 1,2,3,4, but Counter in trainer.callbacks writes"),
+        (["--crop", "32"], "crop: 32, but Counter in trainer.callbacks writes"),
+        (["--distributed", "ray"], "distributed: ray, but Counter in trainer.callbacks writes"),
+        (["beside", "--area", "1,2,3,4"], "area: is for maps of scenes, but here"),
+    ],
+)
+def test_a_writer_of_ones_own(options, error, fitted, scenes, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("terratorch.inference.ray_workers.import_ray", lambda: None)
+    (tmp_path / "own_writer.py").write_text(OWN_WRITER)
+    writer = {"class_path": "own_writer.Counter", "init_args": {"path": str(tmp_path / "seen")}}
+    config = yaml.safe_load((fitted / "given.yaml").read_text())
+    config["trainer"]["callbacks"] = [writer]
+    if options[0] == "beside":
+        ours = {"class_path": "terratorch.cli_tools.CustomWriter"}
+        config["trainer"]["callbacks"].append(ours | {"init_args": {"output_dir": "ours"}})
+        options = options[1:]
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    own = ("--custom_modules_path", tmp_path / "own_writer.py")
+    arguments = ("-c", "c.yaml", "--predict_data", scenes / "north.tif", *own, *options)
+    code = _predict(fitted / "checkpoints" / "best.ckpt", *arguments)
+    shown = capsys.readouterr().err
+    if error is None:
+        assert code == 0, shown
+        assert (tmp_path / "seen").read_text() == "prediction uncertainty"
+    else:
+        assert code == 2
+        assert error in shown
+        assert not (tmp_path / "seen").exists()
+
+
 @pytest.mark.parametrize("configured", [False, True])
 @pytest.mark.parametrize(
     ("missing", "message"),

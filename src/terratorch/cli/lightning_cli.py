@@ -26,6 +26,7 @@ from terratorch.cli.prediction_data import from_datamodule
 from terratorch.cli.prediction_options import check_data
 from terratorch.cli.prediction_settings import PredictionSettings, add_to_jsonargparse
 from terratorch.cli.run_summary import say_how_to_go_on, say_where_checkpoints_are
+from terratorch.cli.scene_options import check_used_by_writer
 from terratorch.cli.scene_prediction import predict
 from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
 from terratorch.cli.trainer import MyTrainer
@@ -137,11 +138,14 @@ class MyLightningCLI(LightningCLI):
 
     def _configure_writer(self, callbacks: list[Callback]) -> None:
         """Hand the options to the writers; add one where there is none."""
-        writers = [callback for callback in callbacks if isinstance(callback, PredictionWriter)]
+        found = [callback for callback in callbacks if isinstance(callback, BasePredictionWriter)]
+        writers = [callback for callback in found if isinstance(callback, PredictionWriter)]
         settings = PredictionSettings.chosen(partial(self._get, self.config))
-        if not any(isinstance(callback, BasePredictionWriter) for callback in callbacks):
+        if not found:
             writers = [PredictionWriter()]
             callbacks += writers if self.subcommand == "predict" else []
+        elif not writers and self.subcommand == "predict":
+            check_used_by_writer(settings, type(found[0]).__name__)
         for writer in writers:
             writer.configure(settings)
         self._writers = writers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from lightning.pytorch import LightningDataModule
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 _LIMITS = ("area", "area_crs", "valid_mask")
 _SIDES = ("crop", "stride", "delta", "h_crop", "w_crop", "h_stride", "w_stride")
 _TILES = (*_SIDES, "average_patches", "blend_overlaps", "padding")
+# What does not depend on who writes the predictions.
+_OF_ANY_WRITER = ("scene_folders", "augment", "uncertainty", "further_ckpt_paths")
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,26 @@ def tiles_of(
     return tiles
 
 
+def check_used_by_writer(settings: PredictionSettings, writer: str) -> None:
+    """Refuse options on what is written where a writer of the user's own writes.
+
+    Args:
+        settings: The options.
+        writer: The name of its class.
+
+    Raises:
+        ConfigurationError: If one of them is given.
+    """
+    for option in fields(settings):
+        value = getattr(settings, option.name)
+        if value != option.default and option.name not in _OF_ANY_WRITER:
+            raise ConfigurationError(
+                option.name,
+                f"{value}, but {writer} in trainer.callbacks writes the predictions, in its own way",
+                f"Leave it out, or {writer}.",
+            )
+
+
 def check_used(settings: PredictionSettings, datamodule: LightningDataModule | None) -> None:
     """Refuse options that have no use where images are predicted batch by batch.
 
@@ -116,7 +138,7 @@ def check_used(settings: PredictionSettings, datamodule: LightningDataModule | N
             raise ConfigurationError(
                 name,
                 "is for maps of scenes, but here images are predicted whole: to labels, or by a "
-                "task or data module of your own",
+                "task, data module or writer of your own",
                 "Leave it out.",
             )
     given = settings.batch_size

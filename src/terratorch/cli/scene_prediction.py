@@ -61,8 +61,8 @@ def predict(
         checkpoint = options.get("ckpt_path") or one.checkpoint
         one.provenance = provenance_of(task, one.settings, checkpoint)
         check_can_spread(one.settings, images is not None, trainer.world_size)
-    if writer is not None and images is None:
-        check_used(writer.settings, datamodule)
+        if images is None:
+            check_used(one.settings, datamodule)
     if writer is None or images is None:
         trainer.predict(task, datamodule=datamodule, return_predictions=False, **options)
         return
