@@ -118,7 +118,7 @@ def check_used_by_writer(settings: PredictionSettings, writer: str) -> None:
         if value != option.default and option.name not in _OF_ANY_WRITER:
             raise ConfigurationError(
                 option.name,
-                f"{value}, but {writer} in trainer.callbacks writes the predictions, in its own way",
+                f"{value}, but {writer} in trainer.callbacks writes what is predicted",
                 f"Leave it out, or {writer}.",
             )
 
