@@ -111,12 +111,16 @@ class InputSpec:
             if name not in ("means", "stds")
         }
 
-    def normalize(self, image: Tensor) -> Tensor:
+    def normalize(self, image: Tensor, *, in_place: bool = False) -> Tensor:
         """Normalise images `(C, H, W)`, or a batch `(B, C, H, W)` or `(B, C, T, H, W)`."""
         if self.means is None or self.stds is None:
             return image
         return normalize(
-            image, self.means, self.stds, time_in_channels=self.expand_temporal_dimension
+            image,
+            self.means,
+            self.stds,
+            time_in_channels=self.expand_temporal_dimension,
+            in_place=in_place,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,6 +140,7 @@ def normalize(
     *,
     time_in_channels: bool = False,
     inverse: bool = False,
+    in_place: bool = False,
 ) -> Tensor:
     """Subtract the mean of each band and divide by its standard deviation.
 
@@ -145,6 +150,7 @@ def normalize(
         stds: The standard deviation of each band.
         time_in_channels: Whether channels may be several time steps of the bands.
         inverse: Whether to undo it.
+        in_place: Whether the image, of floats, may be changed, which is faster.
     """
     shape = (-1, 1, 1, 1) if image.ndim == 5 else (-1, 1, 1)
     channels = image.shape[-len(shape)]
@@ -157,7 +163,9 @@ def normalize(
         )
     mean = torch.tensor([*means] * steps).to(image).view(shape)
     std = torch.tensor([*stds] * steps).to(image).view(shape)
-    return image * std + mean if inverse else (image - mean) / std
+    if inverse:
+        return image * std + mean
+    return image.sub_(mean).div_(std) if in_place else (image - mean) / std
 
 
 def _bands(bands: Iterable[object] | None, thing: str) -> tuple[Band, ...] | None:

@@ -63,7 +63,7 @@ class SceneReader:
             data = data.copy()  # it is filled and scaled in place, and other tiles look at it too
         raster = Raster(self.path, data, invalid, None)
         image = torch.from_numpy(self._reader.filled(raster, self._spec.means))
-        return self._spec.normalize(image.unsqueeze(0))
+        return self._spec.normalize(image.unsqueeze(0), in_place=True)
 
     def _sample(self, raster: Raster) -> dict[str, Any]:
         """Return a batch of a grid of pixels."""
