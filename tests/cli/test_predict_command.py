@@ -267,6 +267,43 @@ def test_what_is_no_checkpoint_is_refused(scenes, tmp_path, capsys):
     assert "no.ckpt: it is not a checkpoint" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (["--precision", "bf16-mixed"], True),
+        (["--scores_dtype", "uint8"], True),
+        (["--crop", "24"], True),
+        (["--batch_size", "2"], False),
+        (["--crop", "32", "--stride", "28", "--delta", "1", "--batch_size", "3"], False),
+    ],
+    ids=str,
+)
+def test_maps_are_made_again_where_they_would_differ(
+    change, again, fitted, scenes, tmp_path, capsys
+):
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    options = ("--outputs", "classes", "probabilities", "--no_quicklook")
+    data = ("--predict_data", scenes / "north.tif", "--predict_output_dir", tmp_path / "maps")
+    tiles = ("--crop", "32", "--stride", "28", "--delta", "1") if "--crop" in change else ()
+    assert _predict(checkpoint, *data, *options, *tiles) == 0
+    capsys.readouterr()
+    assert _predict(checkpoint, *data, *options, *change) == 0
+    assert ("left out, as the maps are there already" in capsys.readouterr().out) != again
+
+
+def test_another_model_of_the_same_weights_makes_maps_again(fitted, scenes, tmp_path, capsys):
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    data = ("--predict_data", scenes / "north.tif", "--predict_output_dir", tmp_path / "maps")
+    config = ("-c", fitted / "given.yaml", "--no_quicklook")
+    assert (
+        _predict(checkpoint, *data, *config) == _predict(checkpoint, *data, "--no_quicklook") == 0
+    )
+    assert "left out, as the maps are there already" in capsys.readouterr().out
+    heads = ("--model.init_args.model_args.backbone_num_heads", "4")
+    assert _predict(checkpoint, *data, *config, *heads) == 0
+    assert "left out" not in capsys.readouterr().out
+
+
 def test_an_integer_type_and_every_other_one_can_be_asked_for():
     assert set(get_args(OutDtype)) == set(NODATA)
 

@@ -1,8 +1,13 @@
 """Scenes that stream from files to maps come out as with the tensor function."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
 
 from chip_files import write_tif
@@ -255,18 +260,34 @@ def test_maps_of_the_same_run_are_not_made_again(tmp_path):
     assert len(report.written) == 2
     assert run(paths, maps, predictor(run="a"), overwrite=True).skipped == []
     assert run(paths, maps, predictor(run="b")).skipped == []
-    later = (maps / "first_pred.tif").stat().st_mtime + 5
-    import os
-
-    os.utime(paths[0], (later, later))
+    os.utime(paths[0], (1e9, 1e9))  # another image, though it is older than the map
     assert run(paths, maps, predictor(run="b")).skipped == paths[1:]
 
 
-def test_unfinished_files_of_dead_processes_are_removed(tmp_path):
-    import os
-    import subprocess
-    import sys
+def test_a_map_whose_layers_are_not_all_there_is_made_again(tmp_path):
+    path, maps = scene(tmp_path), tmp_path / "maps"
+    layers = [
+        file
+        for file in run([path], maps, predictor(run="a")).written
+        if file.stem.endswith("_pred_logits")
+    ]
+    layers[0].unlink()
+    assert run([path], maps, predictor(run="a")).skipped == []
+    assert layers[0].exists()
+    assert run([path], maps, predictor(run="a")).skipped == [path]
 
+
+def test_a_map_of_a_virtual_raster_is_made_again_when_a_file_behind_it_changes(tmp_path):
+    path = scene(tmp_path, "behind")
+    virtual = tmp_path / "scene.vrt"
+    rasterio.shutil.copy(path, virtual, driver="VRT")
+    run([virtual], tmp_path / "maps", predictor(run="a"))
+    assert run([virtual], tmp_path / "maps", predictor(run="a")).skipped == [virtual]
+    os.utime(path, (1e9, 1e9))
+    assert run([virtual], tmp_path / "maps", predictor(run="a")).skipped == []
+
+
+def test_unfinished_files_of_dead_processes_are_removed(tmp_path):
     maps = tmp_path / "maps"
     maps.mkdir()
     dead = subprocess.Popen([sys.executable, "-c", ""])

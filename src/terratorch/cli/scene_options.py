@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from lightning.pytorch import LightningDataModule
@@ -62,7 +62,9 @@ class SceneChoices:
     @property
     def name(self) -> str:
         """What tells maps made with these from others."""
-        return f"{self.tiles} {'' if self.limits is None else self.limits.name}"
+        # How many tiles run at once changes no map; who ran out of memory goes on with fewer.
+        tiles = None if self.tiles is None else replace(self.tiles, batch_size=1, verbose=False)
+        return f"{tiles} {'' if self.limits is None else self.limits.name}"
 
 
 def limits_of(settings: PredictionSettings) -> Limits | None:

@@ -156,7 +156,7 @@ class _SceneTask(LightningModule):
         precision = self.trainer.precision_plugin
         choices = SceneChoices.of(writer.settings, task.settings, images.batch_size)
         predictor = TaskPredictor(task, images.input_spec, choices, precision)
-        name = run_name(task, images.input_spec, choices, writer.map_options)
+        name = run_name(predictor, writer.map_options)
         with group_runner(writer.settings, predictor, self.device) as run:
             return predict_scenes(
                 batch,

@@ -20,6 +20,7 @@ from terratorch.inference.encoding import MapOptions
 from terratorch.inference.planned_scene import ScenePredictor
 from terratorch.inference.prediction import Prediction
 from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tasks.checkpoint import without_weights
 
 
 class TaskPredictor:
@@ -89,25 +90,24 @@ class TaskPredictor:
 _SAMPLED = 256  # values of each tensor that tell two trainings apart
 
 
-def run_name(
-    task: TerraTorchTask, spec: InputSpec, choices: SceneChoices, options: MapOptions
-) -> str:
+def run_name(files: TaskPredictor, options: MapOptions) -> str:
     """Return what tells maps of these weights and settings from others.
 
     Args:
-        task: The task.
-        spec: How files are read.
-        choices: What of scenes is predicted, and in which tiles.
+        files: What predicts files.
         options: How maps are stored.
     """
-    settings = task.settings
+    task = files.task
     digest = hashlib.sha256()
     for part in (
         type(task).__name__,
-        spec.to_dict(),
-        choices.name,
+        task.settings.model_factory,
+        without_weights(task.hparams.get("model_args") or {}),
+        files.precision.precision,
+        files.input_spec.to_dict(),
+        files.choices.name,
         task.layer_outputs,
-        settings.class_names,
+        task.settings.class_names,
         "" if task.ensemble is None else task.ensemble.extra_repr(),
         options,
     ):

@@ -27,6 +27,9 @@ from terratorch.geo.remote import is_on_network, is_virtual, network_settings
 # files (.aux.xml, .ovr) are still found by their names.
 _GDAL_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
 
+# Files beside an image that a viewer may add at any time.
+_OF_VIEWERS = (".aux.xml", ".ovr")
+
 
 @dataclass(frozen=True, slots=True)
 class Raster:
@@ -132,6 +135,22 @@ def _reason(error: BaseException) -> str:
     cause = error.__cause__ or error
     text = str(cause).strip().splitlines()
     return text[0].rstrip(".") if text else type(cause).__name__
+
+
+def files_behind(path: str | Path) -> list[Path]:
+    """Return the local files that pixels come from, of a virtual raster those behind it as well.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        DataError: If it is not an image.
+    """
+    if is_virtual(path):
+        return []
+    if Path(path).suffix.lower() != ".vrt":
+        return [Path(path)]
+    with open_raster(path) as dataset:
+        names = [name for name in dataset.files if not name.endswith(_OF_VIEWERS)]
+    return [file for file in map(Path, names) if file.exists()]
 
 
 def read_bands(

@@ -153,17 +153,19 @@ class Limits:
         masks: list[MaskRows] = []
         if self.area is not None:
             masks.append(_area_rows(self.area, reference))
-        if self.mask is not None:
-            masks.append(_file_rows(self.mask_of(reference.path), reference))
+        mask = self.mask_of(reference.path)
+        if mask is not None:
+            masks.append(_file_rows(mask, reference))
         return WantedPixels(reference.height, reference.width, masks)
 
-    def mask_of(self, scene: str | Path) -> Path:
-        """Return the file that masks a scene.
+    def mask_of(self, scene: str | Path) -> Path | None:
+        """Return the file that masks a scene; None where there are no masks.
 
         Raises:
             MissingFileError: If there is none.
         """
-        assert self.mask is not None, "asked for where there is a mask"
+        if self.mask is None:
+            return None
         of_scene = parse_path(str(scene))
         path = Path(self.mask.replace(_STEM, of_scene.stem))
         if path.is_dir():
@@ -175,10 +177,6 @@ class Limits:
                 f"Name masks like their scenes, or write valid_mask with {_STEM}.",
             )
         return path
-
-    def changed_at(self, scene: str | Path) -> float:
-        """Return when the mask of a scene was changed last; 0 without one."""
-        return 0.0 if self.mask is None else self.mask_of(scene).stat().st_mtime
 
 
 def _area_rows(area: PolygonSet, reference: Georeference) -> MaskRows:

@@ -124,12 +124,13 @@ class PredictionFolder:
             filename: The image.
             layers: The file of each layer; None finds those that an earlier run has written.
         """
-        if layers is None:
-            with open_raster(self.path_of(filename)) as dataset:
-                names = dataset.tags().get(LAYERS_TAG, MAIN_LAYER).split(",")
-            paths = {name: self.path_of(filename, name) for name in names}
-            layers = {name: path for name, path in paths.items() if path.is_file()}
-        self.products.take(FinishedMap(filename, layers))
+        self.products.take(FinishedMap(filename, layers or self.layers_of(filename)))
+
+    def layers_of(self, filename: str) -> dict[str, Path]:
+        """Return the file of each layer that was written with the map of an image."""
+        with open_raster(self.path_of(filename)) as dataset:
+            names = dataset.tags().get(LAYERS_TAG, MAIN_LAYER).split(",")
+        return {name: self.path_of(filename, name) for name in names}
 
     def _write_maps(self, image: Prediction) -> list[Path]:
         """Write every layer of a batch of one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from terratorch.errors import DataError, OutputError
+from terratorch.geo.raster import files_behind
 from terratorch.inference.folder import PredictionFolder
 from terratorch.inference.map_sink import MapFiles, TakeRows
 from terratorch.inference.map_tags import RUN_TAG, SOURCE_TAG
@@ -161,9 +163,12 @@ class _Run:
 
     def _tags_of(self, path: Path) -> dict[str, str]:
         """Return what the maps of an image say of themselves."""
-        state = path.stat() if path.exists() else None
-        source = "" if state is None else f"{state.st_size} bytes, {state.st_mtime_ns}"
-        return {**self.tags, SOURCE_TAG: source}
+        limits = self.predictor.limits
+        mask = None if limits is None else limits.mask_of(path)
+        files = [*files_behind(path), *(() if mask is None else files_behind(mask))]
+        states = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        digest = hashlib.sha256(repr(states).encode()).hexdigest()
+        return {**self.tags, SOURCE_TAG: digest[:16]}
 
     def _close(self, close: Callable[[MapFiles], None]) -> None:
         for path, files in self.files.items():
@@ -173,13 +178,10 @@ class _Run:
                 close(files)
 
     def _is_done(self, scene: PlannedScene) -> bool:
-        path, map_path = scene.path, self.folder.path_of(str(scene.path))
-        if self.overwrite or not is_complete(map_path, scene.reference, self.tags):
+        name, tags = str(scene.path), self._tags_of(scene.path)
+        if self.overwrite or not is_complete(self.folder.path_of(name), scene.reference, tags):
             return False
-        limits = self.predictor.limits
-        changed = 0.0 if limits is None else limits.changed_at(path)
-        changed = max(changed, path.stat().st_mtime if path.exists() else 0.0)
-        return changed <= map_path.stat().st_mtime
+        return all(path.is_file() for path in self.folder.layers_of(name).values())
 
     def _log_choices(self, planned: Sequence[PlannedScene]) -> None:
         if self.predictor.tiles is None:
