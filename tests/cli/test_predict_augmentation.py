@@ -211,7 +211,7 @@ def labelled(tmp_path_factory):
 def test_labels_of_images_are_augmented_too(labelled, tmp_path):
     checkpoint, chip = labelled
     options = ("--augment", "flips", "rotations", "--uncertainty", "entropy", "variance")
-    data = ("--predict_data", chip, "--predict_output_dir", tmp_path)
+    data = ("--predict_data", chip, "--predict_output_dir", tmp_path, "--num_workers", "0")
     assert predict("--ckpt_path", checkpoint, *data, *options) == 0
     with open(tmp_path / "predictions.csv", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
@@ -227,6 +227,13 @@ def test_labels_of_images_are_augmented_too(labelled, tmp_path):
     )
     assert 0 < float(row["uncertainty_entropy"]) < 1
     assert SAME in views_of(BOTH)
+
+
+def test_a_batch_of_labels_is_not_empty(labelled, tmp_path, capsys):
+    checkpoint, chip = labelled
+    data = ("--predict_data", chip, "--predict_output_dir", tmp_path, "--batch_size", "0")
+    assert predict("--ckpt_path", checkpoint, *data) == 2
+    assert "batch_size: 0 is too small" in capsys.readouterr().err
 
 
 class _Slope(torch.nn.Module):

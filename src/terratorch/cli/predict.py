@@ -51,7 +51,7 @@ def _parser() -> OptionParser:
     )
     add("--predict_data", nargs="+", metavar="PATH", help="files or folders to predict")
     add_to_argparse(parser)
-    add("--num_workers", type=int, default=0, help="processes that read images (0)")
+    add("--num_workers", type=int, metavar="N", help="processes that read images to label (0)")
     add("--accelerator", default="auto", help="cpu, gpu, mps, ... (auto)")
     add("--devices", default="auto", help="how many devices, or which (auto)")
     add("--precision", help="such as 16-mixed or bf16-mixed")
@@ -108,7 +108,7 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
     from terratorch.cli.joint_prediction import predict_jointly
     from terratorch.cli.prediction_data import from_checkpoint
-    from terratorch.cli.scene_prediction import predict
+    from terratorch.cli.scene_prediction import predict, predicts_pixels
     from terratorch.cli.trainer import MyTrainer
     from terratorch.tasks.checkpoint import read_checkpoint
 
@@ -116,8 +116,14 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     checkpoint = read_checkpoint(options.ckpt_path)
     settings = PredictionSettings.chosen(vars(options).get)
     images = settings.batch_size if isinstance(settings.batch_size, int) else 1
-    datamodule = from_checkpoint(checkpoint, paths, images, options.num_workers)
+    datamodule = from_checkpoint(checkpoint, paths, images, options.num_workers or 0)
     task = checkpoint.build_task()
+    if options.num_workers is not None and predicts_pixels(task):
+        raise ConfigurationError(
+            "num_workers",
+            f"{options.num_workers}, but scenes are read by a thread beside the model",
+            "Leave it out: it is for images that get a label each.",
+        )
     predict_jointly(task, settings, checkpoint)
     writer = PredictionWriter(settings=settings)
     writer.checkpoint = options.ckpt_path
