@@ -108,6 +108,7 @@ _METHODS = (
     "prepare_data",
     "setup",
     "predict_dataloader",
+    "on_before_batch_transfer",
     "transfer_batch_to_device",
     "on_after_batch_transfer",
 )

@@ -37,6 +37,20 @@ _TASK_METHODS = (
     "prediction_layers",
     "output_layer",
     "decide",
+    # Lightning would call these; nobody does where files take the place of batches.
+    "setup",
+    "teardown",
+    "configure_model",
+    "on_before_batch_transfer",
+    "transfer_batch_to_device",
+    "on_after_batch_transfer",
+    "on_predict_start",
+    "on_predict_epoch_start",
+    "on_predict_model_eval",
+    "on_predict_batch_start",
+    "on_predict_batch_end",
+    "on_predict_epoch_end",
+    "on_predict_end",
 )
 
 

@@ -1,0 +1,46 @@
+"""Which tasks and data modules are predicted tile by tile: those of which all is known."""
+
+import pytest
+import torch
+
+from terratorch.cli.prediction_data import images_of
+from terratorch.cli.scene_prediction import predicts_pixels
+from terratorch.datamodules.prediction import PredictionDataModule
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.tasks import SemanticSegmentationTask
+
+
+def with_own(base, name, *args, **kwargs):
+    """An object of a class with a method of its own, which does what ours does."""
+    own = type("Own", (base,), {name: lambda self, *a, **k: getattr(base, name)(self, *a, **k)})
+    return own(*args, **kwargs)
+
+
+def task(name):
+    sizes = {"num_classes": 2}
+    return with_own(SemanticSegmentationTask, name, sizes, model=torch.nn.Conv2d(1, 2, 1))
+
+
+def test_a_task_with_methods_that_predictions_do_not_use_is_known():
+    assert predicts_pixels(task("training_step"))
+
+
+@pytest.mark.parametrize(
+    "name", ["forward", "predict_step", "decide", "setup", "on_predict_start", "on_predict_end"]
+)
+def test_a_task_with_a_method_of_its_own_goes_batch_by_batch(name):
+    assert not predicts_pixels(task(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("train_dataloader", True),
+        ("on_before_batch_transfer", False),
+        ("on_after_batch_transfer", False),
+        ("predict_dataloader", False),
+    ],
+)
+def test_a_data_module_with_a_method_of_its_own_goes_batch_by_batch(name, known):
+    images = images_of(with_own(PredictionDataModule, name, [], InputSpec.create()))
+    assert (images is not None) == known
