@@ -74,14 +74,16 @@ def check_can_spread(settings: PredictionSettings, by_tiles: bool, processes: in
         )
 
 
-def devices_of(settings: PredictionSettings, devices: Any) -> Any:
-    """Return the devices of the Trainer: one, where the work is handed out and nobody chose.
+def devices_of(settings: PredictionSettings, devices: Any, of_labels: bool = False) -> Any:
+    """Return the devices of the Trainer: one, where it takes one process and nobody chose.
 
     Args:
         settings: The options.
         devices: What was chosen, or `auto`.
+        of_labels: Whether one table is written.
     """
-    return 1 if settings.distributed is not None and devices == "auto" else devices
+    takes_one = settings.distributed is not None or of_labels
+    return 1 if takes_one and devices == "auto" else devices
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from terratorch.cli.prediction_options import check_data
 from terratorch.cli.prediction_settings import PredictionSettings, add_to_jsonargparse
 from terratorch.cli.run_summary import say_how_to_go_on, say_where_checkpoints_are
 from terratorch.cli.scene_options import check_used_by_writer
-from terratorch.cli.scene_prediction import predict
+from terratorch.cli.scene_prediction import predict, predicts_labels
 from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
 from terratorch.cli.trainer import MyTrainer
 from terratorch.errors import ConfigurationError
@@ -130,7 +130,8 @@ class MyLightningCLI(LightningCLI):
             kwargs["logger"] = False  # a prediction logs nothing: no folder for it
         if self.subcommand == "predict":
             settings = PredictionSettings.chosen(partial(self._get, self.config))
-            kwargs["devices"] = devices_of(settings, config.get("devices") or "auto")
+            devices, of_labels = config.get("devices") or "auto", predicts_labels(self.model)
+            kwargs["devices"] = devices_of(settings, devices, of_labels)
         try:
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)
         except (ValueError, TypeError) as error:

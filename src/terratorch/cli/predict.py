@@ -108,7 +108,7 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
     from terratorch.cli.joint_prediction import predict_jointly
     from terratorch.cli.prediction_data import from_checkpoint
-    from terratorch.cli.scene_prediction import predict, predicts_pixels
+    from terratorch.cli.scene_prediction import predict, predicts_labels, predicts_pixels
     from terratorch.cli.trainer import MyTrainer
     from terratorch.tasks.checkpoint import read_checkpoint
 
@@ -129,7 +129,7 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
     writer.checkpoint = options.ckpt_path
     trainer = MyTrainer(
         accelerator=options.accelerator,
-        devices=devices_of(settings, options.devices),
+        devices=devices_of(settings, options.devices, predicts_labels(task)),
         precision=options.precision,
         logger=False,
         enable_checkpointing=False,

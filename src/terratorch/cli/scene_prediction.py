@@ -96,12 +96,13 @@ def predict(
 def _choose_outputs(trainer: Trainer, task: LightningModule) -> None:
     """Let the task predict what the writers are asked to write, and refuse what they cannot."""
     for writer in _writers(trainer):
-        outputs = writer.settings.outputs
+        wanted = writer.settings.outputs
         if isinstance(task, TerraTorchTask):
-            if outputs is not None:
-                task.choose_outputs(outputs)
-            writer.check_outputs(task.prediction_kind(), task.layer_outputs.values())
-        elif outputs is not None:
+            if wanted is not None:
+                task.choose_outputs(wanted)
+            outputs = task.layer_outputs.values()
+            writer.check_outputs(task.prediction_kind(), outputs, trainer.world_size)
+        elif wanted is not None:
             raise ConfigurationError(
                 "outputs",
                 f"{type(task).__name__} is not one of our tasks, which know them",
@@ -119,6 +120,11 @@ def _only_writer(trainer: Trainer) -> PredictionWriter | None:
     writers = [callback for callback in callbacks if isinstance(callback, BasePredictionWriter)]
     ours = len(writers) == 1 and isinstance(writers[0], PredictionWriter)
     return writers[0] if ours else None  # type: ignore[return-value]  # checked in `ours`
+
+
+def predicts_labels(task: LightningModule) -> bool:
+    """Whether a task is known to predict labels of images, which are written as one table."""
+    return isinstance(task, TerraTorchTask) and task.prediction_kind() is PredictionKind.LABELS
 
 
 def predicts_pixels(task: LightningModule) -> bool:

@@ -50,6 +50,14 @@ class ScenesReport:
     pixels: int = 0
     seconds: float = 0.0
 
+    def add(self, other: ScenesReport) -> None:
+        """Add what another process did at the same time."""
+        for name in ("written", "skipped", "outside"):
+            getattr(self, name).extend(getattr(other, name))
+        self.failures |= other.failures
+        self.tiles, self.pixels = self.tiles + other.tiles, self.pixels + other.pixels
+        self.seconds = max(self.seconds, other.seconds)
+
     def summary(self) -> str:
         """Return how much was done in which time."""
         rate = self.pixels / 1e6 / max(self.seconds, 1e-9)

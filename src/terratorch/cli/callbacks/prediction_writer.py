@@ -16,6 +16,7 @@ from terratorch.cli.prediction_products import (
     products_of,
 )
 from terratorch.cli.prediction_settings import PredictionSettings
+from terratorch.cli.processes import gathered, process_group
 from terratorch.errors import ConfigurationError, TerraTorchError
 from terratorch.inference.encoding import MapOptions
 from terratorch.inference.folder import PredictionFolder
@@ -47,6 +48,8 @@ class PredictionWriter(BasePredictionWriter):
         self.provenance = Provenance()
         self.products = Products()
         self._folder: PredictionFolder | None = None
+        self._processes: Any = None  # that share the images
+        self._is_first = True
 
     def configure(self, settings: PredictionSettings) -> None:
         """Take the options of the command line; a folder of its own must not contradict them."""
@@ -72,13 +75,22 @@ class PredictionWriter(BasePredictionWriter):
         settings = self.settings
         return MapOptions(settings.out_dtype, settings.scores_dtype, settings.format)
 
-    def check_outputs(self, kind: PredictionKind, outputs: Iterable[Output]) -> None:
+    def check_outputs(
+        self, kind: PredictionKind, outputs: Iterable[Output], processes: int = 1
+    ) -> None:
         """Refuse options that the outputs of a task make no use of.
 
         Args:
             kind: What the main layer holds.
             outputs: What the layers hold.
+            processes: How many share the images.
         """
+        if kind is PredictionKind.LABELS and processes > 1:
+            raise ConfigurationError(
+                "trainer.devices",
+                f"{processes} processes, but labels of images are written as one table",
+                "Use 1.",
+            )
         outputs = list(outputs)
         check_product_outputs(self.settings, kind, outputs)
         if kind is not PredictionKind.LABELS:
@@ -107,6 +119,7 @@ class PredictionWriter(BasePredictionWriter):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the folder."""
         assert self.output_dir is not None, "setup() refuses to go on without a folder"
+        self._processes, self._is_first = process_group(), trainer.is_global_zero
         self.products = products_of(self.settings, self.provenance)
         self._folder = PredictionFolder(
             self.output_dir, self.settings.output_file_prefix, self.map_options, self.products
@@ -138,8 +151,17 @@ class PredictionWriter(BasePredictionWriter):
         self.written.update(dict.fromkeys(self.folder.write(prediction)))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the last files their final names."""
+        """Give the last files their final names, and hear what other processes did."""
         self._close(None)
+        products = self.products
+        own = (list(self.written), self.report, products.written, products.failures)
+        everyone = gathered(own, self._processes)
+        for written, report, made, failed in everyone[1:] if self._is_first else ():
+            self.written.update(dict.fromkeys(written))
+            products.written += made
+            products.failures |= failed
+            if self.report is not None and report is not None:
+                self.report.add(report)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
@@ -151,8 +173,11 @@ class PredictionWriter(BasePredictionWriter):
         """Say how many files there are, and where; after the progress bar is gone.
 
         Returns:
-            The exit code: 0, or 3 where some images could not be read, or some files be made.
+            The exit code: 0, or 3 where some images could not be read, or some files be made. The
+            first of several processes says it for all.
         """
+        if not self._is_first:
+            return 0
         report, products = self.report, self.products
         figures = "" if report is None or not report.tiles else f" ({report.summary()})"
         sys.stdout.write(f"{_files(len(self.written))} in {self.output_dir}{figures}\n")
