@@ -1,8 +1,11 @@
 """Maps from Python."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from chip_files import write_tif
 from terratorch.cli.inference_model import _map
@@ -23,6 +26,27 @@ def scenes(tmp_path):
 @pytest.fixture
 def checkpoint(fitted):
     return fitted / "checkpoints" / "best.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"predict_output_dir": "maps", "format": "cog", "batch_size": 2}, None),
+        ({"augment": ["flips"]}, "augment: ['flips'], which maps in Python do not follow"),
+        ({"crop": 32}, "crop: 32, which maps in Python do not follow"),
+        ({"area": "1,2,3,4"}, "area: 1,2,3,4, which maps"),
+        ({"outputs": ["probabilities"]}, "outputs: ['probabilities'], which maps"),
+    ],
+)
+def test_options_of_predict_that_would_change_a_map(options, error, fitted, checkpoint, tmp_path):
+    config = yaml.safe_load((fitted / "given.yaml").read_text()) | options
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(config))
+    if error is None:
+        LightningInferenceModel.from_config(path, checkpoint)
+        return
+    with pytest.raises(ConfigurationError, match=re.escape(error)):
+        LightningInferenceModel.from_config(path, checkpoint)
 
 
 def test_all_ways_give_the_same_map(fitted, checkpoint, scenes):

@@ -14,7 +14,7 @@ from terratorch.cli.logs import quiet_lightning
 from terratorch.cli.prediction_data import from_checkpoint, from_datamodule, images_of
 from terratorch.cli.prediction_options import check_data
 from terratorch.cli.prediction_settings import PredictionSettings
-from terratorch.cli.scene_options import SceneChoices
+from terratorch.cli.scene_options import SceneChoices, check_used_in_python
 from terratorch.cli.scene_prediction import predicts_pixels
 from terratorch.cli.task_predictor import TaskPredictor
 from terratorch.cli.user_code import load_user_code
@@ -72,6 +72,9 @@ class LightningInferenceModel:
             checkpoint_path: The checkpoint of the trained model.
             predict_dataset_bands: The bands of the files to predict, if they hold others.
             predict_output_bands: Those of them that go to the model, if named otherwise.
+
+        Raises:
+            ConfigurationError: If it holds options of `terratorch predict` that would change a map.
         """
         from terratorch.cli.class_names import import_named_classes
         from terratorch.cli.lightning_cli import build_lightning_cli
@@ -89,6 +92,7 @@ class LightningInferenceModel:
                 arguments += [f"--data.init_args.{name}", str(value)]
         with quiet_lightning():
             cli = build_lightning_cli(arguments, run=False)
+        check_used_in_python(PredictionSettings.chosen(cli.config.get))
         return cls.from_task_and_datamodule(cli.model, cli.datamodule, checkpoint_path)
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch import LightningModule
 
 from terratorch.cli.prediction_data import is_ours
-from terratorch.cli.prediction_settings import PredictionSettings
+from terratorch.cli.prediction_settings import JOINT_OPTIONS, PredictionSettings
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.errors import ConfigurationError
 from terratorch.inference.augmentation import View, views_of
@@ -21,7 +21,6 @@ from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
 
 # What makes joint predictions; a task with its own would leave options unused.
 _TASK_METHODS = ("predict_step", "forward_batch", "forward_jointly", "prediction_of")
-_OPTIONS = ("augment", "uncertainty", "further_ckpt_paths")
 
 
 def predict_jointly(
@@ -38,7 +37,7 @@ def predict_jointly(
         ConfigurationError: If options cannot be used, or checkpoints do not go together.
         WeightsError: If a checkpoint is none.
     """
-    given = [name for name in _OPTIONS if getattr(settings, name)]
+    given = [name for name in JOINT_OPTIONS if getattr(settings, name)]
     if not given:
         return
     if not isinstance(task, TerraTorchTask) or not all(

@@ -20,6 +20,9 @@ Distributed = Literal["ray"]
 Augment = Literal["flips", "rotations"]
 Uncertainty = Literal["entropy", "variance"]
 
+# Those that make one prediction from several.
+JOINT_OPTIONS = ("augment", "uncertainty", "further_ckpt_paths")
+
 
 def _option(default: Any, text: str, metavar: str | None = None) -> Any:
     return field(default=default, metadata={"help": text, "metavar": metavar})

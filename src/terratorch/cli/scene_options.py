@@ -8,7 +8,7 @@ from typing import Literal
 
 from lightning.pytorch import LightningDataModule
 
-from terratorch.cli.prediction_settings import PredictionSettings
+from terratorch.cli.prediction_settings import JOINT_OPTIONS, PredictionSettings
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.errors import ConfigurationError
 from terratorch.inference.area import Limits
@@ -22,7 +22,7 @@ _LIMITS = ("area", "area_crs", "valid_mask")
 _SIDES = ("crop", "stride", "delta", "h_crop", "w_crop", "h_stride", "w_stride")
 _TILES = (*_SIDES, "average_patches", "blend_overlaps", "padding")
 # What does not depend on who writes the predictions.
-_OF_ANY_WRITER = ("scene_folders", "augment", "uncertainty", "further_ckpt_paths")
+_OF_ANY_WRITER = ("scene_folders", *JOINT_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,26 @@ def check_used_by_writer(settings: PredictionSettings, writer: str) -> None:
                 option.name,
                 f"{value}, but {writer} in trainer.callbacks writes what is predicted",
                 f"Leave it out, or {writer}.",
+            )
+
+
+def check_used_in_python(settings: PredictionSettings) -> None:
+    """Refuse options that maps in Python would not follow; those on files have no meaning there.
+
+    Args:
+        settings: The options.
+
+    Raises:
+        ConfigurationError: If one of them is given.
+    """
+    for name in ("outputs", *JOINT_OPTIONS, *_LIMITS, *_TILES):
+        value = getattr(settings, name)
+        if value is not None:
+            raise ConfigurationError(
+                name,
+                f"{value}, which maps in Python do not follow",
+                "Leave it out of the configuration, or use terratorch predict; how scenes are cut "
+                "may stand in model.init_args.tiled_inference_parameters.",
             )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ def _pid_of(path: Path) -> int | None:
 
 
 def _is_alive(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # there to ask would be to interrupt it
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -197,7 +200,7 @@ def _rows_of_all(
                 block = dataset.block_shapes[0][0]
                 rows = min(rows, (height - 1) // block * block)  # the end is written again
                 _read_through(dataset, rows)
-        except DataError:
+        except (DataError, FileNotFoundError):
             return 0
     return rows
 
@@ -209,7 +212,7 @@ def _is_promising(file: Path) -> bool:
             main = dataset.tags().get(MAP_TAG)
             if not _finished_rows(dataset, file.stat().st_size):
                 return False
-    except DataError:
+    except (DataError, FileNotFoundError):  # the latter where another run removes it as well
         return False
     if main is None:
         return False

@@ -20,6 +20,7 @@ from terratorch.inference.painting import (
     read_image,
     read_map,
 )
+from terratorch.inference.partial import partial_path
 
 # Pixels of the longer side of a panel, by how many there are; of more, the last.
 _LONGEST = (1024, 760, 620, 520)
@@ -136,7 +137,7 @@ def _columns(count: int, is_tall: bool) -> int:
 
 
 def _save(sheet: Sheet, path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_path(path)
     try:
         sheet.draw().save(partial, format="PNG", compress_level=_COMPRESSION)
         os.replace(partial, path)
