@@ -146,3 +146,27 @@ def test_positions_mean_the_bands_of_training_in_other_files():
     other = spec.with_bands(["C", "B", "A"], None)
     assert other.output_bands == ("A", "C")
     assert other.selection().indexes(FILE, 3) == (3, 1)
+
+
+def test_a_file_that_describes_its_bands_in_another_order_is_told_once(caplog):
+    selection = BandSelection(["BLUE", "GREEN", "RED", "slope"], None)
+    for _ in range(2):
+        selection.check_order(FILE, ("B04 (665 nm)", "green", "Blue", "slope"))
+        selection.check_order(FILE, ("slope", "green", "Blue", "Red"))
+    (said,) = caplog.messages
+    assert "image.tif: its bands are described in another order than that of dataset_bands" in said
+    assert "band 1 is RED, in dataset_bands BLUE; band 3 is BLUE, in dataset_bands RED." in said
+
+
+@pytest.mark.parametrize(
+    "descriptions",
+    [
+        ("B02", "B03", "B04"),
+        ("", None, "anything"),
+        ("RED", "GREEN", "RED"),  # not an order
+        ("B05", "B06", "B07"),  # of another sensor, perhaps
+    ],
+)
+def test_descriptions_that_tell_no_other_order_are_not_told(descriptions, caplog):
+    BandSelection(["BLUE", "GREEN", "RED"], None).check_order(FILE, descriptions)
+    assert not caplog.messages

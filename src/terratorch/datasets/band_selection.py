@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from terratorch.bands import expand_bands
+from terratorch.datasets.band_names import band_in
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
+
+logger = logging.getLogger(__name__)
 
 _RGB = ("RED", "GREEN", "BLUE")
 
@@ -42,6 +46,8 @@ class BandSelection:
             )
         self._places = _places(self.file_bands, wanted)
         self.names = _names(self.file_bands, wanted, self._places)
+        self._described: tuple[str | None, ...] = ()  # by the file before
+        self._warned = False
 
     @property
     def count(self) -> int | None:
@@ -76,6 +82,39 @@ class BandSelection:
         if self._band_major:
             return tuple(place * steps + step + 1 for place in places for step in range(steps))
         return tuple(step * size + place + 1 for place in places for step in range(steps))
+
+    def check_order(self, path: Path, descriptions: Sequence[str | None]) -> None:
+        """Warn once if a file says of its bands that they are in another order than expected.
+
+        Other bands than expected are no contradiction: sensors number theirs in several ways.
+
+        Args:
+            path: The file, for the message.
+            descriptions: What it says of each of its bands.
+        """
+        said = tuple(descriptions)
+        if self._warned or self.expand_time or said == self._described:
+            return
+        self._described = said
+        expected = self.file_bands or ()
+        own = {band for band in expected if isinstance(band, str)}
+        found = [band_in(text, own) if text else None for text in said]
+        named = [band for band in found if band is not None]
+        swapped = [
+            f"band {place} is {band}, in dataset_bands {expected[place - 1]}"
+            for place, band in enumerate(found, start=1)
+            if band in own and band != expected[place - 1]
+        ]
+        if len(named) == len(set(named)) and len(swapped) > 1:
+            self._warned = True
+            logger.warning(
+                "%s: its bands are described in another order than that of dataset_bands: %s%s. "
+                "The order of dataset_bands is used; if the descriptions are right, results are "
+                "wrong. (said once)",
+                path,
+                "; ".join(swapped[:2]),
+                f"; and {len(swapped) - 2} more" if len(swapped) > 2 else "",
+            )
 
     def _check_count(self, path: Path, count: int) -> None:
         if self.file_bands is None:

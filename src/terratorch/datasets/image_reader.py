@@ -79,7 +79,7 @@ class ImageReader:
             How many bands are read of each time step.
         """
         with open_raster(path) as dataset:
-            places = self.selection.indexes(path, dataset.count)
+            places = self.indexes(path, dataset)
         return self.selection.count or len(places)
 
     def _read(self, path: Path) -> Raster:
@@ -94,7 +94,9 @@ class ImageReader:
         """
         if dataset.dtypes[0].startswith("complex"):
             raise DataError(str(path), "complex values", "Give amplitude, or two real bands.")
-        return self.selection.indexes(path, dataset.count)
+        places = self.selection.indexes(path, dataset.count)
+        self.selection.check_order(path, dataset.descriptions)
+        return places
 
     def _finish(self, raster: Raster, replacement: float | None) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # nodata of float64 files is beyond float32

@@ -33,6 +33,8 @@ _GEOJSON, _PARQUET = (".geojson", ".json"), (".parquet", ".geoparquet")
 _PIECE = {True: 0.01, False: 1000.0}  # degrees, or units of the map
 _MOST_PIECES = 2000  # of one edge
 _MARGIN = 0.1  # of the raster that polygons are kept beyond it
+_WIDEST = 300.0  # degrees that bounds across the antimeridian span
+_SPELLING = "Check the spelling; bounds are four numbers with commas: WEST,SOUTH,EAST,NORTH."
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def read_polygons(path: Path, crs: str | None, option: str) -> PolygonSet:
         MissingDependencyError: If the format needs a package.
     """
     if not path.exists():
-        raise MissingFileError(f"{option} '{path}'", "does not exist", "Check the spelling.")
+        raise MissingFileError(f"{option} '{path}'", "does not exist", _SPELLING)
     thing = f"{option} '{path}'"
     reader = _read_geojson if path.suffix.lower() in _GEOJSON else _read_with_geopandas
     geometries, own = reader(path, thing)
@@ -117,7 +119,7 @@ def parse_bounds(text: str, crs: str | None, option: str) -> PolygonSet | None:
     the antimeridian.
 
     Raises:
-        ConfigurationError: If there is nothing between the bounds.
+        ConfigurationError: If there is nothing between the bounds, or nearly all of the Earth.
     """
     try:
         west, south, east, north = (float(part) for part in text.split(","))
@@ -129,6 +131,12 @@ def parse_bounds(text: str, crs: str | None, option: str) -> PolygonSet | None:
     if not (west < east or crosses) or not south < north:
         raise ConfigurationError(
             thing, "there is nothing between these bounds", "The order is WEST,SOUTH,EAST,NORTH."
+        )
+    if crosses and east + 360.0 - west > _WIDEST:  # a swap, which would want all but what is meant
+        raise ConfigurationError(
+            thing,
+            f"from west {west:.12g} eastwards to {east:.12g} it goes round nearly all of the Earth",
+            "Swap them: the order is WEST,SOUTH,EAST,NORTH.",
         )
     spans = [(west, 180.0), (-180.0, east)] if crosses else [(west, east)]
     boxes = tuple((_box_ring(left, south, right, north),) for left, right in spans)
@@ -259,7 +267,7 @@ def _check_degrees(polygons: Iterable[Polygon], thing: str, crs_option: str) -> 
         x, y = corners[~(np.abs(corners) <= (360.0, 90.0)).all(axis=1)][0]
         raise ConfigurationError(
             thing,
-            f"{x:g},{y:g} is no longitude and latitude",
+            f"{x:.12g},{y:.12g} is no longitude and latitude",
             f"Say what the coordinates are: --{crs_option} EPSG:CODE",
         )
 
