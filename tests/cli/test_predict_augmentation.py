@@ -1,6 +1,7 @@
 """`terratorch predict` with flips and rotations, several checkpoints, and uncertainty."""
 
 import csv
+import json
 import math
 
 import numpy as np
@@ -69,6 +70,16 @@ def probabilities(checkpoints, scene, views):
                 view.undo(task(view.apply(image)).output.softmax(1))[0].numpy() for view in views
             ]
     return np.stack(every)
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_an_item_names_all_checkpoints(configured, fitted, scene, changed, tmp_path):
+    options = ["--predict_data", scene, "--predict_output_dir", tmp_path / "maps", "--stac"]
+    options += ["-c", fitted / "given.yaml"] if configured else []
+    assert predict("--ckpt_path", fitted / "checkpoints" / "best.ckpt", changed(), *options) == 0
+    item = json.loads((tmp_path / "maps" / "north_pred.json").read_text())
+    names = [one["name"] for one in item["properties"]["terratorch:checkpoints"]]
+    assert names == ["best.ckpt", "other.ckpt"]
 
 
 @pytest.mark.parametrize("configured", [False, True])

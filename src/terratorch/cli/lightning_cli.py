@@ -208,6 +208,8 @@ class MyLightningCLI(LightningCLI):
             kwargs["datamodule"] = from_datamodule(self.datamodule, found)
         model, datamodule = kwargs.pop("model"), kwargs.pop("datamodule", None)
         del kwargs["return_predictions"]
+        for writer in self._writers:
+            writer.checkpoint = kwargs.get("ckpt_path")
         kwargs["ckpt_path"] = self._predict_jointly(model, kwargs.get("ckpt_path"))
         predict(self.trainer, model, datamodule, **kwargs)
         for writer in self._writers:

@@ -72,8 +72,7 @@ def predict(
     writer = _only_writer(trainer)
     images = images_of(datamodule) if writer is not None and predicts_pixels(task) else None
     for one in _writers(trainer):
-        checkpoint = options.get("ckpt_path") or one.checkpoint
-        one.provenance = provenance_of(task, one.settings, checkpoint)
+        one.provenance = provenance_of(task, one.settings, one.checkpoint)
         check_can_spread(one.settings, images is not None, trainer.world_size)
         if images is None:
             check_used(one.settings, datamodule)

@@ -44,7 +44,7 @@ class PredictionWriter(BasePredictionWriter):
         self.output_dir = output_dir or self.settings.predict_output_dir
         self.written: dict[Path, None] = {}  # in order; a table of labels once
         self.report: ScenesReport | None = None  # where scenes were predicted tile by tile
-        self.checkpoint: str | None = None  # where the weights are loaded before the prediction
+        self.checkpoint: str | None = None  # that the weights are of
         self.provenance = Provenance()
         self.products = Products()
         self._folder: PredictionFolder | None = None
