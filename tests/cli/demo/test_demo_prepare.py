@@ -9,7 +9,7 @@ from terratorch.cli.demo.command import main
 from terratorch.cli.demo.labels import IGNORE
 from terratorch.cli.demo.prepare import LABELS_FILE, SCENE_FILE, WEIGHTS_FILE, YAML_FILE
 from terratorch.cli.demo.scene import BANDS
-from terratorch.errors import DataError
+from terratorch.errors import ConfigurationError, DataError
 from terratorch.geo.raster import open_raster, read_raster
 
 
@@ -131,3 +131,5 @@ def test_a_file_instead_of_a_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="file: it is not a folder"):
         main([str(tmp_path / "file")])
+    with pytest.raises(ConfigurationError, match=r"file is a file\\. Choose another folder"):
+        main([str(tmp_path / "file" / "demo")])

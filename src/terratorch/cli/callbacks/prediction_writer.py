@@ -183,12 +183,12 @@ class PredictionWriter(BasePredictionWriter):
         sys.stdout.write(f"{_files(len(self.written))} in {self.output_dir}{figures}\n")
         if products.written:
             kinds = ", ".join(sorted({path.suffix for path in products.written}))
-            sys.stdout.write(f"{_files(len(products.written))} made of maps ({kinds})\n")
+            sys.stdout.write(f"{_files(len(products.written))} made from the maps ({kinds})\n")
         if report is not None:
             self._say_what_was_left_out(report)
         failures: dict[str, Mapping[Path, TerraTorchError]] = {
             "could not be read": {} if report is None else report.failures,
-            "could not be made of maps, which are complete": products.failures,
+            "could not be made from the maps, which are complete": products.failures,
         }
         for what, errors in failures.items():
             if errors:

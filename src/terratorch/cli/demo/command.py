@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from terratorch.cli.demo.packages import default_cache
+from terratorch.cli.prediction_options import check_output_dir
 from terratorch.errors import DataError
 
 _DESCRIPTION = """\
@@ -22,7 +23,10 @@ def main(argv: list[str]) -> int:
     root = arguments.folder.expanduser().resolve()
     if root.exists() and not root.is_dir():
         raise DataError(f"{root}", "it is not a folder", "Give the folder to write to.")
-    return _report(root) if arguments.report else _prepare(root, arguments)
+    if arguments.report:
+        return _report(root)
+    check_output_dir(str(root), "DIR")
+    return _prepare(root, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
