@@ -115,7 +115,7 @@ class ChipKeeper:
         taken |= {id(kept) for kept in best}
         near = sorted(self.sample, key=lambda kept: abs(kept.score - median))
         middle = [kept for kept in near if id(kept) not in taken][:each]
-        ranks = {"worst": worst, "median": middle, "best": best[::-1]}
+        ranks = {"worst": worst, "median": middle, "best": best}
         return [(rank, kept) for rank, chips in ranks.items() for kept in chips]
 
 
