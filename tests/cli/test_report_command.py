@@ -12,6 +12,7 @@ from cli_config import segmentation_config, write_config
 
 from chip_files import write_tif
 from terratorch.cli.callbacks.evaluation_report import EvaluationReport, without_secrets
+from terratorch.cli.callbacks.report_cards import command_of
 from terratorch.cli.main import main
 from terratorch.pages.evaluation import Kind, read_evaluation
 from terratorch.pages.results import results_of
@@ -252,6 +253,14 @@ def test_a_regression_has_a_report(tmp_path):
     assert sample_set.scale.low < sample_set.scale.high
     assert evaluation.notes == ["4 chips tested more than once."]
     assert "too low" in report.written.read_text()
+
+
+def test_secrets_of_the_command_are_not_shown():
+    given = ["/bin/terratorch", "test", "--trainer.logger.init_args.api_key", "Xy9", "-c", "c.yaml"]
+    assert command_of([*given, "--db_password=Q1"]) == (
+        "terratorch test --trainer.logger.init_args.api_key (not shown) -c c.yaml "
+        "--db_password=(not shown)"
+    )
 
 
 def test_secrets_are_not_shown():

@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from terratorch.cli.callbacks.chip_statistics import ChipCollector
-from terratorch.cli.callbacks.report_cards import cards_of
+from terratorch.cli.callbacks.report_cards import SECRET, cards_of
 from terratorch.colors import palette
 from terratorch.errors import DataError
 from terratorch.inference.prediction import PredictionKind
@@ -31,10 +31,7 @@ from terratorch.tasks.step_result import StepResult
 
 logger = logging.getLogger(__name__)
 
-# A report is made to be handed on.
-_SECRET = re.compile(
-    r"(?im)^(\s*(?:- )?[\w-]*(?:token|password|secret|api_?key)[\w-]*:)[ \t]+\S.*$"
-)
+_SECRET = re.compile(rf"(?im)^(\s*(?:- )?[\w-]*(?:{SECRET})[\w-]*:)[ \t]+\S.*$")
 
 _KINDS = {
     PredictionKind.CLASSES: Kind.SEGMENTATION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +22,9 @@ from terratorch.tasks.base_task import TerraTorchTask
 _PACKAGES = ("torch", "lightning", "timm", "segmentation-models-pytorch", "numpy", "rasterio")
 # Keys of the model's arguments that say most of it, in this order.
 _PARTS = ("backbone", "decoder", "model", "head")
+# What is in the names of values that are not to be read: a report is made to be handed on.
+SECRET = "token|password|secret|api_?key"
+_SECRET_OPTION = re.compile(rf"(?i)(--[\w.-]*(?:{SECRET})[\w-]*[ =])\S+")
 # More values in a row nobody reads.
 _MOST = 16
 
@@ -132,7 +136,13 @@ def _software_rows(trainer: Trainer) -> Iterator[Row]:
     yield "System", f"{platform.system()} {platform.machine()}"
     yield "Device", _device(trainer)
     yield "Precision", str(trainer.precision)
-    yield "Command", " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    yield "Command", command_of(sys.argv)
+
+
+def command_of(arguments: Sequence[str]) -> str:
+    """Return a command as it was given, but for what is not to be read: passwords and the like."""
+    program, *others = arguments
+    return _SECRET_OPTION.sub(r"\1(not shown)", " ".join([Path(program).name, *others]))
 
 
 def _device(trainer: Trainer) -> str:
