@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.windows import Window
 
 from chip_files import write_tif
 from terratorch.errors import DataError, MissingFileError
-from terratorch.geo.raster import open_raster, read_raster
+from terratorch.geo.raster import files_behind, open_raster, read_raster
 
 
 @pytest.fixture
@@ -82,3 +83,12 @@ def test_an_alpha_band_hides_pixels_unless_it_is_read_as_data(tmp_path):
     hidden = read_raster(path, [1]).invalid
     assert hidden is not None
     assert hidden[0].tolist() == [[False, True], [False, False]]
+
+
+def test_files_behind_a_virtual_raster_are_known(image, tmp_path):
+    assert files_behind(image) == [image]
+    assert files_behind("https://host.example/scene.vrt") == files_behind("no.tif") == []
+    virtual = tmp_path / "scene.vrt"
+    rasterio.shutil.copy(image, virtual, driver="VRT")
+    (tmp_path / "scene.vrt.aux.xml").write_text("<PAMDataset/>")  # of a viewer
+    assert sorted(files_behind(virtual)) == sorted([image, virtual])

@@ -146,10 +146,10 @@ def files_behind(path: str | Path) -> list[Path]:
     """
     if is_virtual(path):
         return []
-    if Path(path).suffix.lower() != ".vrt":
-        return [Path(path)]
-    with open_raster(path) as dataset:
-        names = [name for name in dataset.files if not name.endswith(_OF_VIEWERS)]
+    names = [str(path)]
+    if Path(path).suffix.lower() == ".vrt":
+        with open_raster(path) as dataset:
+            names = [name for name in dataset.files if not name.endswith(_OF_VIEWERS)]
     return [file for file in map(Path, names) if file.exists()]
 
 
