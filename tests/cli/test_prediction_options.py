@@ -21,6 +21,7 @@ def scenes(tmp_path):
         (["*/*.tif"], ["a.tif", "b.tif", "c.tif"]),
         (["**/*.tif"], ["a.tif", "b.tif", "c.tif", "odd[1].tif"]),
         (["south/?.tif", "north/b.tif"], ["c.tif", "b.tif"]),
+        (["north", "north/*.tif", "north/a.tif"], ["a.tif", "b.tif"]),  # each of them once
         (["odd[1].tif"], ["odd[1].tif"]),  # a file of that name is no pattern
     ],
 )

@@ -47,6 +47,7 @@ def check_data(paths: Sequence[str] | None, scene_folders: bool = False) -> list
             raise MissingFileError(
                 f"predict_data '{path}'", "does not exist", "Check the spelling of the path."
             )
+    files = list(dict.fromkeys(files))  # patterns may overlap
     _refuse_same_names(files)
     return files
 
