@@ -3,7 +3,7 @@
 import pytest
 
 from terratorch.cli.prediction_options import check_data, check_output_dir
-from terratorch.errors import ConfigurationError, MissingFileError
+from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
 
 @pytest.fixture
@@ -33,6 +33,13 @@ def test_files_folders_and_patterns(given, found, scenes):
 def test_a_pattern_that_matches_nothing_is_an_error(scenes):
     with pytest.raises(MissingFileError, match="no file matches this pattern"):
         check_data([str(scenes / "*.png")])
+
+
+def test_folders_in_a_folder_may_be_scenes(scenes):
+    (scenes / "odd[1].tif").unlink()
+    with pytest.raises(DataError, match=r"nothing but folders.*add --scene_folders"):
+        check_data([str(scenes)])
+    assert check_data([str(scenes)], scene_folders=True) == [scenes / "north", scenes / "south"]
 
 
 def test_a_folder_for_output_is_tried_and_left_as_it_was(scenes):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from terratorch.errors import ConfigurationError, MissingFileError
+from terratorch.errors import ConfigurationError, DataError, MissingFileError
 from terratorch.geo.remote import is_virtual, parse_path
 
 _FURTHER = "--further_ckpt_paths"
@@ -39,6 +39,13 @@ def check_data(paths: Sequence[str] | None, scene_folders: bool = False) -> list
     for path in (found for given in paths for found in _expanded(given, scene_folders)):
         if path.is_dir() and scene_folders:
             files += _scene_folders(path)
+        elif path.is_dir() and _holds_folders_alone(path):
+            raise DataError(
+                f"predict_data '{path}'",
+                "it holds nothing but folders",
+                "Give a pattern such as '*/*.tif'; where each folder is one scene in several "
+                "files, add --scene_folders.",
+            )
         elif path.is_dir():
             files += [found.path for found in find_files(path, None, "predict_data")]
         elif is_virtual(path) or path.exists():
@@ -89,10 +96,16 @@ def bounds_in_one(arguments: Sequence[str]) -> list[str]:
 
 def _scene_folders(folder: Path) -> list[Path]:
     """Return a folder with files, or the folders in one that holds nothing else."""
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    if entries and all(path.is_dir() for path in entries):
-        return entries
-    return [folder]
+    return _seen(folder) if _holds_folders_alone(folder) else [folder]
+
+
+def _holds_folders_alone(folder: Path) -> bool:
+    entries = _seen(folder)
+    return bool(entries) and all(path.is_dir() for path in entries)
+
+
+def _seen(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _expanded(given: str, folders: bool) -> Iterator[Path]:
