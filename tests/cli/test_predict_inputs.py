@@ -160,8 +160,15 @@ def test_a_folder_may_be_one_scene(scene, fitted, predict, tmp_path, capsys):
 def test_a_folder_without_a_band_is_named(scene, predict, tmp_path, capsys):
     folder = tmp_path / "day"
     bands_of(scene, folder)
-    assert predict("maps", "--predict_data", folder, "--scene_folders") == 2
-    assert f"{folder}: no file for the band RED. There are: T33_B02.tif" in capsys.readouterr().err
+    bands_of(scene, tmp_path / "night", CODES)
+    given = ("--predict_data", folder, tmp_path / "night", "--scene_folders")
+    message = f"{folder}: no file for the band RED. There are: T33_B02.tif"
+    assert predict("strict", *given, "--strict") == 2
+    assert message in capsys.readouterr().err
+    assert not list((tmp_path / "strict").iterdir())
+    assert predict("maps", *given) == 3
+    assert f"1 file could not be read:\n  {message}" in capsys.readouterr().err
+    assert [file.name for file in (tmp_path / "maps").iterdir()] == ["night_pred.tif"]
 
 
 def test_choices_and_values_of_several_types_are_read():

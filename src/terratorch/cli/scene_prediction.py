@@ -181,6 +181,7 @@ class _SceneTask(LightningModule):
                 batch,
                 predictor.predictor(self.device, name),
                 writer.folder,
+                unreadable=images.failures,
                 overwrite=writer.settings.overwrite,
                 strict=writer.settings.strict,
                 progress=self.shows_progress,

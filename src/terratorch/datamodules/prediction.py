@@ -16,6 +16,7 @@ from terratorch.datamodules.loading import prediction_loader
 from terratorch.datasets.band_stack import stack_folder
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.prediction import PredictionDataset
+from terratorch.errors import DataError
 
 
 class PredictionDataModule(LightningDataModule):
@@ -26,6 +27,9 @@ class PredictionDataModule(LightningDataModule):
         input_spec: How they are read and normalised.
         batch_size: Images in a batch; a batch also ends where the size of images changes.
         num_workers: Processes that read; 0 reads in the main process.
+
+    Attributes:
+        failures: The folders that are no scene, and why: they are not among `paths`.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class PredictionDataModule(LightningDataModule):
         super().__init__()
         self.input_spec = self.predict_input_spec = input_spec
         self.aug = normalization(input_spec)
+        self.failures: dict[Path, DataError] = {}
         self._loading = Loading(batch_size, num_workers)
         self._dataset = PredictionDataset(self._files(paths), input_spec)
 
@@ -47,8 +52,14 @@ class PredictionDataModule(LightningDataModule):
             return list(paths)
         target = Path(mkdtemp(prefix="terratorch-"))
         weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
-        spec = self.input_spec
-        return [stack_folder(path, spec, target) if path.is_dir() else path for path in paths]
+        files = []
+        for path in paths:
+            try:
+                is_folder = path.is_dir()
+                files.append(stack_folder(path, self.input_spec, target) if is_folder else path)
+            except DataError as error:
+                self.failures[path] = error
+        return files
 
     @property
     def paths(self) -> list[Path]:
@@ -61,7 +72,13 @@ class PredictionDataModule(LightningDataModule):
         return self._loading.batch_size
 
     def predict_dataloader(self) -> Any:
-        """Return the loader of the images."""
+        """Return the loader of the images.
+
+        Raises:
+            DataError: If a folder is no scene.
+        """
+        for error in self.failures.values():
+            raise error
         return prediction_loader(self._dataset, self._loading.batch_size, self._loading.num_workers)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

@@ -69,6 +69,7 @@ def predict_scenes(
     predictor: ScenePredictor,
     folder: PredictionFolder,
     *,
+    unreadable: Mapping[Path, DataError] | None = None,
     overwrite: bool = False,
     strict: bool = False,
     progress: bool = True,
@@ -80,6 +81,7 @@ def predict_scenes(
         paths: The files.
         predictor: What turns them into maps.
         folder: Where the maps go.
+        unreadable: What is known to be no image, and why.
         overwrite: Whether maps of the same run that are complete are made again.
         strict: Whether to stop at the first file that cannot be read.
         progress: Whether a bar is shown on a terminal.
@@ -89,7 +91,10 @@ def predict_scenes(
         DataError: If a file cannot be read and `strict` is set, or a value cannot be stored.
         TerraTorchError: If the folder takes no more.
     """
-    return _Run(predictor, folder, overwrite, strict).predict(paths, progress, run)
+    run_of_all = _Run(predictor, folder, overwrite, strict)
+    for path, error in (unreadable or {}).items():
+        run_of_all.fail(path, error)
+    return run_of_all.predict(paths, progress, run)
 
 
 class _Run:
@@ -130,7 +135,7 @@ class _Run:
         try:
             scene = plan_scene(path, self.predictor)
         except DataError as error:
-            self._fail(path, error)
+            self.fail(path, error)
             return None
         if scene is None:
             self.report.outside.append(path)
@@ -208,9 +213,10 @@ class _Run:
             bar(count)
             self._discard_failed(write)
 
-        return Outlet(take, self._fail, on_tiles)
+        return Outlet(take, self.fail, on_tiles)
 
-    def _fail(self, path: Path, error: DataError) -> None:
+    def fail(self, path: Path, error: DataError) -> None:
+        """Take note of a scene that cannot be read."""
         self.report.failures[path] = error
         if self.strict:
             raise error
