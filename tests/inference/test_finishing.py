@@ -117,8 +117,9 @@ def test_a_cog_keeps_ground_control_points(tmp_path):
 
 @pytest.mark.parametrize("form", ["gtiff", "cog"])
 def test_half_floats_take_less_room(tmp_path, form):
-    image = scene(tmp_path / "scene.tif", 600, 600)
-    logits = torch.rand(1, 2, 600, 600) * 20 - 10
+    # Whole blocks: what a copy holds beyond the edge of a map is not compressed as well.
+    image = scene(tmp_path / "scene.tif", 1024, 1024)
+    logits = torch.rand(1, 2, 1024, 1024, generator=torch.Generator().manual_seed(0)) * 20 - 10
     sizes = []
     for scores_dtype in ("float32", "float16"):
         options = MapOptions(None, scores_dtype, form)
@@ -130,8 +131,7 @@ def test_half_floats_take_less_room(tmp_path, form):
             assert dataset.dtypes == ("float32", "float32")
             assert np.isnan(dataset.nodata)
             assert np.allclose(dataset.read(), logits[0].numpy(), rtol=2**-11, atol=0)
-    # What a copy holds beyond the edge of the map is not compressed as well.
-    assert sizes[1] < (0.6 if form == "gtiff" else 0.9) * sizes[0]
+    assert sizes[1] < 0.6 * sizes[0]
 
 
 @pytest.mark.parametrize("limit", [20_000, 1_500_000])
