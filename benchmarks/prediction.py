@@ -115,7 +115,7 @@ def command_seconds(checkpoint: Path, chips: Path, rounds: int) -> tuple[float, 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1, help="each takes some minutes")
     parser.add_argument("--batch-size", type=int, default=4, help="tiles in a forward pass")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")

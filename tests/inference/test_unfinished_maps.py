@@ -128,6 +128,7 @@ def test_a_run_goes_on_where_another_was_interrupted(whole, batches, tmp_path, c
     assert report.pixels == 300 * 150
     # In between it depends on how many writes were waiting.
     if batches >= 12:
+        assert "of 300 rows are done and kept; the same command goes on from there" in caplog.text
         assert "going on from row" in caplog.text
         assert model.tiles < tiles
     elif batches <= 3:

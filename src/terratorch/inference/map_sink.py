@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -17,6 +18,8 @@ from terratorch.inference.partial import Unfinished
 from terratorch.inference.prediction import MAIN_LAYER, Prediction
 from terratorch.inference.strip import ValidRows
 from terratorch.inference.writer import Georeference, MapWriter
+
+logger = logging.getLogger(__name__)
 
 _ROWS = 128  # that are decided at once: class ids take more memory than what is written of them
 
@@ -115,13 +118,20 @@ class MapFiles:
         """Leave what was written for another run to go on with, unless it is complete."""
         if self.written or not self._writers:
             return
-        if all(writer.written for writer in self._writers.values()):
-            self._files.pop_all()
-            for writer in self._writers.values():
-                writer.suspend()
-            self._writers.clear()
-        else:
+        rows = min(writer.written for writer in self._writers.values())
+        if not rows:
             self.discard()
+            return
+        self._files.pop_all()
+        for writer in self._writers.values():
+            writer.suspend()
+        self._writers.clear()
+        logger.warning(
+            "%s: %d of %d rows are done and kept; the same command goes on from there",
+            self.reference.path,
+            rows,
+            self.reference.height,
+        )
 
     def discard(self) -> None:
         """Remove what was written, unless it is complete."""

@@ -21,7 +21,7 @@ LONGEST = 256  # pixels of a side of a thumbnail
 _SAMPLE = 24
 _STEPS = 256
 
-WRONG: Color = (214, 60, 40)
+WRONG: Color = (196, 30, 150)  # no class of land cover that we colour looks like it
 UNLABELLED = (128, 134, 142, 110)  # lets the page through, so that it suits both themes
 # Too low, right, too high: "RdBu" of https://colorbrewer2.org, for colour-blind readers too.
 ERROR_RAMP: tuple[Color, ...] = (
