@@ -69,9 +69,9 @@ def write_checkpoint(folder: Path) -> Path:
 def share_of_model(checkpoint: Path, scene: Path, maps: Path, batch_size: int) -> float:
     """Return the time within the model, over that of the predicting phase."""
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
-    from terratorch.cli.prediction_data import from_checkpoint
-    from terratorch.cli.prediction_settings import PredictionSettings
-    from terratorch.cli.scene_prediction import predict
+    from terratorch.cli.prediction.data import from_checkpoint
+    from terratorch.cli.prediction.scenes import predict
+    from terratorch.cli.prediction.settings import PredictionSettings
     from terratorch.tasks.checkpoint import read_checkpoint
 
     settings = PredictionSettings(

@@ -93,7 +93,7 @@ class TwoBands(torch.nn.Module):
 def stream(folder: Path, batch_size: int) -> float:
     """Predict the scene as `terratorch predict` does; return the seconds of the prediction."""
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
-    from terratorch.cli.scene_prediction import predict
+    from terratorch.cli.prediction.scenes import predict
     from terratorch.datamodules.prediction import PredictionDataModule
     from terratorch.datasets.input_spec import InputSpec
     from terratorch.tasks import SemanticSegmentationTask

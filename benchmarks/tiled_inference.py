@@ -16,8 +16,8 @@ import time
 import torch
 from common import print_table
 
-from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.plan import plan_tiles
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.inference.tiles.plan import plan_tiles
 from terratorch.tasks.tiled_inference import tiled_inference
 
 BANDS, CROP, STRIDE, DELTA = 6, 224, 192, 8

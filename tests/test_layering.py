@@ -36,6 +36,13 @@ ALLOWED = {
     "geo": set(),
     "registry": set(),
 }
+# The rooms within inference; what all of them use lies beside them.
+WITHIN_INFERENCE = {
+    "streaming": {"maps", "tiles"},
+    "maps": {"products"},
+    "products": set(),
+    "tiles": set(),
+}
 BASE = {"terratorch", "errors", "bands", "colors", "optional", "registry", "utils"}
 # Public paths of the existing toolkit that re-export, and the doors of the package.
 DOORS = {"terratorch", "__main__", "cli_tools"}
@@ -65,6 +72,17 @@ def _imported(nodes: Iterable[ast.AST]) -> set[str]:
 def _room(module: str) -> str:
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else "terratorch"
+
+
+@pytest.mark.parametrize("room", WITHIN_INFERENCE)
+def test_arrows_point_down_within_inference(room):
+    allowed = {room, *WITHIN_INFERENCE[room]}
+    files = sorted((ROOT / "inference" / room).glob("*.py"))
+    assert len(files) > 1
+    for file in files:
+        parts = [name.split(".") for name in _imported(ast.walk(ast.parse(file.read_text())))]
+        used = {part[2] for part in parts if part[1:2] == ["inference"] and len(part) > 3}
+        assert used <= allowed, f"{file.relative_to(ROOT)} uses {sorted(used - allowed)}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -134,7 +134,7 @@ def test_a_large_scene_runs_tile_by_tile_and_is_that_of_the_command(
 ):
     import rasterio
 
-    from terratorch.inference import tiling
+    from terratorch.inference.tiles import tiling
 
     monkeypatch.setattr(tiling, "MOST_WHOLE", 64)
     monkeypatch.setattr(tiling, "_CROP", 32)

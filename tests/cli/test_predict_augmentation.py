@@ -11,9 +11,9 @@ import torch
 import yaml
 
 from chip_files import write_tif
-from terratorch.cli.joint_prediction import predict_jointly
 from terratorch.cli.main import main
-from terratorch.cli.prediction_settings import PredictionSettings
+from terratorch.cli.prediction.joint import predict_jointly
+from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.prediction import PredictionDataset
 from terratorch.errors import ConfigurationError

@@ -14,10 +14,10 @@ import pytest
 import rasterio
 
 from chip_files import write_tif
-from terratorch.cli import distributed_prediction
-from terratorch.cli.distributed_prediction import check_can_spread, devices_of
 from terratorch.cli.main import main
-from terratorch.cli.prediction_settings import PredictionSettings
+from terratorch.cli.prediction import distributed as distributed_prediction
+from terratorch.cli.prediction.distributed import check_can_spread, devices_of
+from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.errors import ConfigurationError
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs ray")

@@ -9,8 +9,8 @@ import yaml
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.cli.prediction_options import bounds_in_one
-from terratorch.cli.prediction_settings import add_to_argparse
+from terratorch.cli.prediction.options import bounds_in_one
+from terratorch.cli.prediction.settings import add_to_argparse
 
 CORNER = "15.0014,49.64,15.01,49.66"  # all but the 10 columns in the west
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.inference.encoding import PROBABILITY_STEP
+from terratorch.inference.maps.encoding import PROBABILITY_STEP
 
 NAMES = ("forest", "crops", "water")
 
@@ -128,7 +128,7 @@ def test_a_picture_that_fails_leaves_the_map(predict, monkeypatch, capsys, caplo
     def fail(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("terratorch.inference.drawing.Sheet.draw", fail)
+    monkeypatch.setattr("terratorch.inference.products.drawing.Sheet.draw", fail)
     _, maps = predict()
     assert {file.name for file in maps.iterdir()} == {"scene_pred.tif"}
     assert "scene_pred.png: the picture could not be made" in caplog.text + capsys.readouterr().err
@@ -148,7 +148,7 @@ def label_rows(path):
     ],
 )
 def test_labels_have_the_columns_that_are_asked_for(outputs, columns, tmp_path):
-    from terratorch.inference.folder import write_prediction
+    from terratorch.inference.maps.folder import write_prediction
     from terratorch.tasks import ClassificationTask
 
     task = ClassificationTask({"num_classes": 2}, model=torch.nn.Identity(), class_names=["a", "b"])

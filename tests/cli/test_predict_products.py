@@ -134,8 +134,8 @@ def test_a_product_that_fails_is_listed_and_the_maps_are_there(predict, scenes, 
 
 
 def test_maps_of_values_have_no_polygons():
-    from terratorch.cli.prediction_products import check_product_outputs
-    from terratorch.cli.prediction_settings import PredictionSettings
+    from terratorch.cli.prediction.products import check_product_outputs
+    from terratorch.cli.prediction.settings import PredictionSettings
     from terratorch.errors import ConfigurationError
     from terratorch.inference.prediction import Output, PredictionKind
 

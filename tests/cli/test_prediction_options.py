@@ -2,7 +2,7 @@
 
 import pytest
 
-from terratorch.cli.prediction_options import check_data, check_output_dir
+from terratorch.cli.prediction.options import check_data, check_output_dir
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
 

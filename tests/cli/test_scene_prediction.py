@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from terratorch.cli.prediction_data import images_of
-from terratorch.cli.scene_prediction import predicts_pixels
+from terratorch.cli.prediction.data import images_of
+from terratorch.cli.prediction.scenes import predicts_pixels
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.tasks import SemanticSegmentationTask

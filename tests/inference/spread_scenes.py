@@ -7,12 +7,12 @@ import torch
 from chip_files import write_tif
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
-from terratorch.inference.distributed import SpreadGroup
-from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.planned_scene import ScenePredictor
+from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction
-from terratorch.inference.scenes import predict_scenes
+from terratorch.inference.streaming.distributed import SpreadGroup
+from terratorch.inference.streaming.planned_scene import ScenePredictor
+from terratorch.inference.streaming.scenes import predict_scenes
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.registry import BACKBONE_REGISTRY
 
 SPEC = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0], constant_scale=0.5)

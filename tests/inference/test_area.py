@@ -16,15 +16,15 @@ from chip_files import write_tif
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
-from terratorch.inference import area as area_module
-from terratorch.inference.area import Limits
-from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.plan import plan_tiles
-from terratorch.inference.planned_scene import ScenePredictor
+from terratorch.inference.maps.folder import PredictionFolder
+from terratorch.inference.maps.writer import Georeference
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.scenes import predict_scenes
-from terratorch.inference.writer import Georeference
+from terratorch.inference.streaming import area as area_module
+from terratorch.inference.streaming.area import Limits
+from terratorch.inference.streaming.planned_scene import ScenePredictor
+from terratorch.inference.streaming.scenes import predict_scenes
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.inference.tiles.plan import plan_tiles
 
 SPEC = InputSpec.create(means=[100.0], stds=[50.0])
 UTM, DEGREES = CRS.from_epsg(32633), CRS.from_epsg(4326)
@@ -35,8 +35,8 @@ LEFT, TOP, PIXEL = 500_000, 5_500_000, 10  # of what `write_tif` writes
 def small_strips(monkeypatch):
     """Mask and read few rows at a time, as of large files."""
     monkeypatch.setattr(area_module, "_ROWS", 8)
-    monkeypatch.setattr("terratorch.inference.strip._LEAST_ROWS", 4)
-    monkeypatch.setattr("terratorch.inference.map_sink._ROWS", 5)
+    monkeypatch.setattr("terratorch.inference.streaming.strip._LEAST_ROWS", 4)
+    monkeypatch.setattr("terratorch.inference.streaming.map_sink._ROWS", 5)
 
 
 def tiles(crop=12, stride=9, delta=1, **changes):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from terratorch.errors import InvalidModelError
 from terratorch.inference.augmentation import SAME, View, views_of
 from terratorch.inference.ensemble import Ensemble, Measure
-from terratorch.inference.tiled import tiled_inference
+from terratorch.inference.tiles.tiled import tiled_inference
 from terratorch.models.model import ModelOutput
 
 SQUARE = views_of(["flips", "rotations"])

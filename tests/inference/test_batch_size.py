@@ -10,22 +10,22 @@ from chip_files import write_tif
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError
-from terratorch.inference import batch_size as module
-from terratorch.inference.batch_size import (
+from terratorch.inference.maps.folder import PredictionFolder
+from terratorch.inference.prediction import Prediction, PredictionKind
+from terratorch.inference.streaming.planned_scene import ScenePredictor
+from terratorch.inference.streaming.scenes import predict_scenes
+from terratorch.inference.tiles import batch_size as module
+from terratorch.inference.tiles.batch_size import (
     SplittingForward,
     available_memory,
     find_batch_size,
 )
-from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.parameters import (
+from terratorch.inference.tiles.parameters import (
     TiledInferenceParameters,
     parse_tiled_inference_parameters,
     with_options,
 )
-from terratorch.inference.planned_scene import ScenePredictor
-from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.scenes import predict_scenes
-from terratorch.inference.tiled import tiled_inference
+from terratorch.inference.tiles.tiled import tiled_inference
 
 CPU = torch.device("cpu")
 

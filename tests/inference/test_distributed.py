@@ -12,17 +12,17 @@ from spread_scenes import SPEC, Transformer, decide, maps, predictor, scene, til
 
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.errors import DataError, InvalidModelError
-from terratorch.inference import distributed
-from terratorch.inference.area import Limits
-from terratorch.inference.segment_run import PackedLayer, run_job_apart
+from terratorch.inference.streaming import distributed
+from terratorch.inference.streaming.area import Limits
+from terratorch.inference.streaming.segment_run import PackedLayer, run_job_apart
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Segments of few tiles, and reads of few rows."""
-    monkeypatch.setattr("terratorch.inference.strip._LEAST_ROWS", 4)
-    monkeypatch.setattr("terratorch.inference.strip._MOST_ROWS", 16)
-    monkeypatch.setattr("terratorch.inference.map_sink._ROWS", 5)
+    monkeypatch.setattr("terratorch.inference.streaming.strip._LEAST_ROWS", 4)
+    monkeypatch.setattr("terratorch.inference.streaming.strip._MOST_ROWS", 16)
+    monkeypatch.setattr("terratorch.inference.streaming.map_sink._ROWS", 5)
     monkeypatch.setattr(distributed, "_BATCHES", 1)
     monkeypatch.setattr(distributed, "_SEGMENTS_EACH", 10)
     monkeypatch.setattr(distributed, "cut", partial(distributed.cut, least_rows=1))
@@ -137,9 +137,9 @@ def test_tiles_of_a_scene_that_failed_are_left_out_of_batches_that_were_sent_bef
 
 def test_a_run_that_ended_is_gone_on_with(tmp_path, monkeypatch):
     """On workers or not: rows that are on the disk are not run again."""
-    monkeypatch.setattr("terratorch.inference.map_sink.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("terratorch.inference.streaming.map_sink.SECONDS_BETWEEN_SAVES", 0.0)
     for block in ("_BLOCK", "_SMALL_BLOCK"):
-        monkeypatch.setattr(f"terratorch.inference.writer.{block}", 32)
+        monkeypatch.setattr(f"terratorch.inference.maps.writer.{block}", 32)
     paths = [scene(tmp_path, size=(250, 40)), scene(tmp_path, "other", (40, 61))]
     chosen = predictor(Transformer(), tiles=tiles(32, 20, 4, batch_size=3), run="a")
     _, expected = maps(paths, tmp_path / "whole", chosen)

@@ -11,11 +11,11 @@ from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
 from terratorch.errors import TerraTorchError
-from terratorch.inference.encoding import PROBABILITY_STEP, Encoding, MapOptions
-from terratorch.inference.finishing import overview_factors
-from terratorch.inference.folder import write_prediction
+from terratorch.inference.maps.encoding import PROBABILITY_STEP, Encoding, MapOptions
+from terratorch.inference.maps.finishing import overview_factors
+from terratorch.inference.maps.folder import write_prediction
+from terratorch.inference.maps.writer import Georeference, MapWriter
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.writer import Georeference, MapWriter
 
 PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 330000, 0, -10, 5822040)}
 NAMES = ["forest", "water"]

@@ -17,10 +17,10 @@ from rasterio.transform import Affine
 
 from terratorch.colors import palette
 from terratorch.errors import ConfigurationError, DataError, TerraTorchError
-from terratorch.inference.encoding import MapOptions, layer_encoding
-from terratorch.inference.folder import PredictionFolder, write_prediction
+from terratorch.inference.maps.encoding import MapOptions, layer_encoding
+from terratorch.inference.maps.folder import PredictionFolder, write_prediction
+from terratorch.inference.maps.writer import Georeference, MapWriter
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.writer import Georeference, MapWriter
 
 TRANSFORM = Affine(10, 0, 330000, 0, -10, 5822040)
 NAMES = ["forest", "water", "built"]
@@ -210,7 +210,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("terratorch.inference.writer.os.replace", full)
+    monkeypatch.setattr("terratorch.inference.maps.writer.os.replace", full)
     with pytest.raises(TerraTorchError, match=r"out: it cannot be written to .No space left"):
         write_prediction(classes(image), tmp_path / "out")
     assert names_in(tmp_path / "out") == []
@@ -239,8 +239,8 @@ def test_a_kill_leaves_nothing_under_a_final_name(tmp_path):
     code = f"""
 import os, signal, torch
 from pathlib import Path
-from terratorch.inference.encoding import Encoding
-from terratorch.inference.writer import Georeference, MapWriter
+from terratorch.inference.maps.encoding import Encoding
+from terratorch.inference.maps.writer import Georeference, MapWriter
 encoding = Encoding("uint8", ("class",))
 with MapWriter(Path({str(path)!r}), Georeference.of({image!r}), encoding) as writer:
     writer.write_rows(0, torch.zeros(1, 8, 30))

@@ -7,8 +7,8 @@ import pytest
 import rasterio
 from rasterio.transform import Affine, from_origin
 
-from terratorch.inference.mosaic import Mosaic
-from terratorch.inference.products import FinishedMap, Products
+from terratorch.inference.products.mosaic import Mosaic
+from terratorch.inference.products.products import FinishedMap, Products
 
 UTM = rasterio.CRS.from_epsg(32633)
 COLORS = {0: (190, 190, 190, 255), 1: (31, 95, 191, 255), 255: (255, 255, 255, 0)}

@@ -9,7 +9,7 @@ from rasterio.transform import Affine
 
 from terratorch.colors import NODATA_COLOR, VIRIDIS, color_ramp
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.inference.painting import legend, paint, read_image, read_map, round_length
+from terratorch.inference.products.painting import legend, paint, read_image, read_map, round_length
 
 METRES = {"crs": "EPSG:32633", "transform": Affine(10, 0, 330000, 0, -10, 5822040)}
 

@@ -10,11 +10,11 @@ from PIL import Image
 from rasterio.transform import Affine
 
 from terratorch.colors import VIRIDIS
-from terratorch.inference.drawing import ClassKey, Panel, Pen, Sheet, ValueKey, ticks
-from terratorch.inference.encoding import MapOptions
-from terratorch.inference.folder import write_prediction
+from terratorch.inference.maps.encoding import MapOptions
+from terratorch.inference.maps.folder import write_prediction
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.quicklook import quicklook
+from terratorch.inference.products.drawing import ClassKey, Panel, Pen, Sheet, ValueKey, ticks
+from terratorch.inference.products.quicklook import quicklook
 
 DEGREES = {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 12.5, 0, -1e-4, 52.5)}
 METRES = {"crs": "EPSG:32633", "transform": Affine(10, 0, 330000, 0, -10, 5822040)}
@@ -89,7 +89,7 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("terratorch.inference.quicklook.os.replace", full)
+    monkeypatch.setattr("terratorch.inference.products.quicklook.os.replace", full)
     with pytest.raises(OSError, match="No space"):
         quicklook(path, tmp_path / "out" / "map.png")
     assert os.listdir(tmp_path / "out") == [path.name]

@@ -13,8 +13,8 @@ import torch
 from spread_scenes import Transformer, maps, predictor, scene, tiles
 
 from terratorch.errors import ConfigurationError, TerraTorchError
-from terratorch.inference import ray_workers
-from terratorch.inference.ray_workers import (
+from terratorch.inference.streaming import ray_workers
+from terratorch.inference.streaming.ray_workers import (
     Demand,
     ProcessState,
     RayWorkers,

@@ -15,15 +15,15 @@ from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.prediction import PredictionDataset
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.errors import DataError, TerraTorchError
-from terratorch.inference import scenes as scenes_module
-from terratorch.inference import tiling
-from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.parameters import TiledInferenceParameters
+from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.partial import lock
-from terratorch.inference.planned_scene import ScenePredictor
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.scenes import predict_scenes
-from terratorch.inference.strip import StripSource
+from terratorch.inference.streaming import scenes as scenes_module
+from terratorch.inference.streaming.planned_scene import ScenePredictor
+from terratorch.inference.streaming.scenes import predict_scenes
+from terratorch.inference.streaming.strip import StripSource
+from terratorch.inference.tiles import tiling
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.tasks.tiled_inference import tiled_inference
 
 SPEC = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0], constant_scale=0.5)
@@ -32,9 +32,9 @@ SPEC = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0], constant_scale=
 @pytest.fixture(autouse=True)
 def small_reads(monkeypatch):
     """Read few rows at a time, as from large files."""
-    monkeypatch.setattr("terratorch.inference.strip._LEAST_ROWS", 4)
-    monkeypatch.setattr("terratorch.inference.strip._MOST_ROWS", 16)
-    monkeypatch.setattr("terratorch.inference.map_sink._ROWS", 5)
+    monkeypatch.setattr("terratorch.inference.streaming.strip._LEAST_ROWS", 4)
+    monkeypatch.setattr("terratorch.inference.streaming.strip._MOST_ROWS", 16)
+    monkeypatch.setattr("terratorch.inference.streaming.map_sink._ROWS", 5)
 
 
 def model(tiles, _extras=None):

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terratorch.inference.engine import _batches
-from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.plan import plan_tiles
-from terratorch.inference.scene import Scene
-from terratorch.inference.segments import Extent, Part, cut
+from terratorch.inference.streaming.segments import Extent, Part, cut
+from terratorch.inference.tiles.engine import _batches
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.inference.tiles.plan import plan_tiles
+from terratorch.inference.tiles.scene import Scene
 
 
 def parameters(crop, stride, delta=0, padding="reflect", batch_size=3):

@@ -11,9 +11,9 @@ import pytest
 import rasterio
 from rasterio.transform import Affine, from_origin
 
-from terratorch.inference.acquisition import acquired, date_in_name, parse_time
-from terratorch.inference.products import FinishedMap, Products
-from terratorch.inference.stac import Provenance, StacItem
+from terratorch.inference.products.acquisition import acquired, date_in_name, parse_time
+from terratorch.inference.products.products import FinishedMap, Products
+from terratorch.inference.products.stac import Provenance, StacItem
 
 UTM = {"crs": "EPSG:32633", "transform": from_origin(500_000, 5_800_000, 10, 10)}
 NAMES = ["no water", "Wälder"]

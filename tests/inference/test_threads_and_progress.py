@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from terratorch.inference import progress
-from terratorch.inference.progress import TileProgress
+from terratorch.inference.streaming import progress
+from terratorch.inference.streaming.progress import TileProgress
 from terratorch.inference.threads import WriteBehind, read_ahead
 
 

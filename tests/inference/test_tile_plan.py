@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terratorch.errors import ArgumentNameError, ConfigurationError
-from terratorch.inference.blend import cosine_profile
-from terratorch.inference.engine import tile_weights
-from terratorch.inference.parameters import (
+from terratorch.inference.tiles.blend import cosine_profile
+from terratorch.inference.tiles.engine import tile_weights
+from terratorch.inference.tiles.parameters import (
     TiledInferenceParameters,
     parse_tiled_inference_parameters,
 )
-from terratorch.inference.plan import plan_tiles
+from terratorch.inference.tiles.plan import plan_tiles
 
 
 @st.composite

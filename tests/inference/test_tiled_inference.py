@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terratorch.errors import ConfigurationError, DataError, InvalidModelError
-from terratorch.inference.engine import run_tiles, tile_weights
-from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.plan import plan_tiles
-from terratorch.inference.scene import Scene
-from terratorch.inference.sink import RollingCanvas
-from terratorch.inference.source import TensorSource
+from terratorch.inference.tiles.engine import run_tiles, tile_weights
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.inference.tiles.plan import plan_tiles
+from terratorch.inference.tiles.scene import Scene
+from terratorch.inference.tiles.sink import RollingCanvas
+from terratorch.inference.tiles.source import TensorSource
 from terratorch.models.model import ModelOutput
 from terratorch.tasks.tiled_inference import tiled_inference
 

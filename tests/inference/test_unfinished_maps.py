@@ -19,12 +19,13 @@ from chip_files import write_tif
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.errors import DataError, OutputError
-from terratorch.inference import finishing, map_sink, writer
-from terratorch.inference.folder import PredictionFolder
-from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.planned_scene import ScenePredictor
+from terratorch.inference.maps import finishing, writer
+from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.scenes import predict_scenes
+from terratorch.inference.streaming import map_sink
+from terratorch.inference.streaming.planned_scene import ScenePredictor
+from terratorch.inference.streaming.scenes import predict_scenes
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
 
 SPEC = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0])
 TILES = TiledInferenceParameters(32, 24, 32, 24, 2, batch_size=5)

@@ -11,11 +11,11 @@ from rasterio.features import rasterize
 from rasterio.transform import from_origin
 
 from terratorch.errors import DataError
-from terratorch.inference.encoding import Encoding
-from terratorch.inference.products import FinishedMap, Products
-from terratorch.inference.tracing import simplified
-from terratorch.inference.vectorize import CLASS_BAND, Grid, Vectors
-from terratorch.inference.writer import Georeference, MapWriter
+from terratorch.inference.maps.encoding import Encoding
+from terratorch.inference.maps.writer import Georeference, MapWriter
+from terratorch.inference.products.products import FinishedMap, Products
+from terratorch.inference.products.tracing import simplified
+from terratorch.inference.products.vectorize import CLASS_BAND, Grid, Vectors
 
 geopandas = pytest.importorskip("geopandas")
 shapely = pytest.importorskip("shapely")
@@ -158,7 +158,9 @@ def test_any_map_is_a_coverage(seed, tmp_path):
 
 
 def test_the_mean_probability_is_that_of_the_pixels(tmp_path, monkeypatch):
-    monkeypatch.setattr("terratorch.inference.tracing._VALUES", 4 * 60 * 7)  # strips of 7 rows
+    monkeypatch.setattr(
+        "terratorch.inference.products.tracing._VALUES", 4 * 60 * 7
+    )  # strips of 7 rows
     random = np.random.default_rng(3)
     classes = patches(60)
     probabilities = random.random((3, 60, 60)).astype(np.float32)

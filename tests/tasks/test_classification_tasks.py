@@ -5,7 +5,7 @@ import pytest
 import torch
 from task_tester import ImageModel, TaskTester, trainer
 
-from terratorch.inference.folder import write_prediction
+from terratorch.inference.maps.folder import write_prediction
 from terratorch.tasks import ClassificationTask
 
 SINGLE = {"Accuracy", "Accuracy_Micro", "F1_Score", "Precision", "Recall"}

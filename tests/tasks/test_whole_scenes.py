@@ -19,7 +19,7 @@ STAGES = {"testing": "test", "validation": "validate"}
 def small_scenes(monkeypatch, caplog):
     """Let 6 pixels a side be large, and a tile as long."""
     monkeypatch.setattr("terratorch.tasks.whole_scenes.MOST_WHOLE", 6)
-    monkeypatch.setattr("terratorch.inference.tiling._CROP", 6)
+    monkeypatch.setattr("terratorch.inference.tiles.tiling._CROP", 6)
     caplog.set_level(logging.INFO, "terratorch")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from terratorch.cli.prediction_settings import PredictionSettings
+from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.errors import ArgumentNameError, ConfigurationError, MissingFileError, did_you_mean
 
 # Arguments of the Trainer's methods, which differ from one to the other.

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
-from terratorch.cli.prediction_settings import PredictionSettings
+from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.tasks.checkpoint import without_weights
 
 DEPLOY_FILE = "config_deploy.yaml"

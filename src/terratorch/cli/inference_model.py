@@ -11,17 +11,17 @@ from torch import Tensor
 
 from terratorch.cli.configuration import read_configuration
 from terratorch.cli.logs import quiet_lightning
-from terratorch.cli.prediction_data import from_checkpoint, from_datamodule, images_of
-from terratorch.cli.prediction_options import check_data
-from terratorch.cli.prediction_settings import PredictionSettings
-from terratorch.cli.scene_options import SceneChoices, check_used_in_python
-from terratorch.cli.scene_prediction import predicts_pixels
-from terratorch.cli.task_predictor import TaskPredictor
+from terratorch.cli.prediction.data import from_checkpoint, from_datamodule, images_of
+from terratorch.cli.prediction.options import check_data
+from terratorch.cli.prediction.scene_options import SceneChoices, check_used_in_python
+from terratorch.cli.prediction.scenes import predicts_pixels
+from terratorch.cli.prediction.settings import PredictionSettings
+from terratorch.cli.prediction.task_predictor import TaskPredictor
 from terratorch.cli.user_code import load_user_code
 from terratorch.errors import ConfigurationError
-from terratorch.inference.encoding import layer_encoding
-from terratorch.inference.in_memory import predict_in_memory
+from terratorch.inference.maps.encoding import layer_encoding
 from terratorch.inference.prediction import MAIN_LAYER, Prediction, PredictionKind
+from terratorch.inference.streaming.in_memory import predict_in_memory
 from terratorch.models.weights import load_state_dict_file
 from terratorch.tasks.band_checks import check_same_bands
 from terratorch.tasks.base_task import TerraTorchTask

@@ -19,15 +19,15 @@ from terratorch.cli.callbacks.evaluation_report import default_report, say_where
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.configuration import RUN_ARGUMENTS
 from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
-from terratorch.cli.distributed_prediction import devices_of
-from terratorch.cli.joint_prediction import predict_jointly
 from terratorch.cli.parser_messages import constructor_error, parse
-from terratorch.cli.prediction_data import from_datamodule
-from terratorch.cli.prediction_options import check_data
-from terratorch.cli.prediction_settings import PredictionSettings, add_to_jsonargparse
+from terratorch.cli.prediction.data import from_datamodule
+from terratorch.cli.prediction.distributed import devices_of
+from terratorch.cli.prediction.joint import predict_jointly
+from terratorch.cli.prediction.options import check_data
+from terratorch.cli.prediction.scene_options import check_used_by_writer
+from terratorch.cli.prediction.scenes import predict, predicts_labels
+from terratorch.cli.prediction.settings import PredictionSettings, add_to_jsonargparse
 from terratorch.cli.run_summary import say_how_to_go_on, say_where_checkpoints_are
-from terratorch.cli.scene_options import check_used_by_writer
-from terratorch.cli.scene_prediction import predict, predicts_labels
 from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
 from terratorch.cli.trainer import MyTrainer
 from terratorch.errors import ConfigurationError

@@ -32,7 +32,8 @@ COMMANDS: dict[str, Command] = {
     "validate": Command("Compute the validation metrics.", "terratorch.cli.stages:validate"),
     "test": Command("Compute the metrics on the test data.", "terratorch.cli.stages:test"),
     "predict": Command(
-        "Write a map for every image; a checkpoint is enough.", "terratorch.cli.predict:main"
+        "Write a map for every image; a checkpoint is enough.",
+        "terratorch.cli.prediction.command:main",
     ),
     "show": Command("Write a page with a map that opens in a browser.", "terratorch.cli.show:main"),
     "report": Command(

@@ -10,8 +10,8 @@ from terratorch.cli.arguments import CONFIG_OPTIONS, option_value, option_values
 from terratorch.cli.configuration import Configuration, read_configuration, require_sections
 from terratorch.cli.help_texts import stage_help, write_help
 from terratorch.cli.logs import show_lightning_messages
-from terratorch.cli.prediction_options import check_output_dir
-from terratorch.cli.prediction_settings import PredictionSettings
+from terratorch.cli.prediction.options import check_output_dir
+from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.user_code import load_user_code
 from terratorch.errors import ConfigurationError, MissingFileError, did_you_mean
 

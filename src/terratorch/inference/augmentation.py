@@ -13,7 +13,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from terratorch.inference.source import Images, scene_size
+from terratorch.inference.tiles.source import Images, scene_size
 
 
 class Augmentation(StrEnum):

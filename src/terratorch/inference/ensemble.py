@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from terratorch.errors import InvalidModelError
 from terratorch.inference.augmentation import SAME, View
-from terratorch.inference.source import Images
+from terratorch.inference.tiles.source import Images
 from terratorch.models.model import ModelOutput
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from terratorch.colors import VIRIDIS, Color
-from terratorch.inference.painting import round_length
+from terratorch.inference.products.painting import round_length
 from terratorch.pages.charts import tick_texts, ticks
 from terratorch.pages.evaluation import Bounds, ChipScore
 from terratorch.pages.page import escape

@@ -11,7 +11,7 @@ from typing import Any
 import rasterio
 
 from terratorch.geo.raster import open_raster
-from terratorch.inference.painting import check_bands, class_colors, class_names, rgb_bands
+from terratorch.inference.products.painting import check_bands, class_colors, class_names, rgb_bands
 from terratorch.pages.map_page_html import ShownLayer, ShownMap, map_page_html
 from terratorch.pages.map_page_layers import ClassLayer, PageLayer, SceneLayer, ValueLayer
 from terratorch.pages.map_page_place import Place, check_same_grid

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from terratorch.colors import VIRIDIS, Color, color_ramp
-from terratorch.inference.painting import share_text
+from terratorch.inference.products.painting import share_text
 from terratorch.pages.map_page_layers import (
     HIDDEN,
     TILE,

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from terratorch.errors import DataError
 from terratorch.geo.raster import reading_errors
-from terratorch.inference.painting import (
+from terratorch.inference.products.painting import (
     read_rgb,
     read_values,
     reduced_shape,

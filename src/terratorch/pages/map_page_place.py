@@ -11,7 +11,7 @@ from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
 
 from terratorch.errors import DataError
-from terratorch.inference.painting import metres_per_pixel
+from terratorch.inference.products.painting import metres_per_pixel
 
 _WGS84 = "EPSG:4326"
 _KNOTS = 17  # a side: between two, longitude and latitude are interpolated

@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terratorch.colors import VIRIDIS, Color, color_ramp
-from terratorch.inference.painting import scale_index, stretch, stretch_limits, value_limits
+from terratorch.inference.products.painting import (
+    scale_index,
+    stretch,
+    stretch_limits,
+    value_limits,
+)
 from terratorch.pages.evaluation import Kind, Panel, Picture, Scale
 from terratorch.pages.png import png_data_uri
 

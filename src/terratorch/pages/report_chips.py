@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from terratorch.colors import VIRIDIS, Color, palette
-from terratorch.inference.painting import value_limits
+from terratorch.inference.products.painting import value_limits
 from terratorch.pages.charts import histogram
 from terratorch.pages.chip_map import chip_map, css_color
 from terratorch.pages.evaluation import SCORE_NAMES, ChipScore, Evaluation, Kind, Panel, SampleSet

@@ -15,8 +15,8 @@ from torch.utils.data import Subset
 from torchmetrics import MetricCollection
 
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.prediction import PredictionKind
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
@@ -199,7 +199,7 @@ class TerraTorchTask(PredictingTask):
         extra = {key: value for key, value in batch.items() if key not in _NOT_FOR_MODEL}
         if tiles is None:
             return forward(batch["image"], **extra)
-        from terratorch.inference.tiled import tiled_inference
+        from terratorch.inference.tiles.tiled import tiled_inference
 
         return ModelOutput(
             tiled_inference(forward, batch["image"], inference_parameters=tiles, **extra)

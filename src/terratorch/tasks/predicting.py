@@ -11,7 +11,6 @@ from torch import Tensor
 
 from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.inference.ensemble import Ensemble, Pooled
-from terratorch.inference.parameters import TiledInferenceParameters
 from terratorch.inference.prediction import (
     MAIN_LAYER,
     UNCERTAINTY_LAYER,
@@ -20,6 +19,7 @@ from terratorch.inference.prediction import (
     PredictionKind,
     layers_of,
 )
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.models.model import ModelOutput
 from terratorch.tasks.prediction_checks import PredictionChecks
 from terratorch.tasks.settings import TaskSettings

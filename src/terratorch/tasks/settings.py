@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError
-from terratorch.inference.parameters import (
+from terratorch.inference.tiles.parameters import (
     TiledInferenceParameters,
     parse_tiled_inference_parameters,
 )

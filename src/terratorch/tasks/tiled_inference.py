@@ -1,6 +1,6 @@
 """The public path of tiled inference; the code is in `terratorch.inference`."""
 
-from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.tiled import InferenceInput, tiled_inference
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.inference.tiles.tiled import InferenceInput, tiled_inference
 
 __all__ = ["InferenceInput", "TiledInferenceParameters", "tiled_inference"]

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from terratorch.inference.parameters import TiledInferenceParameters
-from terratorch.inference.plan import plan_tiles
-from terratorch.inference.source import scene_size
-from terratorch.inference.tiling import MOST_WHOLE, default_tiles
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.inference.tiles.plan import plan_tiles
+from terratorch.inference.tiles.source import scene_size
+from terratorch.inference.tiles.tiling import MOST_WHOLE, default_tiles
 from terratorch.tasks.settings import PATH, TaskSettings
 
 logger = logging.getLogger(__name__)

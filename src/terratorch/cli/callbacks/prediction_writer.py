@@ -10,20 +10,20 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
-from terratorch.cli.prediction_products import (
+from terratorch.cli.prediction.processes import gathered, process_group
+from terratorch.cli.prediction.products import (
     check_product_outputs,
     check_products,
     products_of,
 )
-from terratorch.cli.prediction_settings import PredictionSettings
-from terratorch.cli.processes import gathered, process_group
+from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.errors import ConfigurationError, TerraTorchError
-from terratorch.inference.encoding import MapOptions
-from terratorch.inference.folder import PredictionFolder
+from terratorch.inference.maps.encoding import MapOptions
+from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.prediction import Output, Prediction, PredictionKind
-from terratorch.inference.products import Products
-from terratorch.inference.scenes import ScenesReport
-from terratorch.inference.stac import Provenance
+from terratorch.inference.products.products import Products
+from terratorch.inference.products.stac import Provenance
+from terratorch.inference.streaming.scenes import ScenesReport
 
 EXIT_INCOMPLETE = 3
 

@@ -1,0 +1,1 @@
+"""`terratorch predict`: its options, its images, and the run."""

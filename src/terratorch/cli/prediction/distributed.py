@@ -1,0 +1,115 @@
+"""`terratorch predict --distributed`: its options, and what runs the scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from terratorch.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import torch
+
+    from terratorch.cli.prediction.settings import PredictionSettings
+    from terratorch.cli.prediction.task_predictor import TaskPredictor
+    from terratorch.inference.streaming.scene_stream import RunGroup
+
+DISTRIBUTED_OPTIONS = ("distributed", "workers", "ray_address")
+_RAY = "ray"
+
+
+def check_distributed(distributed: str | None, workers: Any, ray_address: str | None) -> None:
+    """Refuse options that cannot work, before anything is built.
+
+    Args:
+        distributed: `ray`, or None.
+        workers: How many; text of the command line, or a number.
+        ray_address: The cluster.
+
+    Raises:
+        ConfigurationError: If options do not fit together.
+        MissingDependencyError: If Ray is not installed.
+    """
+    if distributed is None:
+        for name, value in (("workers", workers), ("ray_address", ray_address)):
+            if value is not None:
+                raise ConfigurationError(
+                    name, f"{value}, but nothing is distributed", "Add --distributed ray."
+                )
+        return
+    if workers is not None and str(workers).lstrip("-").isdecimal() and int(workers) < 1:
+        raise ConfigurationError("workers", f"{workers} is too few", "Use at least 1.")
+    if distributed == _RAY:
+        from terratorch.inference.streaming.ray_workers import import_ray
+
+        import_ray()
+
+
+def check_can_spread(settings: PredictionSettings, by_tiles: bool, processes: int) -> None:
+    """Refuse to spread what cannot be.
+
+    Args:
+        settings: The options.
+        by_tiles: Whether scenes are predicted tile by tile.
+        processes: How many the Trainer runs.
+
+    Raises:
+        ConfigurationError: If it cannot.
+    """
+    if settings.distributed is None:
+        return
+    if not by_tiles:
+        raise ConfigurationError(
+            "distributed",
+            f"{settings.distributed}, but only maps are spread over workers: labels of whole "
+            "images, and what tasks and data modules of your own do, go batch by batch",
+            "Leave it out.",
+        )
+    if processes > 1:
+        raise ConfigurationError(
+            "trainer.devices",
+            f"{processes} processes, and each would hand out the work",
+            f"Use 1 with --distributed {settings.distributed}: --workers says how many there are.",
+        )
+
+
+def devices_of(settings: PredictionSettings, devices: Any, of_labels: bool = False) -> Any:
+    """Return the devices of the Trainer: one, where it takes one process and nobody chose.
+
+    Args:
+        settings: The options.
+        devices: What was chosen, or `auto`.
+        of_labels: Whether one table is written.
+    """
+    takes_one = settings.distributed is not None or of_labels
+    return 1 if takes_one and devices == "auto" else devices
+
+
+@contextmanager
+def group_runner(
+    settings: PredictionSettings, predictor: TaskPredictor, device: torch.device
+) -> Iterator[RunGroup]:
+    """Give what runs scenes: this process, or workers, which start once there is something to do.
+
+    Args:
+        settings: The options.
+        predictor: What turns files into maps.
+        device: Where this process runs.
+    """
+    from terratorch.inference.streaming.distributed import SpreadGroup
+    from terratorch.inference.streaming.scene_stream import run_group
+
+    if settings.distributed is None:
+        yield run_group
+        return
+    from terratorch.inference.streaming.ray_workers import RayWorkers
+
+    with ExitStack() as stack:
+
+        def start() -> RayWorkers:
+            predictor.task.cpu()  # it travels from there, and leaves the GPU to the workers
+            workers = RayWorkers(predictor.on, device, settings.workers, settings.ray_address)
+            return stack.enter_context(workers)
+
+        yield SpreadGroup(start)

@@ -1,0 +1,155 @@
+"""One prediction from several views of an image and several checkpoints, as the options ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule
+
+from terratorch.cli.prediction.data import is_ours
+from terratorch.cli.prediction.settings import JOINT_OPTIONS, PredictionSettings
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.errors import ConfigurationError
+from terratorch.inference.augmentation import View, views_of
+from terratorch.inference.ensemble import Ensemble, Measure
+from terratorch.inference.prediction import Output
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
+
+# What makes joint predictions; a task with its own would leave options unused.
+_TASK_METHODS = ("predict_step", "forward_batch", "forward_jointly", "prediction_of")
+
+
+def predict_jointly(
+    task: LightningModule, settings: PredictionSettings, first: CheckpointInfo | None
+) -> None:
+    """Let a task predict as the options ask.
+
+    Args:
+        task: The task; its weights may come later.
+        settings: The options.
+        first: The checkpoint of the task, to compare with further ones; None if there are none.
+
+    Raises:
+        ConfigurationError: If options cannot be used, or checkpoints do not go together.
+        WeightsError: If a checkpoint is none.
+    """
+    given = [name for name in JOINT_OPTIONS if getattr(settings, name)]
+    if not given:
+        return
+    if not isinstance(task, TerraTorchTask) or not all(
+        is_ours(task, name) for name in _TASK_METHODS
+    ):
+        raise ConfigurationError(
+            given[0],
+            f"{type(task).__name__} makes its predictions in its own way",
+            "Leave it out: only tasks whose predict_step is ours can use it.",
+        )
+    of_classes = Output.PROBABILITIES in task.available_outputs
+    views = views_of(settings.augment or ())
+    _check_turned_tiles(views, settings, task.settings.tiled_inference_parameters)
+    measures = _measures(settings, len(views), of_classes, type(task).__name__)
+    others = [] if first is None else list(_others(task, first, settings.further_ckpt_paths or ()))
+    task.ensemble = Ensemble(views, others, of_classes, measures)
+
+
+def _check_turned_tiles(
+    views: Sequence[View], settings: PredictionSettings, given: TiledInferenceParameters | None
+) -> None:
+    """Refuse rotations of tiles that are no squares: the model is for tiles of one shape.
+
+    Images that run whole may have any shape, as the model takes them in different ones anyway.
+    """
+    names = {"h_crop": getattr(given, "h_crop", None), "w_crop": getattr(given, "w_crop", None)}
+    height, width = (
+        getattr(settings, name) or settings.crop or value for name, value in names.items()
+    )
+    if height != width and any(view.turns % 2 for view in views):
+        raise ConfigurationError(
+            "augment",
+            f"rotations turn tiles of {height} x {width} pixels, of which the model may not take "
+            f"{width} x {height}",
+            "Give one crop for both sides, or --augment flips.",
+        )
+
+
+def _measures(
+    settings: PredictionSettings, views: int, of_classes: bool, task: str
+) -> list[Measure]:
+    measures = [Measure(name) for name in dict.fromkeys(settings.uncertainty or ())]
+    if Measure.VARIANCE in measures and views == 1 and not settings.further_ckpt_paths:
+        raise ConfigurationError(
+            "uncertainty",
+            "the variance is that of several predictions, and there is one",
+            "Add --augment flips rotations, or several checkpoints: --ckpt_path A.ckpt B.ckpt.",
+        )
+    if Measure.ENTROPY in measures and not of_classes:
+        raise ConfigurationError(
+            "uncertainty",
+            f"the entropy is that of probabilities, and {task} gives values",
+            "Use variance, with --augment or several checkpoints.",
+        )
+    return measures
+
+
+def _others(
+    task: TerraTorchTask, first: CheckpointInfo, paths: Sequence[str]
+) -> Iterator[TerraTorchTask]:
+    """Yield the tasks of further checkpoints, which go together with the first."""
+    seen = {first.path.resolve()}
+    for path in paths:
+        if Path(path).resolve() in seen:
+            raise ConfigurationError(f"ckpt_path '{path}'", "is given twice", "Drop one of them.")
+        seen.add(Path(path).resolve())
+        checkpoint = read_checkpoint(path)
+        _check_same(first, _trained(first), checkpoint, _trained(checkpoint))
+        other = checkpoint.build_task()
+        classes = "the number of classes"
+        _check_same(first, {classes: task.num_classes}, checkpoint, {classes: other.num_classes})
+        yield other
+
+
+def _trained(checkpoint: CheckpointInfo) -> dict[str, Any]:
+    """Return what of a training the images, and the meaning of scores, depend on."""
+    facts: dict[str, Any] = {"the task": checkpoint.task}
+    if checkpoint.class_names is not None:
+        facts["class_names"] = checkpoint.class_names
+    facts["what it read"] = "stored" if checkpoint.input else "not stored"
+    if checkpoint.input is not None:
+        spec = InputSpec.from_dict(checkpoint.input)
+        facts |= {
+            "bands": spec.selection().names,
+            "means": spec.means,
+            "stds": spec.stds,
+            "constant_scale": spec.constant_scale,
+            "no_data_replace": spec.no_data_replace,
+            "expand_temporal_dimension": spec.expand_temporal_dimension,
+        }
+    return facts
+
+
+def _check_same(
+    first: CheckpointInfo,
+    expected: dict[str, Any],
+    other: CheckpointInfo,
+    found: dict[str, Any],
+) -> None:
+    """Raise unless what both say is the same."""
+    names = [name for name in expected if name in found and expected[name] != found[name]]
+    if names:
+        differences = "; ".join(
+            f"{name}: {_shown(found[name])} instead of {_shown(expected[name])}" for name in names
+        )
+        raise ConfigurationError(
+            f"ckpt_path '{other.path}'",
+            f"it does not go together with '{first.path}': {differences}",
+            "Checkpoints that predict together have the task, the classes, the bands and their "
+            "means in common.",
+        )
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

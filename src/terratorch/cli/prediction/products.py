@@ -1,0 +1,141 @@
+"""What `terratorch predict` makes of finished maps, from its options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule
+
+from terratorch.cli.prediction.settings import PredictionSettings
+from terratorch.errors import ConfigurationError
+from terratorch.inference.prediction import Output, PredictionKind
+from terratorch.inference.products.mosaic import Mosaic
+from terratorch.inference.products.pictures import Picture
+from terratorch.inference.products.products import FolderProduct, MapProduct, Products
+from terratorch.inference.products.stac import Provenance, StacItem
+from terratorch.inference.products.tracing import TRACEABLE
+from terratorch.inference.products.vectorize import Vectors, import_writers
+from terratorch.tasks.base_task import TerraTorchTask
+
+# Options that say how polygons are made, and are of no use without them.
+_POLYGON_OPTIONS = ("vector_min_area", "vector_simplify")
+# What of a model names it.
+_MODEL_KEYS = ("backbone", "model")
+# Options of maps, that a table of labels makes no use of.
+MAP_PRODUCTS = ("vectorize", "stac", "mosaic")
+
+
+def products_of(settings: PredictionSettings, provenance: Provenance) -> Products:
+    """Return what is made of each map, and of all.
+
+    Args:
+        settings: The options.
+        provenance: How the maps are made.
+    """
+    of_maps: list[MapProduct] = []
+    of_folder: list[FolderProduct] = []
+    if settings.quicklook:
+        of_maps.append(Picture())
+    if settings.vectorize is not None:
+        of_maps.append(
+            Vectors(settings.vectorize, settings.vector_min_area, settings.vector_simplify)
+        )
+    if settings.stac:
+        of_maps.append(StacItem(provenance))  # the last one: it leads to the others
+    if settings.mosaic:
+        of_folder.append(Mosaic(settings.output_file_prefix or ""))
+    return Products(of_maps, of_folder, settings.strict)
+
+
+def provenance_of(
+    task: LightningModule, settings: PredictionSettings, checkpoint: str | Path | None
+) -> Provenance:
+    """Return how maps are made.
+
+    Args:
+        task: The task.
+        settings: The options.
+        checkpoint: The file of the weights, where there is one.
+    """
+    given = [checkpoint] if checkpoint is not None else []
+    files = [Path(path) for path in (*given, *(settings.further_ckpt_paths or ()))]
+    model = None
+    if isinstance(task, TerraTorchTask):
+        arguments = task.settings.model_args
+        model = next((name for key in _MODEL_KEYS if (name := arguments.get(key))), None)
+    return Provenance(
+        task=type(task).__name__,
+        model=model if isinstance(model, str) else None,
+        checkpoints=tuple(path for path in files if path.is_file()),
+    )
+
+
+def check_products(settings: PredictionSettings, processes: int) -> None:
+    """Refuse options that cannot be met, or that would not be used, before anything is predicted.
+
+    Args:
+        settings: The options.
+        processes: How many share the images.
+
+    Raises:
+        ConfigurationError: If one is of no use, or its value is not a size.
+        MissingDependencyError: If polygons need a package that is not installed.
+    """
+    if settings.mosaic and processes > 1:
+        raise ConfigurationError(
+            "mosaic",
+            f"the images are shared by {processes} processes, none of which knows all maps",
+            "Give --devices 1; afterwards, run again with --mosaic: maps that are complete are "
+            "not made again.",
+        )
+    for name in _POLYGON_OPTIONS:
+        value: float | None = getattr(settings, name)
+        if value is None:
+            continue
+        if settings.vectorize is None:
+            raise ConfigurationError(
+                name, f"{value:g}, but no polygons are made", "Give --vectorize gpkg as well."
+            )
+        if not 0 <= value < float("inf"):
+            raise ConfigurationError(name, f"{value:g}", "Give a number that is 0 or more.")
+    if settings.vectorize is None:
+        return
+    if settings.out_dtype is not None and settings.out_dtype not in TRACEABLE:
+        raise ConfigurationError(
+            "vectorize",
+            f"no polygons can be made of maps of {settings.out_dtype}",
+            f"Give an --out_dtype of {', '.join(TRACEABLE)}, or leave it out.",
+        )
+    import_writers(settings.vectorize)
+
+
+def check_product_outputs(
+    settings: PredictionSettings, kind: PredictionKind, outputs: Iterable[Output]
+) -> None:
+    """Refuse products that cannot be made of the outputs of a task.
+
+    Args:
+        settings: The options.
+        kind: What the main layer holds.
+        outputs: What the layers hold.
+
+    Raises:
+        ConfigurationError: If there are no maps, or none of classes where polygons are asked for.
+    """
+    for name in MAP_PRODUCTS:
+        value: Any = getattr(settings, name)
+        if value and kind is PredictionKind.LABELS:
+            raise ConfigurationError(
+                name, "labels of images are written as one table, and not as maps", "Leave it out."
+            )
+    held = list(outputs)
+    if settings.vectorize is not None and Output.CLASSES not in held:
+        raise ConfigurationError(
+            "vectorize",
+            f"polygons are made of classes, but what is written is {', '.join(held)}",
+            "Add classes to --outputs."
+            if any(one.is_scores for one in held)
+            else "Leave it out: a map of values has no classes.",
+        )

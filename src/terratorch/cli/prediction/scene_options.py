@@ -1,0 +1,173 @@
+"""The options of `terratorch predict` on what of a scene is predicted, and in which tiles."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from lightning.pytorch import LightningDataModule
+
+from terratorch.cli.prediction.settings import JOINT_OPTIONS, PredictionSettings
+from terratorch.datamodules.prediction import PredictionDataModule
+from terratorch.errors import ConfigurationError
+from terratorch.inference.streaming.area import Limits
+from terratorch.inference.tiles.parameters import TiledInferenceParameters, with_options
+from terratorch.inference.tiles.tiling import default_tiles
+from terratorch.tasks.settings import TaskSettings
+
+logger = logging.getLogger(__name__)
+
+_LIMITS = ("area", "area_crs", "valid_mask")
+_SIDES = ("crop", "stride", "delta", "h_crop", "w_crop", "h_stride", "w_stride")
+_TILES = (*_SIDES, "average_patches", "blend_overlaps", "padding")
+# What does not depend on who writes the predictions.
+_OF_ANY_WRITER = ("scene_folders", *JOINT_OPTIONS)
+
+
+@dataclass(frozen=True)
+class SceneChoices:
+    """What of scenes is predicted, and in which tiles; the names are those of `ScenePredictor`.
+
+    Attributes:
+        tiles: How scenes are cut; None where that is chosen by their size.
+        batch_size: Scenes in a forward pass that run whole.
+        tile_batch: Tiles in a forward pass where nobody said how scenes are cut.
+        limits: What is wanted of the scenes; None for all.
+    """
+
+    tiles: TiledInferenceParameters | None
+    batch_size: int | Literal["auto"]
+    tile_batch: int | Literal["auto"] | None
+    limits: Limits | None
+
+    @classmethod
+    def of(cls, settings: PredictionSettings, task: TaskSettings, batch_size: int) -> SceneChoices:
+        """Return what the options, the task and the data module come to.
+
+        Args:
+            settings: The options, which come first.
+            task: What the task says.
+            batch_size: What the data module says.
+
+        Raises:
+            TerraTorchError: If an option cannot be used.
+        """
+        tiles = tiles_of(settings, task.tiled_inference_parameters, task.chip_size)
+        given = settings.batch_size
+        if given is not None:
+            given = with_options(default_tiles(None), {"batch_size": given}).batch_size
+        return cls(tiles, given or batch_size, given, limits_of(settings))
+
+    @property
+    def name(self) -> str:
+        """What tells maps made with these from others."""
+        # How many tiles run at once changes no map; who ran out of memory goes on with fewer.
+        tiles = None if self.tiles is None else replace(self.tiles, batch_size=1, verbose=False)
+        return f"{tiles} {'' if self.limits is None else self.limits.name}"
+
+
+def limits_of(settings: PredictionSettings) -> Limits | None:
+    """Return what is wanted of scenes; None for all.
+
+    Raises:
+        TerraTorchError: If an option cannot be used.
+    """
+    return Limits.given(settings.area, settings.area_crs, settings.valid_mask)
+
+
+def tiles_of(
+    settings: PredictionSettings, given: TiledInferenceParameters | None, chip: int | None
+) -> TiledInferenceParameters | None:
+    """Return how scenes are cut; None where that is chosen by their size.
+
+    Args:
+        settings: The options, which come first.
+        given: What the task says.
+        chip: Pixels a side that the model was built for, where that is known.
+
+    Raises:
+        ConfigurationError: If an option cannot be used.
+    """
+    options = {name: value for name in _TILES if (value := getattr(settings, name)) is not None}
+    if not options and given is None:
+        return None
+    if settings.batch_size is not None:
+        options["batch_size"] = settings.batch_size
+    tiles = with_options(given or default_tiles(chip), options)
+    if any(name in options for name in _SIDES):
+        logger.info(
+            "Tiles as asked for: crop %d x %d, stride %d x %d, delta %d",
+            *(tiles.h_crop, tiles.w_crop),
+            *(tiles.h_stride, tiles.w_stride),
+            tiles.delta,
+        )
+    return tiles
+
+
+def check_used_by_writer(settings: PredictionSettings, writer: str) -> None:
+    """Refuse options on what is written where a writer of the user's own writes.
+
+    Args:
+        settings: The options.
+        writer: The name of its class.
+
+    Raises:
+        ConfigurationError: If one of them is given.
+    """
+    for option in fields(settings):
+        value = getattr(settings, option.name)
+        if value != option.default and option.name not in _OF_ANY_WRITER:
+            raise ConfigurationError(
+                option.name,
+                f"{value}, but {writer} in trainer.callbacks writes what is predicted",
+                f"Leave it out, or {writer}.",
+            )
+
+
+def check_used_in_python(settings: PredictionSettings) -> None:
+    """Refuse options that maps in Python would not follow; those on files have no meaning there.
+
+    Args:
+        settings: The options.
+
+    Raises:
+        ConfigurationError: If one of them is given.
+    """
+    for name in ("outputs", *JOINT_OPTIONS, *_LIMITS, *_TILES):
+        value = getattr(settings, name)
+        if value is not None:
+            raise ConfigurationError(
+                name,
+                f"{value}, which maps in Python do not follow",
+                "Leave it out of the configuration, or use terratorch predict; how scenes are cut "
+                "may stand in model.init_args.tiled_inference_parameters.",
+            )
+
+
+def check_used(settings: PredictionSettings, datamodule: LightningDataModule | None) -> None:
+    """Refuse options that have no use where images are predicted batch by batch.
+
+    Args:
+        settings: The options.
+        datamodule: The images.
+
+    Raises:
+        ConfigurationError: If one of them is given.
+    """
+    for name in (*_LIMITS, *_TILES):
+        if getattr(settings, name) is not None:
+            raise ConfigurationError(
+                name,
+                "is for maps of scenes, but here images are predicted whole: to labels, or by a "
+                "task, data module or writer of your own",
+                "Leave it out.",
+            )
+    given = settings.batch_size
+    used = datamodule.batch_size if isinstance(datamodule, PredictionDataModule) else None
+    if given not in (None, used):
+        raise ConfigurationError(
+            "batch_size",
+            f"{given}, but here the data module makes the batches",
+            "Set data.init_args.batch_size; without a configuration, give a number.",
+        )

@@ -1,0 +1,243 @@
+"""Predict scenes in files: read, run, blend and write at the same time, whatever their size."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from terratorch.errors import DataError, OutputError
+from terratorch.geo.raster import files_behind
+from terratorch.inference.map_tags import RUN_TAG, SOURCE_TAG
+from terratorch.inference.maps.folder import PredictionFolder
+from terratorch.inference.maps.writer import is_complete
+from terratorch.inference.partial import find_unfinished, leftovers, remove_unfinished
+from terratorch.inference.streaming.map_sink import MapFiles, TakeRows
+from terratorch.inference.streaming.planned_scene import PlannedScene, ScenePredictor, plan_scene
+from terratorch.inference.streaming.progress import TileProgress
+from terratorch.inference.streaming.scene_stream import (
+    Outlet,
+    RunGroup,
+    run_group,
+    run_scenes,
+    tuned,
+)
+from terratorch.inference.threads import WriteBehind
+from terratorch.inference.tiles.tiling import log_tiles
+
+logger = logging.getLogger(__name__)
+
+_WRITES_WAITING = 4
+
+
+@dataclass
+class ScenesReport:
+    """What was done.
+
+    Attributes:
+        written: The maps.
+        skipped: The images whose maps were there.
+        outside: The images of which nothing is wanted.
+        failures: The images that could not be read, and why.
+        tiles: Tiles that ran.
+        pixels: Pixels of the scenes that were predicted.
+        seconds: How long that took.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    outside: list[Path] = field(default_factory=list)
+    failures: dict[Path, DataError] = field(default_factory=dict)
+    tiles: int = 0
+    pixels: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: ScenesReport) -> None:
+        """Add what another process did at the same time."""
+        for name in ("written", "skipped", "outside"):
+            getattr(self, name).extend(getattr(other, name))
+        self.failures |= other.failures
+        self.tiles, self.pixels = self.tiles + other.tiles, self.pixels + other.pixels
+        self.seconds = max(self.seconds, other.seconds)
+
+    def summary(self) -> str:
+        """Return how much was done in which time."""
+        rate = self.pixels / 1e6 / max(self.seconds, 1e-9)
+        return f"{self.tiles} tiles, {self.seconds:.1f} s, {rate:.2f} Mpx/s"
+
+
+def predict_scenes(
+    paths: Sequence[Path],
+    predictor: ScenePredictor,
+    folder: PredictionFolder,
+    *,
+    unreadable: Mapping[Path, DataError] | None = None,
+    overwrite: bool = False,
+    strict: bool = False,
+    progress: bool = True,
+    run: RunGroup = run_group,
+) -> ScenesReport:
+    """Write the maps of scenes; memory depends on the rows of tiles, not on the scenes.
+
+    Args:
+        paths: The files.
+        predictor: What turns them into maps.
+        folder: Where the maps go.
+        unreadable: What is known to be no image, and why.
+        overwrite: Whether maps of the same run that are complete are made again.
+        strict: Whether to stop at the first file that cannot be read.
+        progress: Whether a bar is shown on a terminal.
+        run: Runs the scenes that share batches: here, or on other machines.
+
+    Raises:
+        DataError: If a file cannot be read and `strict` is set, or a value cannot be stored.
+        TerraTorchError: If the folder takes no more.
+    """
+    run_of_all = _Run(predictor, folder, overwrite, strict)
+    for path, error in (unreadable or {}).items():
+        run_of_all.fail(path, error)
+    return run_of_all.predict(paths, progress, run)
+
+
+class _Run:
+    def __init__(
+        self, predictor: ScenePredictor, folder: PredictionFolder, overwrite: bool, strict: bool
+    ) -> None:
+        self.predictor, self.folder = predictor, folder
+        self.overwrite, self.strict = overwrite, strict
+        self.report = ScenesReport()
+        self.tags: Mapping[str, str] = {RUN_TAG: predictor.run}
+        self.files: dict[Path, MapFiles] = {}
+        self.leftovers = leftovers(folder.directory)
+
+    def predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> ScenesReport:
+        start = time.perf_counter()
+        planned = [scene for path in paths if (scene := self._planned(path)) is not None]
+        self._log_choices(planned)
+        planned, self.predictor = tuned(planned, self.predictor)
+        total = sum(scene.count for scene in planned)
+        try:
+            with TileProgress(total, progress) as bar, WriteBehind(_WRITES_WAITING) as write:
+                run_scenes(planned, self.predictor, self._outlet(write, bar), run)
+                for path in self.report.skipped:
+                    write(self.folder.finish, str(path))
+        except OutputError:
+            self._close(MapFiles.discard)  # what is on the disk may not be whole
+            raise
+        finally:
+            # Where it was interrupted, another run goes on from there.
+            self._close(MapFiles.suspend)
+        self._sum_up(planned)
+        self.report.tiles = bar.done
+        self.report.seconds = time.perf_counter() - start
+        return self.report
+
+    def _planned(self, path: Path) -> PlannedScene | None:
+        """Return how a scene is predicted; None where there is nothing to do, or it is unusable."""
+        try:
+            scene = plan_scene(path, self.predictor)
+        except DataError as error:
+            self.fail(path, error)
+            return None
+        if scene is None:
+            self.report.outside.append(path)
+        elif self._is_done(scene):
+            self._begin_anew(scene)
+            self.report.skipped.append(path)
+        else:
+            return self._begun(scene)
+        return None
+
+    def _begun(self, scene: PlannedScene) -> PlannedScene:
+        """Return the scene with what an earlier run has left of it."""
+        reference = scene.reference
+        unfinished = None
+        if not self.overwrite:
+            unfinished = find_unfinished(
+                self.leftovers,
+                partial(self.folder.path_of, reference.path),
+                reference.height,
+                reference.width,
+                self._tags_of(scene.path),
+            )
+        begun = replace(scene, unfinished=unfinished)
+        if not begun.begin or not begun.extent.has_tiles(begun.begin, reference.height):
+            self._begin_anew(scene)
+            return scene
+        logger.info(
+            "%s: going on from row %d of %d, where an earlier run ended",
+            scene.path,
+            begun.begin,
+            reference.height,
+        )
+        return begun
+
+    def _begin_anew(self, scene: PlannedScene) -> None:
+        """Remove what an earlier run has left of a scene."""
+        remove_unfinished(self.leftovers, partial(self.folder.path_of, scene.reference.path))
+
+    def _tags_of(self, path: Path) -> dict[str, str]:
+        """Return what the maps of an image say of themselves."""
+        limits = self.predictor.limits
+        mask = None if limits is None else limits.mask_of(path)
+        files = [*files_behind(path), *(() if mask is None else files_behind(mask))]
+        states = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        digest = hashlib.sha256(repr(states).encode()).hexdigest()
+        return {**self.tags, SOURCE_TAG: digest[:16]}
+
+    def _close(self, close: Callable[[MapFiles], None]) -> None:
+        for path, files in self.files.items():
+            if path in self.report.failures:
+                files.discard()
+            else:
+                close(files)
+
+    def _is_done(self, scene: PlannedScene) -> bool:
+        name, tags = str(scene.path), self._tags_of(scene.path)
+        if self.overwrite or not is_complete(self.folder.path_of(name), scene.reference, tags):
+            return False
+        return all(path.is_file() for path in self.folder.layers_of(name).values())
+
+    def _log_choices(self, planned: Sequence[PlannedScene]) -> None:
+        if self.predictor.tiles is None:
+            tiled = [scene for scene in planned if len(scene.plan) > 1]
+            if tiled:
+                log_tiles(tiled[0].parameters, len(tiled))
+
+    def _outlet(self, write: WriteBehind, bar: TileProgress) -> Outlet:
+        def take(scene: PlannedScene) -> TakeRows:
+            files = self.files[scene.path] = MapFiles(
+                scene.reference, self.folder, self._tags_of(scene.path), scene.unfinished
+            )
+            return partial(write, files.write)
+
+        def on_tiles(count: int) -> None:
+            bar(count)
+            self._discard_failed(write)
+
+        return Outlet(take, self.fail, on_tiles)
+
+    def fail(self, path: Path, error: DataError) -> None:
+        """Take note of a scene that cannot be read."""
+        self.report.failures[path] = error
+        if self.strict:
+            raise error
+        logger.warning("Left out: %s", error)
+
+    def _discard_failed(self, write: WriteBehind) -> None:
+        """Remove what was written of scenes that failed."""
+        for path in list(self.report.failures):
+            files = self.files.pop(path, None)
+            if files is not None:
+                write(files.discard)
+
+    def _sum_up(self, planned: Sequence[PlannedScene]) -> None:
+        for scene in planned:
+            files = self.files.get(scene.path)
+            if files is not None:
+                self.report.written += files.written
+                self.report.pixels += scene.reference.height * scene.reference.width

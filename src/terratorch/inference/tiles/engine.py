@@ -1,0 +1,179 @@
+"""The engine: reads tiles, runs the model on batches of them, and blends what it gives.
+
+Tiles come scene by scene and row by row, and a batch may span scenes. A canvas is told when rows
+are finished, so that memory depends on the rows of tiles and not on the scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from terratorch.errors import DataError, InvalidModelError
+from terratorch.inference.threads import read_ahead
+from terratorch.inference.tiles.blend import BlendWeights, OwnerWeights, blend_into
+from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.inference.tiles.plan import Tile, TilePlan
+from terratorch.inference.tiles.scene import Scene, Weights
+from terratorch.inference.tiles.source import Images
+
+Forward = Callable[[Images, dict[str, Tensor]], Any]
+
+
+@dataclass(frozen=True)
+class _Job:
+    scene: Scene
+    tile: Tile
+
+
+def tile_weights(
+    plan: TilePlan, parameters: TiledInferenceParameters, device: torch.device
+) -> Weights:
+    """Return what joins the tiles of a plan: averaging weights, or masks of owned pixels."""
+    if parameters.average_patches:
+        return BlendWeights(plan, parameters.blend_overlaps, device)
+    return OwnerWeights(plan, device)
+
+
+def run_tiles(
+    scenes: Iterable[Scene],
+    forward: Forward,
+    batch_size: int,
+    device: torch.device | None = None,
+    on_tiles: Callable[[int], None] | None = None,
+    ahead: int = 0,
+) -> None:
+    """Run a model over the tiles of scenes and blend its predictions into their canvases.
+
+    Args:
+        scenes: The scenes, one after the other.
+        forward: Maps a batch of tiles and their extra inputs to `(n, C, h, w)` or `(n, h, w)`.
+        batch_size: Tiles in a forward pass, at most.
+        device: Where the model runs; None for where the tiles are.
+        on_tiles: Is told how many tiles were done, after each batch.
+        ahead: Batches that a thread reads while the model runs; 0 reads without one.
+    """
+    for jobs, images in read_ahead(_loaded(scenes, batch_size), ahead):
+        inputs = _on_device(images, device)
+        del images
+        extras = {
+            name: torch.cat([job.scene.extras[name] for job in jobs]).to(device)
+            for name in jobs[0].scene.extras
+        }
+        outputs = _checked(forward(inputs, extras), jobs)
+        del inputs
+        for job, output in zip(jobs, outputs, strict=True):
+            if job.scene.needs(job.tile):
+                _blend(job, output)
+        if on_tiles is not None:
+            on_tiles(len(jobs))
+
+
+def _loaded(scenes: Iterable[Scene], batch_size: int) -> Iterator[tuple[list[_Job], Images]]:
+    """Yield batches and what the model sees of them, without the tiles of scenes that failed."""
+    for jobs in _batches(scenes, batch_size):
+        if not any(job.scene.needs(job.tile) for job in jobs):
+            continue
+        read = [(job, image) for job in jobs if (image := _read(job)) is not None]
+        for job in jobs:
+            if (job.tile.row, job.tile.column) == job.scene.last:
+                job.scene.source.close()
+        if read:
+            done, images = zip(*read, strict=True)
+            del read
+            yield list(done), _collate(images)
+
+
+def _read(job: _Job) -> Images | None:
+    scene = job.scene
+    if scene.failed:
+        return None
+    try:
+        return scene.source.read(job.tile)
+    except DataError as error:
+        if scene.on_failure is None:
+            raise
+        scene.failed = True
+        scene.on_failure(error)
+        return None
+
+
+def _batches(scenes: Iterable[Scene], batch_size: int) -> Iterator[list[_Job]]:
+    """Yield tiles of one size, at most `batch_size` at a time, across rows and scenes."""
+    waiting: list[_Job] = []
+    for job in (_Job(scene, tile) for scene in scenes for tile in scene.tiles()):
+        size = (job.tile.height, job.tile.width)
+        if waiting and (
+            len(waiting) == batch_size or size != (waiting[0].tile.height, waiting[0].tile.width)
+        ):
+            yield waiting
+            waiting = []
+        waiting.append(job)
+    if waiting:
+        yield waiting
+
+
+def _collate(images: Sequence[Images]) -> Images:
+    """Join batches of one, which copies each tile once."""
+    first = images[0]
+    if isinstance(first, Tensor):
+        return torch.cat([image for image in images if isinstance(image, Tensor)])
+    return {
+        name: torch.cat([image[name] for image in images if not isinstance(image, Tensor)])
+        for name in first
+    }
+
+
+def _on_device(images: Images, device: torch.device | None) -> Images:
+    if isinstance(images, Tensor):
+        return images.to(device, non_blocking=True)
+    return {name: image.to(device, non_blocking=True) for name, image in images.items()}
+
+
+def _checked(output: Any, jobs: list[_Job]) -> Tensor:
+    """Return the prediction as `(n, C, h, w)` in a dtype that can be summed."""
+    tile = jobs[0].tile
+    size = (tile.height, tile.width)
+    if not isinstance(output, Tensor):
+        raise InvalidModelError(
+            "tiled inference",
+            f"the model gives a {type(output).__name__}",
+            "It takes a model that gives a tensor or a ModelOutput.",
+        )
+    if output.ndim == 3:
+        output = output.unsqueeze(1)
+    if output.ndim != 4 or len(output) != len(jobs) or tuple(output.shape[-2:]) != size:
+        raise InvalidModelError(
+            "tiled inference",
+            f"for {len(jobs)} tiles of {size[0]} x {size[1]} pixels the model gives the shape "
+            f"{tuple(output.shape)}",
+            "It takes a model that gives (B, C, H, W) or (B, H, W) of the size of its input "
+            "(the factories do with rescale: true); others run without tiled_inference_parameters.",
+        )
+    return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
+
+
+def _blend(job: _Job, output: Tensor) -> None:
+    scene, tile = job.scene, job.tile
+    values = output[(slice(None), *tile.local())]
+    weights = scene.weights(tile)
+    if weights.dtype != torch.bool and not values.is_floating_point():
+        raise InvalidModelError(
+            "tiled inference",
+            f"the model gives {values.dtype}, which cannot be averaged",
+            "Give scores, or set tiled_inference_parameters.average_patches: false.",
+        )
+    first, _, left, right = tile.kept
+    top, bottom = max(first, scene.begin), min(tile.kept[1], scene.bottom)
+    within = slice(top - first, bottom - first)
+    # No tile from this row of tiles on touches the rows before.
+    scene.canvas.finish(scene.plan.finished(tile.row - 1), like=values)
+    canvas = scene.canvas.rows(top, bottom, like=values)[:, :, left:right]
+    fresh = (max(tile.fresh[0] - top, 0), tile.fresh[1] - left) if scene.fresh else None
+    blend_into(canvas, values[:, within].to(canvas.device), weights[within], fresh)
+    if (tile.row, tile.column) == scene.last:
+        scene.canvas.finish(scene.bottom, like=values)
