@@ -300,7 +300,7 @@ def test_nothing_is_lost_when_a_run_is_killed_at_any_moment(tmp_path):
     run(path, tmp_path / "whole", Model())
     maps = tmp_path / "maps"
     here = Path(__file__).parent
-    code = _CHILD.format(paths=[str(here), str(here.parent)], path=str(path), folder=str(maps))
+    code = _CHILD.format(paths=[str(here), str(here.parents[1])], path=str(path), folder=str(maps))
     moments = random.Random(0)
     for kills in range(_KILLS + 1):
         child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
