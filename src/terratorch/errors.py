@@ -52,6 +52,10 @@ class MissingFileError(DataError, FileNotFoundError):
     """A file or folder that is not there."""
 
 
+class NotANumberError(DataError):
+    """Images for which a model gives NaN: it may lie with them, or with its weights."""
+
+
 class OutputError(TerraTorchError, OSError):
     """A folder or a file that cannot be written."""
 

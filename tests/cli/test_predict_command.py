@@ -256,7 +256,27 @@ def test_what_looks_right_but_is_not_is_told(tiles, fitted, scenes, tmp_path, ca
     shown = capsys.readouterr().err
     assert "units.tif: its values are on another scale" in shown
     assert "units.tif: what the model gives for it is NaN" in shown
+    assert "Take the checkpoint of a training that did not diverge" in shown
     assert not list((tmp_path / "maps").iterdir())
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_an_image_that_gives_nan_is_listed_and_the_rest_goes_on(
+    configured, fitted, scenes, tmp_path, capsys
+):
+    write_tif(scenes / "odd.tif", np.full((6, 40, 40), 3e38, np.float32))
+    options = ["--predict_data", scenes, "--predict_output_dir", tmp_path / "maps"]
+    options += ["-c", fitted / "given.yaml"] if configured else []
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    assert _predict(checkpoint, *options) == 3
+    shown = capsys.readouterr()
+    assert "2 files in" in shown.out
+    listed = shown.err.rpartition("1 file without a map, as the model gave NaN:\n  ")[2]
+    assert "odd.tif: what the model gives for it is NaN" in listed
+    assert not list((tmp_path / "maps").glob("*odd*"))
+    assert _predict(checkpoint, *options) == 3  # not 2, as the maps of the others are there
+    assert _predict(checkpoint, *options, "--overwrite", "--strict") == 2
+    assert "odd.tif: what the model gives for it is NaN" in capsys.readouterr().err
 
 
 def test_what_is_no_checkpoint_is_refused(scenes, tmp_path, capsys):

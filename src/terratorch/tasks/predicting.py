@@ -116,7 +116,7 @@ class PredictingTask(LightningModule, ABC):
             valid: `(B, H, W)`, False where an image holds nodata.
 
         Raises:
-            DataError: If the model gave NaN; the message names the files.
+            NotANumberError: If the model gave NaN; the message names the files.
         """
         self.prediction_checks.check_output(output, {"filename": filenames})
         pooled = Pooled(output) if self.ensemble is None else self.ensemble.split(output)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terratorch.errors import DataError
+from terratorch.errors import NotANumberError
 from terratorch.tasks.batch_checks import files_of
 
 logger = logging.getLogger(__name__)
@@ -65,17 +65,18 @@ class PredictionChecks:
         """Raise unless an output `(B, ...)` is free of NaN.
 
         Raises:
-            DataError: If it is not; the message names the files.
+            NotANumberError: If it is not; the message names the files.
         """
         if not torch.isnan(output.sum()):
             return
         bad = torch.isnan(output).flatten(1).any(1).nonzero().flatten().tolist()
         if bad:
-            raise DataError(
+            raise NotANumberError(
                 files_of(batch, bad),
                 "what the model gives for it is NaN",
-                "Take the checkpoint of a training that did not diverge; with trainer.precision "
-                "16-mixed, try bf16-mixed or 32.",
+                "Take the checkpoint of a training that did not diverge or, where other images "
+                "come out, look at the values of this one; with trainer.precision 16-mixed, try "
+                "bf16-mixed or 32.",
             )
 
 

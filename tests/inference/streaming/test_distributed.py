@@ -11,7 +11,7 @@ import torch
 from spread_scenes import SPEC, Transformer, decide, maps, predictor, scene, tiles
 
 from terratorch.datasets.scene_reader import SceneReader
-from terratorch.errors import DataError, InvalidModelError
+from terratorch.errors import DataError, InvalidModelError, NotANumberError
 from terratorch.inference.streaming import distributed
 from terratorch.inference.streaming.area import Limits
 from terratorch.inference.streaming.segment_run import PackedLayer, run_job_apart
@@ -133,6 +133,29 @@ def test_tiles_of_a_scene_that_failed_are_left_out_of_batches_that_were_sent_bef
     )
     whole, _ = check(paths, tmp_path, chosen)
     assert list(whole.failures) == paths[:1]
+
+
+@pytest.mark.parametrize("row", [2, 80])
+def test_a_scene_of_which_nothing_is_known_is_left_out(row, tmp_path):
+    """Its tiles stay in the batches that it shares with others, so that these come out the same."""
+    paths = [scene(tmp_path, name, (90, 40)) for name in ("first", "second", "next")]
+    with rasterio.open(paths[1], "r+") as dataset:
+        pixels = dataset.read()
+        pixels[:, row, 30] = 20_000
+        dataset.write(pixels)
+    network = Transformer()
+
+    def fragile(images):
+        return network(torch.where(images > 100, torch.nan, images))
+
+    def checked(scores, filename):
+        if scores.isnan().any():
+            raise NotANumberError(filename, "it is NaN")
+        return decide(scores, filename)
+
+    chosen = predictor(fragile, tiles=tiles(32, 24, 2, batch_size=5), decide=checked)
+    whole, _ = check(paths, tmp_path, chosen)
+    assert list(whole.without_numbers) == paths[1:2]
 
 
 def test_a_run_that_ended_is_gone_on_with(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from chip_files import write_tif
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.prediction import PredictionDataset
 from terratorch.datasets.scene_reader import SceneReader
-from terratorch.errors import DataError, TerraTorchError
+from terratorch.errors import DataError, NotANumberError, TerraTorchError
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.partial import lock
 from terratorch.inference.prediction import Prediction, PredictionKind
@@ -224,6 +224,45 @@ def test_strict_stops_at_a_damaged_scene(three, tmp_path):
         run(three, tmp_path / "maps", predictor(tiles=tiles()), strict=True)
     assert not list((tmp_path / "maps").glob(".*"))
     assert not (tmp_path / "maps" / "second_pred.tif").exists()
+
+
+@pytest.mark.parametrize("parameters", [None, tiles(batch_size=7)])
+@pytest.mark.parametrize("row", [3, 80])
+def test_a_scene_for_which_the_model_gives_nan_is_left_out(row, parameters, tmp_path, monkeypatch):
+    monkeypatch.setattr("terratorch.inference.maps.writer._SMALL_BLOCK", 16)
+    paths = [scene(tmp_path, name, (90, 80)) for name in ("first", "second", "third")]
+    with rasterio.open(paths[1], "r+") as dataset:
+        pixels = dataset.read()
+        pixels[:, row, 40] = 20_000
+        dataset.write(pixels)
+    batches = []
+
+    def fragile(images, _extras):
+        batches.append(len(images))
+        return model(torch.where(images > 100, torch.nan, images))
+
+    chosen = predictor(tiles=parameters, forward=fragile, decide=checked, batch_size=2)
+    report = run(paths, tmp_path / "maps", chosen)
+    assert str(report.failures[paths[1]]) == f"{paths[1]}: it is NaN"
+    assert list(report.without_numbers) == paths[1:2]
+    assert not report.unreadable
+    assert not report.is_of_no_use
+    assert not list((tmp_path / "maps").glob("*second*"))
+    assert not list((tmp_path / "maps").glob(".*"))
+    for path in (paths[0], paths[2]):
+        check(path, tmp_path / "maps", SPEC, parameters)
+    if parameters is not None and row == 3:  # the rest of it is not run
+        assert sum(batches) < 0.9 * 3 * 9 * 11
+    with pytest.raises(DataError, match="it is NaN"):
+        run(paths, tmp_path / "strict", chosen, strict=True)
+    assert not (tmp_path / "strict" / "second_pred.tif").exists()
+    assert run(paths[1:2], tmp_path / "one", chosen).is_of_no_use
+
+
+def checked(scores, filename):
+    if scores.isnan().any():
+        raise NotANumberError(filename, "it is NaN")
+    return decide(scores, filename)
 
 
 def test_an_error_of_the_writing_thread_ends_the_run(tmp_path, monkeypatch):

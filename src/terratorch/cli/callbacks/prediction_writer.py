@@ -17,6 +17,7 @@ from terratorch.cli.prediction.products import (
     products_of,
 )
 from terratorch.cli.prediction.settings import PredictionSettings
+from terratorch.cli.reporting import EXIT_MISTAKE
 from terratorch.errors import ConfigurationError, TerraTorchError
 from terratorch.inference.maps.encoding import MapOptions
 from terratorch.inference.maps.folder import PredictionFolder
@@ -173,8 +174,9 @@ class PredictionWriter(BasePredictionWriter):
         """Say how many files there are, and where; after the progress bar is gone.
 
         Returns:
-            The exit code: 0, or 3 where some images could not be read, or some files be made. The
-            first of several processes says it for all.
+            The exit code: 0, or 3 where some images have no map, or some files could not be made,
+            or 2 where the model gave nothing but NaN. The first of several processes says it for
+            all.
         """
         if not self._is_first:
             return 0
@@ -186,14 +188,18 @@ class PredictionWriter(BasePredictionWriter):
             sys.stdout.write(f"{_files(len(products.written))} made from the maps ({kinds})\n")
         if report is not None:
             self._say_what_was_left_out(report)
+        scenes = report or ScenesReport()
         failures: dict[str, Mapping[Path, TerraTorchError]] = {
-            "could not be read": {} if report is None else report.failures,
+            "could not be read": scenes.unreadable,
+            "without a map, as the model gave NaN": scenes.without_numbers,
             "could not be made from the maps, which are complete": products.failures,
         }
         for what, errors in failures.items():
             if errors:
                 sys.stderr.write(f"{_files(len(errors))} {what}:\n")
                 sys.stderr.writelines(f"  {error}\n" for error in errors.values())
+        if scenes.is_of_no_use:
+            return EXIT_MISTAKE
         return EXIT_INCOMPLETE if any(failures.values()) else 0
 
     def _say_what_was_left_out(self, report: ScenesReport) -> None:

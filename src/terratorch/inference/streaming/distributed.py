@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Protocol
 
+from terratorch.errors import NotANumberError
 from terratorch.inference.streaming.map_sink import TakeRows
 from terratorch.inference.streaming.planned_scene import PlannedScene, ScenePredictor
 from terratorch.inference.streaming.scene_stream import Outlet
@@ -109,14 +110,17 @@ class _Group:
     def __init__(self, planned: Sequence[PlannedScene], outlet: Outlet, splits: bool) -> None:
         self.planned, self.outlet, self.splits = planned, outlet, splits
         self.failed: set[int] = set()
+        self.unreadable: set[int] = set()
         self._takes: dict[int, TakeRows] = {}
 
     def job(self, segment: Segment) -> Job:
         """Return a segment as a worker takes it, with what is known of its scenes."""
         indexes = [part.scene for part in segment.parts]
         scenes = tuple(self.planned[index].without_pixels() for index in indexes)
-        failed = frozenset(self.failed.intersection(indexes))
-        return Job(segment.parts, scenes, failed, self.splits)
+        # In one process only tiles that cannot be read are left out of batches with others.
+        is_shared = not self.failed.issuperset(indexes)
+        left_out = frozenset((self.unreadable if is_shared else self.failed).intersection(indexes))
+        return Job(segment.parts, scenes, left_out, self.splits)
 
     def is_outdated(self, sent: Job, job: Job) -> bool:
         """Whether a scene has failed since a segment was sent out, with which others share batches.
@@ -133,6 +137,8 @@ class _Group:
         for index, error in outcome.failures.items():
             if index not in self.failed:
                 self.failed.add(index)
+                if not isinstance(error, NotANumberError):
+                    self.unreadable.add(index)
                 self.outlet.fail(self.planned[index].path, error)
         if outcome.error is not None:
             raise outcome.error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from terratorch.errors import DataError
+from terratorch.errors import DataError, NotANumberError
 from terratorch.inference.map_tags import LAYERS_TAG, MAP_TAG
 from terratorch.inference.maps.encoding import layer_encoding
 from terratorch.inference.maps.folder import PredictionFolder
@@ -38,6 +38,7 @@ class DecidingSink:
         decide: Maps scores `(1, C, n, W)` to their prediction.
         valid: Where the source is valid.
         take: Takes the prediction of rows, in order; it may keep it.
+        reject: Is told why the rest of the scene is not decided, if the model gave NaN.
     """
 
     def __init__(
@@ -46,21 +47,36 @@ class DecidingSink:
         decide: Callable[[Tensor, str], Prediction],
         valid: ValidRows,
         take: TakeRows,
+        reject: Callable[[DataError], None],
     ) -> None:
         self.filename, self.decide, self.valid, self.take = filename, decide, valid, take
+        self.reject, self._is_rejected = reject, False
 
     def write_rows(self, top: int, rows: Tensor) -> None:
         """Take `(C, n, W)`, the rows from `top` on; calls come in order."""
         height, width = rows.shape[-2:]
         for begin in range(0, height, _ROWS):
             scores = rows[:, begin : begin + _ROWS].unsqueeze(0).float()
-            prediction = self.decide(scores, self.filename).cpu()
+            prediction = self._decided(scores)
+            if prediction is None:
+                return
             for name, layer in prediction.layers.items():
                 if layer.untyped_storage().data_ptr() == rows.untyped_storage().data_ptr():
                     prediction.layers[name] = layer.clone()  # the canvas will be used again
             first = top + begin
             valid = self.valid.take(first, first + scores.shape[-2], width)
             self.take(first, prediction, valid, len(rows))
+
+    def _decided(self, scores: Tensor) -> Prediction | None:
+        """Return the prediction of rows; None where these, or some before, cannot be decided."""
+        if self._is_rejected:
+            return None
+        try:
+            return self.decide(scores, self.filename).cpu()
+        except NotANumberError as error:
+            self._is_rejected = True
+            self.reject(error)
+            return None
 
 
 class MapFiles:

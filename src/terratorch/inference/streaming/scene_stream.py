@@ -35,7 +35,7 @@ class Outlet:
 
     Attributes:
         take: Returns what takes the rows of a scene, in order.
-        fail: Is told that a file cannot be read, and why.
+        fail: Is told that a file cannot be read, or gives no map, and why.
         on_tiles: Is told how many tiles were done.
     """
 
@@ -71,14 +71,19 @@ class SceneStream:
         Args:
             planned: The scene.
             take: Takes the prediction of its rows.
-            fail: Is told that it cannot be read.
+            fail: Is told that it cannot be read, or not be decided.
             part: What is wanted of it; None for all.
         """
         part = part or planned.rest()
         predictor, reference, plan = self.predictor, planned.reference, planned.plan
         height, width = reference.height, reference.width
         valid = ValidRows(None if planned.wanted is None else planned.wanted.rows)
-        sink = DecidingSink(reference.path, predictor.decide, valid, take)
+
+        def reject(error: DataError) -> None:
+            scene.rejected = True  # its source is closed by the thread that reads
+            fail(planned.path, error)
+
+        sink = DecidingSink(reference.path, predictor.decide, valid, take, reject)
         source = StripSource(
             lambda: predictor.open_reader(planned.path),
             plan,
@@ -90,10 +95,11 @@ class SceneStream:
 
         def on_failure(error: DataError) -> None:
             source.close()
-            fail(planned.path, error)
+            if not scene.rejected:
+                fail(planned.path, error)
 
         some = planned.tiles is not None  # what is fresh is not known where tiles are left out
-        return Scene(
+        scene = Scene(
             plan=plan,
             source=source,
             canvas=RollingCanvas(sink, width, not plan.even or some, part.begin, part.end),
@@ -105,6 +111,7 @@ class SceneStream:
             wants=planned.wants if some else None,
             on_failure=on_failure,
         )
+        return scene
 
     def _weights_of(self, planned: PlannedScene) -> Weights:
         """Return the weights of tiles; those of the scene before where it was cut alike."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from terratorch.errors import DataError, OutputError
+from terratorch.errors import DataError, NotANumberError, OutputError
 from terratorch.geo.raster import files_behind
 from terratorch.inference.map_tags import RUN_TAG, SOURCE_TAG
 from terratorch.inference.maps.folder import PredictionFolder
@@ -42,7 +42,8 @@ class ScenesReport:
         written: The maps.
         skipped: The images whose maps were there.
         outside: The images of which nothing is wanted.
-        failures: The images that could not be read, and why.
+        failures: The images that have no map, as they could not be read or the model gave NaN, and
+            why.
         tiles: Tiles that ran.
         pixels: Pixels of the scenes that were predicted.
         seconds: How long that took.
@@ -64,10 +65,31 @@ class ScenesReport:
         self.tiles, self.pixels = self.tiles + other.tiles, self.pixels + other.pixels
         self.seconds = max(self.seconds, other.seconds)
 
+    @property
+    def is_of_no_use(self) -> bool:
+        """Whether the model gave NaN for every image that it ran on: its weights are bad."""
+        # Maps that were there are of the same weights.
+        came_out = bool(self.written or self.skipped)
+        return not came_out and any(map(_is_no_number, self.failures.values()))
+
+    @property
+    def unreadable(self) -> dict[Path, DataError]:
+        """The images that could not be read, and why."""
+        return {path: e for path, e in self.failures.items() if not _is_no_number(e)}
+
+    @property
+    def without_numbers(self) -> dict[Path, DataError]:
+        """The images for which the model gave NaN, and what that may come of."""
+        return {path: e for path, e in self.failures.items() if _is_no_number(e)}
+
     def summary(self) -> str:
         """Return how much was done in which time."""
         rate = self.pixels / 1e6 / max(self.seconds, 1e-9)
         return f"{self.tiles} tiles, {self.seconds:.1f} s, {rate:.2f} Mpx/s"
+
+
+def _is_no_number(error: DataError) -> bool:
+    return isinstance(error, NotANumberError)
 
 
 def predict_scenes(
@@ -89,12 +111,12 @@ def predict_scenes(
         folder: Where the maps go.
         unreadable: What is known to be no image, and why.
         overwrite: Whether maps of the same run that are complete are made again.
-        strict: Whether to stop at the first file that cannot be read.
+        strict: Whether to stop at the first file that cannot be read, or gives NaN.
         progress: Whether a bar is shown on a terminal.
         run: Runs the scenes that share batches: here, or on other machines.
 
     Raises:
-        DataError: If a file cannot be read and `strict` is set, or a value cannot be stored.
+        DataError: If a file has no map and `strict` is set, or a value cannot be stored.
         TerraTorchError: If the folder takes no more.
     """
     run_of_all = _Run(predictor, folder, overwrite, strict)
@@ -222,7 +244,7 @@ class _Run:
         return Outlet(take, self.fail, on_tiles)
 
     def fail(self, path: Path, error: DataError) -> None:
-        """Take note of a scene that cannot be read."""
+        """Take note of a scene that has no map."""
         self.report.failures[path] = error
         if self.strict:
             raise error

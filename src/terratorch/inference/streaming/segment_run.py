@@ -33,7 +33,7 @@ class Job:
     Attributes:
         parts: What it takes of each scene.
         scenes: The scenes.
-        failed: The scenes, by index, that are known to be unreadable.
+        failed: The scenes, by index, whose tiles are left out.
         splits: Whether fewer tiles go through the model at once where the memory is too small.
     """
 
@@ -129,7 +129,7 @@ class Outcome:
 
     Attributes:
         rows: The rows that are wanted, in order.
-        failures: The scenes, by index, that cannot be read, and why.
+        failures: The scenes, by index, that have no map, and why.
         error: A mistake of the user that ends the run.
         messages: What is to be said in the log.
     """

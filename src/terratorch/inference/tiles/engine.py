@@ -76,9 +76,9 @@ def run_tiles(
 def _loaded(scenes: Iterable[Scene], batch_size: int) -> Iterator[tuple[list[_Job], Images]]:
     """Yield batches and what the model sees of them, without the tiles of scenes that failed."""
     for jobs in _batches(scenes, batch_size):
-        if not any(job.scene.needs(job.tile) for job in jobs):
-            continue
-        read = [(job, image) for job in jobs if (image := _read(job)) is not None]
+        is_needed = any(job.scene.needs(job.tile) for job in jobs)
+        reading = jobs if is_needed else ()
+        read = [(job, image) for job in reading if (image := _read(job)) is not None]
         for job in jobs:
             if (job.tile.row, job.tile.column) == job.scene.last:
                 job.scene.source.close()

@@ -35,6 +35,8 @@ class Scene:
         on_failure: Is told, in the thread that reads, why the scene cannot be read; the others go
             on. None raises the error.
         failed: Whether that has happened: the rest of the scene is left out.
+        rejected: Whether what was predicted is of no use. Tiles that share a batch with those of
+            other scenes run on, so that these come out as they would have.
     """
 
     plan: TilePlan
@@ -49,6 +51,7 @@ class Scene:
     wants: Callable[[Tile], bool] | None = None
     on_failure: Callable[[DataError], None] | None = None
     failed: bool = False
+    rejected: bool = False
 
     @property
     def bottom(self) -> int:
@@ -74,7 +77,8 @@ class Scene:
         size of the batch, and a part of a scene is to come out as it does within the whole.
         """
         top, bottom, _, _ = tile.kept
-        return not self.failed and bottom > self.begin and top < self.bottom
+        is_out = self.failed or self.rejected
+        return not is_out and bottom > self.begin and top < self.bottom
 
     @cached_property
     def last(self) -> tuple[int, int] | None:
