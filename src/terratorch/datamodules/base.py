@@ -22,10 +22,11 @@ from terratorch.datamodules.loading import (
     prediction_loader,
 )
 from terratorch.datamodules.shared_batches import SharedCollate
-from terratorch.datamodules.utils import Normalize
+from terratorch.datamodules.utils import Normalize, NormalizeModalities
 from terratorch.datasets.files import find_files
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.modalities import ModalitiesSpec, ModelInput
 from terratorch.datasets.prediction import PredictionDataset
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 
@@ -248,8 +249,10 @@ def _check_source(split: str, source: SplitSource) -> None:
             )
 
 
-def normalization(input_spec: InputSpec) -> nn.Module:
+def normalization(input_spec: ModelInput) -> nn.Module:
     """Return the module that normalises batches as a specification says."""
+    if isinstance(input_spec, ModalitiesSpec):
+        return NormalizeModalities(input_spec)
     if input_spec.means is None or input_spec.stds is None:
         return nn.Identity()
     return Normalize(

@@ -13,9 +13,10 @@ from lightning.pytorch import LightningDataModule
 
 from terratorch.datamodules.base import Loading, normalization
 from terratorch.datamodules.loading import prediction_loader
-from terratorch.datasets.band_stack import stack_folder
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.joined_scene import join_scene
+from terratorch.datasets.modalities import ModelInput
 from terratorch.datasets.prediction import PredictionDataset
+from terratorch.datasets.scene_files import SceneFiles
 from terratorch.errors import DataError
 
 
@@ -23,19 +24,20 @@ class PredictionDataModule(LightningDataModule):
     """Images to predict, read and normalised as in training.
 
     Args:
-        paths: The files; a folder is one scene, whose bands or dates lie in several files.
+        paths: The files; a folder is one scene, whose bands, dates or modalities lie in several
+            files, and so is a file of each modality.
         input_spec: How they are read and normalised.
         batch_size: Images in a batch; a batch also ends where the size of images changes.
         num_workers: Processes that read; 0 reads in the main process.
 
     Attributes:
-        failures: The folders that are no scene, and why: they are not among `paths`.
+        failures: What is no scene, and why: it is not among `paths`.
     """
 
     def __init__(
         self,
-        paths: Sequence[Path],
-        input_spec: InputSpec,
+        paths: Sequence[Path | SceneFiles],
+        input_spec: ModelInput,
         batch_size: int = 1,
         num_workers: int = 0,
     ) -> None:
@@ -46,19 +48,21 @@ class PredictionDataModule(LightningDataModule):
         self._loading = Loading(batch_size, num_workers)
         self._dataset = PredictionDataset(self._files(paths), input_spec)
 
-    def _files(self, paths: Sequence[Path]) -> list[Path]:
-        """Return files as they are, and a virtual raster for each folder."""
-        if not any(path.is_dir() for path in paths):
-            return list(paths)
-        target = Path(mkdtemp(prefix="terratorch-"))
-        weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
-        files = []
-        for path in paths:
+    def _files(self, scenes: Sequence[Path | SceneFiles]) -> list[Path]:
+        """Return files as they are, and a virtual raster for each scene of several."""
+        files: list[Path] = []
+        target: Path | None = None
+        for scene in scenes:
+            if isinstance(scene, Path) and not scene.is_dir():
+                files.append(scene)
+                continue
+            if target is None:
+                target = Path(mkdtemp(prefix="terratorch-"))
+                weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
             try:
-                is_folder = path.is_dir()
-                files.append(stack_folder(path, self.input_spec, target) if is_folder else path)
+                files.append(join_scene(scene, self.input_spec, target))
             except DataError as error:
-                self.failures[path] = error
+                self.failures[scene if isinstance(scene, Path) else Path(scene.name)] = error
         return files
 
     @property

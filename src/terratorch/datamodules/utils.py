@@ -11,6 +11,7 @@ import yaml
 from torch import nn
 
 from terratorch.datasets.input_spec import normalize
+from terratorch.datasets.modalities import ModalitiesSpec, normalize_images
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
 
@@ -45,6 +46,22 @@ class Normalize(nn.Module):
             inverse=self.denormalize,
         )
         return {**batch, "image": image}
+
+
+class NormalizeModalities(nn.Module):
+    """Normalises the images of each modality of a batch, on the device they are on.
+
+    Args:
+        input_spec: How each is normalised.
+    """
+
+    def __init__(self, input_spec: ModalitiesSpec) -> None:
+        super().__init__()
+        self.input_spec = input_spec
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return the batch with the images in `image`, by modality, normalised."""
+        return {**batch, "image": normalize_images(self.input_spec, batch["image"])}
 
 
 def read_numbers(values: Sequence[float] | str | None, thing: str) -> tuple[float, ...] | None:

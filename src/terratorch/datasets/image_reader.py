@@ -43,26 +43,19 @@ class ImageReader:
             )
         return self._finish(raster, self.no_data_replace)
 
-    def read_with_validity(
-        self, path: Path, fill: Sequence[float] | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Read an image, and where all its values are valid, `(H, W)`.
+    def read_with_validity(self, path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read an image, and where all its values are valid, `(H, W)`; the others are filled."""
+        raster = self._read(path)
+        return self.filled(raster), raster.valid
+
+    def filled(self, raster: Raster, fill: Sequence[float] | None = None) -> NDArray[np.float32]:
+        """Turn pixels that were read into an image without gaps; floats may change in place.
 
         Args:
-            path: The file.
+            raster: The pixels of the selected bands.
             fill: What stands in for nodata and NaN in each band, after scaling, where there is no
                 `no_data_replace`; 0 where None.
         """
-        raster = self._read(path)
-        height, width = raster.data.shape[-2:]
-        image = self.filled(raster, fill)
-        if raster.invalid is None:
-            return image, np.ones((height, width), bool)
-        invalid_anywhere: NDArray[np.bool_] = np.any(raster.invalid, axis=0)
-        return image, ~invalid_anywhere
-
-    def filled(self, raster: Raster, fill: Sequence[float] | None = None) -> NDArray[np.float32]:
-        """Turn pixels that were read into an image without gaps; `fill` as above."""
         if raster.invalid is None:
             return self._finish(raster, None)
         image = self._finish(raster, self.no_data_replace or 0.0)
@@ -86,17 +79,25 @@ class ImageReader:
         with open_raster(path) as dataset:
             return read_bands(dataset, self.indexes(path, dataset))
 
-    def indexes(self, path: Path, dataset: Any) -> tuple[int, ...]:
-        """Return the bands that are read from an open image.
+    def indexes(
+        self, path: Path, dataset: Any, own: Sequence[int] | None = None
+    ) -> tuple[int, ...]:
+        """Return the bands that are read from an open image, counted from 1.
+
+        Args:
+            path: The file.
+            dataset: The file, opened.
+            own: Which of its bands are those of this image; None for all.
 
         Raises:
             DataError: If it has other bands than expected, or complex ones.
         """
         if dataset.dtypes[0].startswith("complex"):
             raise DataError(str(path), "complex values", "Give amplitude, or two real bands.")
-        places = self.selection.indexes(path, dataset.count)
-        self.selection.check_order(path, dataset.descriptions)
-        return places
+        own = dataset.indexes if own is None else own
+        places = self.selection.indexes(path, len(own))
+        self.selection.check_order(path, [dataset.descriptions[index - 1] for index in own])
+        return tuple(own[place - 1] for place in places)
 
     def _finish(self, raster: Raster, replacement: float | None) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # nodata of float64 files is beyond float32

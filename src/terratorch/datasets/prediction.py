@@ -10,38 +10,34 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from terratorch.datasets.delivery import DeliversErrors
-from terratorch.datasets.image_reader import ImageReader
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.geo.raster import open_raster
+from terratorch.datasets.modalities import ModelInput
+from terratorch.datasets.prediction_reader import PredictionReader
+from terratorch.geo.raster import open_raster, read_bands
 
 
 class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
-    """Images, read as for training, with a mask of what is valid in them.
-
-    Nodata and NaN become `no_data_replace` or, where that is not given, the mean of their band,
-    which is 0 after normalisation.
+    """Images, read as for training but without gaps, with a mask of what is valid in them.
 
     Args:
         paths: The files.
         input_spec: How they are read.
     """
 
-    def __init__(self, paths: Sequence[Path], input_spec: InputSpec) -> None:
+    def __init__(self, paths: Sequence[Path], input_spec: ModelInput) -> None:
         self.paths = list(paths)
-        self._fill = input_spec.means
-        self._reader = ImageReader(
-            input_spec.selection(), input_spec.constant_scale, input_spec.no_data_replace
-        )
+        self._reader = PredictionReader(input_spec)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path = self.paths[index]
-        image, valid = self._reader.read_with_validity(path, self._fill)
+        with open_raster(path) as dataset:
+            bands = self._reader.bands(path, dataset)
+            raster = read_bands(dataset, bands.indexes)
         return {
-            "image": torch.from_numpy(image),
-            "valid": torch.from_numpy(valid),
+            "image": self._reader.image(raster, bands),
+            "valid": torch.from_numpy(raster.valid),
             "filename": str(path),
         }
 

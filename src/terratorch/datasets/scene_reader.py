@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
-from torch import Tensor
 
-from terratorch.datasets.image_reader import ImageReader
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.modalities import ModelInput, normalize_images
+from terratorch.datasets.prediction_reader import PredictionReader
 from terratorch.geo.raster import Raster, open_for_long, read_bands, reading_errors
+from terratorch.ops.images import Images, each_image
 
 _GRID = 256  # pixels a side of the sample
 
@@ -34,36 +35,34 @@ class SceneReader:
     def __init__(
         self,
         path: Path,
-        input_spec: InputSpec,
+        input_spec: ModelInput,
         check: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.path = path
         self._check = check
         self._spec = input_spec
-        self._reader = ImageReader(
-            input_spec.selection(), input_spec.constant_scale, input_spec.no_data_replace
-        )
+        self._reader = PredictionReader(input_spec)
         self._dataset = open_for_long(path)
-        self._indexes = self._reader.indexes(path, self._dataset)
+        self._bands = self._reader.bands(path, self._dataset)
         self.block_height: int = self._dataset.block_shapes[0][0]
 
     def read_rows(self, begin: int, end: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return `(C, n, W)` in the dtype of the file, and where it is invalid, None if nowhere."""
         window = Window(0, begin, self._dataset.width, end - begin)
         with reading_errors(self.path):
-            raster = read_bands(self._dataset, self._indexes, window)
+            raster = read_bands(self._dataset, self._bands.indexes, window)
         if self._check is not None:
             self._check(self._sample(raster))
             self._check = None
         return raster.data, raster.invalid
 
-    def to_image(self, data: NDArray[Any], invalid: NDArray[np.bool_] | None) -> Tensor:
+    def to_image(self, data: NDArray[Any], invalid: NDArray[np.bool_] | None) -> Images:
         """Return the normalised `(1, C, h, w)`, or `(1, C, T, h, w)`, of pixels that were read."""
         if data.dtype == np.float32:
             data = data.copy()  # it is filled and scaled in place, and other tiles look at it too
-        raster = Raster(self.path, data, invalid, None)
-        image = torch.from_numpy(self._reader.filled(raster, self._spec.means))
-        return self._spec.normalize(image.unsqueeze(0), in_place=True)
+        images = self._reader.image(Raster(self.path, data, invalid, None), self._bands)
+        batch = each_image(images, partial(torch.unsqueeze, dim=0))
+        return normalize_images(self._spec, batch, in_place=True)
 
     def _sample(self, raster: Raster) -> dict[str, Any]:
         """Return a batch of a grid of pixels."""
@@ -71,10 +70,10 @@ class SceneReader:
         grid = (slice(None), slice(None, None, down), slice(None, None, across))
         data = raster.data[grid]
         invalid = None if raster.invalid is None else raster.invalid[grid]
-        hidden = np.zeros(data.shape[1:], bool) if invalid is None else np.any(invalid, axis=0)
+        sample = Raster(self.path, data, invalid, None)
         return {
             "image": self.to_image(data, invalid),
-            "valid": torch.from_numpy(~hidden).unsqueeze(0),
+            "valid": torch.from_numpy(sample.valid).unsqueeze(0),
             "filename": [str(self.path)],
         }
 

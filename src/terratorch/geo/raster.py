@@ -47,6 +47,14 @@ class Raster:
     invalid: NDArray[np.bool_] | None
     nodata: float | None
 
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Where all bands are valid, `(H, W)`."""
+        if self.invalid is None:
+            return np.ones(self.data.shape[-2:], bool)
+        hidden: NDArray[np.bool_] = np.any(self.invalid, axis=0)
+        return ~hidden
+
 
 @contextmanager
 def open_raster(path: str | Path) -> Iterator[Any]:

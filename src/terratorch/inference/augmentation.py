@@ -13,7 +13,8 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from terratorch.inference.tiles.source import Images, scene_size
+from terratorch.inference.tiles.source import scene_size
+from terratorch.ops.images import Images
 
 
 class Augmentation(StrEnum):

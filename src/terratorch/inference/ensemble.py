@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from terratorch.errors import InvalidModelError
 from terratorch.inference.augmentation import SAME, View
-from terratorch.inference.tiles.source import Images
 from terratorch.models.model import ModelOutput
+from terratorch.ops.images import Images
 
 
 class Measure(StrEnum):

@@ -12,10 +12,9 @@ from terratorch.errors import DataError
 from terratorch.models.arguments import accepted_names, refuse_unused
 from terratorch.models.features import Freezes
 from terratorch.models.model import Model, ModelOutput
+from terratorch.ops.images import Images
 from terratorch.ops.modules import freeze
 from terratorch.ops.padding import pad_to_multiple
-
-Images = Tensor | dict[str, Tensor]
 
 
 @dataclass

@@ -16,10 +16,11 @@ from terratorch.models.arguments import (
     refuse_unused,
 )
 from terratorch.models.config import split_prefixes
-from terratorch.models.encoder_decoder_model import Images, image_size_of
+from terratorch.models.encoder_decoder_model import image_size_of
 from terratorch.models.model import Model, ModelFactory, ModelOutput
 from terratorch.models.task_heads import SIZE_ARGUMENTS
 from terratorch.models.utils import pad_images
+from terratorch.ops.images import Images
 from terratorch.ops.modules import freeze
 from terratorch.ops.padding import crop_center
 from terratorch.registry import FULL_MODEL_REGISTRY, MODEL_FACTORY_REGISTRY

@@ -17,9 +17,8 @@ from terratorch.models.features import (
     StopsEarly,
     feature_spec_of,
 )
+from terratorch.ops.images import Images
 from terratorch.ops.modules import freeze
-
-Images = Tensor | dict[str, Tensor]
 
 
 def _mean(steps: Tensor) -> Tensor:

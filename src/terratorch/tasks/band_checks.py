@@ -43,11 +43,22 @@ def check_same_bands(
     if spec is None or found is None or isinstance(found[1], int):
         return
     key, value = found
+    section = f"data.init_args.{prefix}"
+    modalities = getattr(spec, "modalities", None)
+    if modalities is None and not isinstance(value, Mapping):
+        _check_same(spec, key, value, section)
+    elif modalities is not None and isinstance(value, Mapping):
+        for name in value.keys() & modalities.keys():
+            _check_same(modalities[name], f"{key}.{name}", value[name], section, f".{name}")
+
+
+def _check_same(spec: Any, key: str, value: Any, section: str, modality: str = "") -> None:
+    """Compare the bands of one image with those that the model names."""
     wanted, given = expand_bands(value, thing=key), spec.selection().names
     if not _all_named(wanted) or not _all_named(given) or wanted == given:
         return
     option = "output_bands" if spec.output_bands is not None else "dataset_bands"
-    thing = f"data.init_args.{prefix}{option}"
+    thing = f"{section}{option}{modality}"
     seen = f"the images have the bands {_listed(given)}, but {key} is {_listed(wanted)}"
     if key == _WEIGHTS and set(wanted) != set(given):
         logger.warning(
@@ -78,7 +89,7 @@ def check_band_count(image: Any, model_args: Mapping[str, Any]) -> None:
         ConfigurationError: If they have another number.
     """
     found = _argument(model_args, "bands") or _argument(model_args, "in_chans")
-    if found is None or not isinstance(image, Tensor):
+    if found is None or not isinstance(image, Tensor) or isinstance(found[1], Mapping):
         return
     key, value = found
     expected = value if isinstance(value, int) else len(expand_bands(value, thing=key))

@@ -11,15 +11,20 @@ from torch import nn
 
 from terratorch.datamodules.base import GenericDataModule
 from terratorch.datamodules.prediction import PredictionDataModule
-from terratorch.datamodules.utils import Normalize
+from terratorch.datamodules.utils import Normalize, NormalizeModalities
 from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.modalities import ModalitiesSpec, ModelInput, read_model_input
 from terratorch.datasets.prediction import PredictionDataset
+from terratorch.datasets.scene_files import SceneFiles
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.tasks.checkpoint import CheckpointInfo
 
 
 def from_checkpoint(
-    checkpoint: CheckpointInfo, paths: Sequence[Path], batch_size: int = 1, num_workers: int = 0
+    checkpoint: CheckpointInfo,
+    paths: Sequence[Path | SceneFiles],
+    batch_size: int = 1,
+    num_workers: int = 0,
 ) -> PredictionDataModule:
     """Return images that are read the way the model of a checkpoint was trained.
 
@@ -38,12 +43,12 @@ def from_checkpoint(
             "does not say which bands and means its model was trained with",
             "Predict with the configuration: terratorch predict -c CONFIG --ckpt_path FILE ...",
         )
-    spec = InputSpec.from_dict(checkpoint.input)
+    spec = read_model_input(checkpoint.input)
     return PredictionDataModule(paths, spec, batch_size, num_workers)
 
 
 def from_datamodule(
-    datamodule: LightningDataModule | None, paths: Sequence[Path]
+    datamodule: LightningDataModule | None, paths: Sequence[Path | SceneFiles]
 ) -> PredictionDataModule:
     """Return images that are read the way a data module reads those that it predicts.
 
@@ -55,7 +60,7 @@ def from_datamodule(
         ConfigurationError: If it does not say how.
     """
     spec = getattr(datamodule, "predict_input_spec", getattr(datamodule, "input_spec", None))
-    if not isinstance(spec, InputSpec):
+    if not isinstance(spec, (InputSpec, ModalitiesSpec)):
         raise ConfigurationError(
             f"data module {type(datamodule).__name__}",
             "has no input_spec, so it does not say how a file is read",
@@ -79,7 +84,7 @@ class Images:
     """
 
     paths: list[Path]
-    input_spec: InputSpec
+    input_spec: ModelInput
     batch_size: int
     failures: Mapping[Path, DataError] = field(default_factory=dict)
 
@@ -92,13 +97,13 @@ def images_of(datamodule: LightningDataModule | None) -> Images | None:
     """
     if not isinstance(datamodule, (GenericDataModule, PredictionDataModule)):
         return None
-    if type(datamodule.aug) not in (Normalize, nn.Identity):
+    if type(datamodule.aug) not in (Normalize, NormalizeModalities, nn.Identity):
         return None
     if not all(is_ours(datamodule, name) for name in _METHODS):
         return None
     if isinstance(datamodule, PredictionDataModule):
-        spec, failures = datamodule.input_spec, datamodule.failures
-        return Images(datamodule.paths, spec, datamodule.batch_size, failures)
+        read, failures = datamodule.input_spec, datamodule.failures
+        return Images(datamodule.paths, read, datamodule.batch_size, failures)
     datamodule.setup("predict")
     dataset = datamodule.datasets["predict"]
     if type(dataset) is not PredictionDataset:

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 
 from terratorch.cli.prediction.data import is_ours
 from terratorch.cli.prediction.settings import JOINT_OPTIONS, PredictionSettings
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.modalities import inputs_of, read_model_input
 from terratorch.errors import ConfigurationError
 from terratorch.inference.augmentation import View, views_of
 from terratorch.inference.ensemble import Ensemble, Measure
@@ -119,15 +119,18 @@ def _trained(checkpoint: CheckpointInfo) -> dict[str, Any]:
         facts["class_names"] = checkpoint.class_names
     facts["what it read"] = "stored" if checkpoint.input else "not stored"
     if checkpoint.input is not None:
-        spec = InputSpec.from_dict(checkpoint.input)
-        facts |= {
-            "bands": spec.selection().names,
-            "means": spec.means,
-            "stds": spec.stds,
-            "constant_scale": spec.constant_scale,
-            "no_data_replace": spec.no_data_replace,
-            "expand_temporal_dimension": spec.expand_temporal_dimension,
-        }
+        inputs = inputs_of(read_model_input(checkpoint.input))
+        facts["modalities"] = [name or "one image" for name in inputs]
+        for name, spec in inputs.items():
+            of = "" if name is None else f" of {name}"
+            facts |= {
+                f"bands{of}": spec.selection().names,
+                f"means{of}": spec.means,
+                f"stds{of}": spec.stds,
+                f"constant_scale{of}": spec.constant_scale,
+                f"no_data_replace{of}": spec.no_data_replace,
+                f"expand_temporal_dimension{of}": spec.expand_temporal_dimension,
+            }
     return facts
 
 

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from terratorch.datasets.files import FoundFile, find_files
+from terratorch.datasets.scene_files import SceneFiles, pair_modalities
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 from terratorch.geo.remote import is_virtual, parse_path
 
 _FURTHER = "--further_ckpt_paths"
+# What stands before a path: the name of a modality, not the scheme or the query of an address.
+_OF_MODALITY = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<path>.+)")
 
 
-def check_data(paths: Sequence[str] | None, scene_folders: bool = False) -> list[Path]:
+def check_data(paths: Sequence[str] | None, scene_folders: bool = False) -> list[Path | SceneFiles]:
     """Return the files to predict: those that are named, or match, and those in named folders.
 
     Args:
-        paths: What is given.
+        paths: What is given; with `NAME=` before each, the files of a modality.
         scene_folders: Whether each folder is one scene: then folders are returned, or those in
             folders that hold nothing else.
 
     Raises:
         ConfigurationError: If none are named, or two would be written to the same map.
         MissingFileError: If one is not there.
-        DataError: If a folder holds none.
+        DataError: If a folder holds none, or files of several modalities do not make scenes.
     """
-    from terratorch.datasets.files import find_files
-
     if not paths:
         raise ConfigurationError(
             "predict_data",
@@ -35,28 +38,73 @@ def check_data(paths: Sequence[str] | None, scene_folders: bool = False) -> list
             "Name files, folders or patterns: --predict_data FILE_OR_DIR; or give a configuration "
             "with data.init_args.predict_data_root.",
         )
+    by_modality = [_modality(given) for given in paths]
+    if any(name is not None for name, _ in by_modality):
+        return [*_scenes_of(by_modality, scene_folders)]
     files: list[Path] = []
     for path in (found for given in paths for found in _expanded(given, scene_folders)):
         if path.is_dir() and scene_folders:
             files += _scene_folders(path)
-        elif path.is_dir() and _holds_folders_alone(path):
+        else:
+            files += _files_at(path)
+    files = list(dict.fromkeys(files))  # patterns may overlap
+    _refuse_same_names(files)
+    return [*files]
+
+
+def _files_at(path: Path) -> list[Path]:
+    """Return a file, or those in a folder."""
+    if path.is_dir():
+        if _holds_folders_alone(path):
             raise DataError(
                 f"predict_data '{path}'",
                 "it holds nothing but folders",
                 "Give a pattern such as '*/*.tif'; where each folder is one scene in several "
                 "files, add --scene_folders.",
             )
-        elif path.is_dir():
-            files += [found.path for found in find_files(path, None, "predict_data")]
-        elif is_virtual(path) or path.exists():
-            files.append(path)
+        return [found.path for found in find_files(path, None, "predict_data")]
+    if is_virtual(path) or path.exists():
+        return [path]
+    raise MissingFileError(
+        f"predict_data '{path}'", "does not exist", "Check the spelling of the path."
+    )
+
+
+def _modality(given: str) -> tuple[str | None, str]:
+    """Return the modality and the path of NAME=PATH; None without one."""
+    match = _OF_MODALITY.fullmatch(given)
+    if match is None or is_virtual(given) or Path(given).exists():
+        return None, given
+    return match["name"], match["path"]
+
+
+def _scenes_of(given: Sequence[tuple[str | None, str]], scene_folders: bool) -> list[SceneFiles]:
+    """Return the scenes that files of several modalities belong to."""
+    without = [path for name, path in given if name is None]
+    if without or scene_folders:
+        raise ConfigurationError(
+            f"predict_data '{without[0]}'" if without else "scene_folders",
+            "is given beside files of modalities (NAME=PATH)",
+            "Give all as NAME=PATH; or the folders that hold all files of a scene, with "
+            "--scene_folders.",
+        )
+    found: dict[str, list[FoundFile]] = {}
+    for name, path in given:
+        assert name is not None, "the others are refused"
+        files = found.setdefault(name, [])
+        if glob.has_magic(path) and not is_virtual(path) and not Path(path).exists():
+            folder, pattern = _split_pattern(path)
+            files += find_files(folder, pattern, f"predict_data {name}=")
         else:
-            raise MissingFileError(
-                f"predict_data '{path}'", "does not exist", "Check the spelling of the path."
-            )
-    files = list(dict.fromkeys(files))  # patterns may overlap
-    _refuse_same_names(files)
-    return files
+            files += [FoundFile(file, file.name, file.stem) for file in _files_at(Path(path))]
+    return pair_modalities(found, "predict_data")
+
+
+def _split_pattern(path: str) -> tuple[Path, str]:
+    """Return the folder that a pattern begins at, and the rest of it."""
+    parts = Path(path).parts
+    place = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:place]), "/".join(parts[place:])
 
 
 def first_checkpoint_apart(arguments: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from lightning.pytorch.plugins import Precision
 from torch import Tensor
 
 from terratorch.cli.prediction.scene_options import SceneChoices
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.modalities import ModelInput
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.inference.maps.encoding import MapOptions
 from terratorch.inference.prediction import Prediction
@@ -36,7 +36,7 @@ class TaskPredictor:
     def __init__(
         self,
         task: TerraTorchTask,
-        input_spec: InputSpec,
+        input_spec: ModelInput,
         choices: SceneChoices,
         precision: Precision,
     ) -> None:

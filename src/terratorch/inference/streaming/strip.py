@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from terratorch.inference.tiles.plan import Tile, TilePlan
 from terratorch.inference.tiles.source import Stretch, filled
+from terratorch.ops.images import Images, each_image
 
 _LEAST_ROWS, _MOST_ROWS = 128, 1024  # of one read: no tiny reads, and no need to hold a whole file
 
@@ -30,8 +32,11 @@ class RowReader(Protocol):
         """Return `(C, n, W)` in the dtype of the file, and where it is invalid, None if nowhere."""
         ...
 
-    def to_image(self, data: NDArray[Any], invalid: NDArray[np.bool_] | None) -> Tensor:
-        """Return what the model sees of pixels `(C, h, w)`: `(1, C, h, w)`, or with time."""
+    def to_image(self, data: NDArray[Any], invalid: NDArray[np.bool_] | None) -> Images:
+        """Return what the model sees of pixels `(C, h, w)`: `(1, C, h, w)`, or with time.
+
+        Several modalities may share the bands.
+        """
         ...
 
     def close(self) -> None:
@@ -116,7 +121,7 @@ class StripSource:
         self._data: NDArray[Any] | None = None
         self._invalid: NDArray[np.bool_] | None = None
 
-    def read(self, tile: Tile) -> Tensor:
+    def read(self, tile: Tile) -> Images:
         """Return what the model sees of a tile, as a batch of one, filled up beyond the scene."""
         top = max(tile.top, self._first)
         bottom = min(tile.top + tile.height, self._end)
@@ -126,14 +131,11 @@ class StripSource:
         across = Stretch(tile.left, tile.width, self.width)
         if self.padding == "circular":
             columns = np.arange(tile.left, tile.left + tile.width) % self.width
-            image = self._image(reader, rows, columns)
-        else:
-            left = tile.left + across.before
-            right = tile.left + tile.width - across.after
-            image = filled(
-                self._image(reader, rows, slice(left, right)), down, across, self.padding
-            )
-        return image
+            return self._image(reader, rows, columns)
+        left = tile.left + across.before
+        right = tile.left + tile.width - across.after
+        inside = self._image(reader, rows, slice(left, right))
+        return each_image(inside, partial(filled, down=down, across=across, mode=self.padding))
 
     def close(self) -> None:
         """Close the file and let go of the rows."""
@@ -141,7 +143,7 @@ class StripSource:
             self._reader.close()
         self._data = self._invalid = None
 
-    def _image(self, reader: RowReader, rows: slice, columns: Any) -> Tensor:
+    def _image(self, reader: RowReader, rows: slice, columns: Any) -> Images:
         assert self._data is not None, "rows are held before they are looked at"
         data = self._data[:, rows, columns]
         if self._invalid is None:

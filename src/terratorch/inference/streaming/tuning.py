@@ -10,7 +10,7 @@ from terratorch.errors import DataError
 from terratorch.inference.streaming.strip import StripSource, ValidRows
 from terratorch.inference.tiles.batch_size import find_batch_size
 from terratorch.inference.tiles.parameters import AUTO
-from terratorch.inference.tiles.source import Images
+from terratorch.ops.images import Images
 
 if TYPE_CHECKING:
     from terratorch.inference.streaming.planned_scene import PlannedScene, ScenePredictor

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terratorch.inference.tiles.source import Images
+from terratorch.ops.images import Images
 
 logger = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from terratorch.inference.tiles.blend import BlendWeights, OwnerWeights, blend_i
 from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.inference.tiles.plan import Tile, TilePlan
 from terratorch.inference.tiles.scene import Scene, Weights
-from terratorch.inference.tiles.source import Images
+from terratorch.ops.images import Images, each_image
 
 Forward = Callable[[Images, dict[str, Tensor]], Any]
 
@@ -129,9 +130,7 @@ def _collate(images: Sequence[Images]) -> Images:
 
 
 def _on_device(images: Images, device: torch.device | None) -> Images:
-    if isinstance(images, Tensor):
-        return images.to(device, non_blocking=True)
-    return {name: image.to(device, non_blocking=True) for name, image in images.items()}
+    return each_image(images, partial(Tensor.to, device=device, non_blocking=True))
 
 
 def _checked(output: Any, jobs: list[_Job]) -> Tensor:

@@ -11,9 +11,8 @@ from torch.nn import functional as F
 
 from terratorch.errors import DataError
 from terratorch.inference.tiles.plan import Tile
+from terratorch.ops.images import Images
 from terratorch.ops.padding import pad_axis
-
-Images = Tensor | dict[str, Tensor]
 
 
 class Source(Protocol):

@@ -17,8 +17,9 @@ from terratorch.inference.tiles.parameters import AUTO, FUNCTION_DEFAULTS, Tiled
 from terratorch.inference.tiles.plan import plan_tiles
 from terratorch.inference.tiles.scene import Scene
 from terratorch.inference.tiles.sink import TensorSink
-from terratorch.inference.tiles.source import Images, TensorSource, scene_size
+from terratorch.inference.tiles.source import TensorSource, scene_size
 from terratorch.models.model import ModelOutput
+from terratorch.ops.images import Images
 
 _CROP, _STRIDE, _DELTA = (FUNCTION_DEFAULTS[key] for key in ("h_crop", "h_stride", "delta"))
 

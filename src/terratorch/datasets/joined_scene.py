@@ -1,0 +1,254 @@
+"""One scene in several files: its bands, its dates or its modalities, as one virtual raster.
+
+Bands are told by their names: in the names of the files, or in the descriptions of their bands.
+Files of a modality lie in a folder of its name, or bear it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from terratorch.datasets.band_names import band_in
+from terratorch.datasets.files import find_files, shortened
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.joined_raster import Layer, Place, layers_of, write_joined
+from terratorch.datasets.modalities import ModelInput, inputs_of
+from terratorch.datasets.scene_files import SceneFiles, bears
+from terratorch.errors import ConfigurationError, DataError
+
+
+def join_scene(scene: Path | SceneFiles, spec: ModelInput, target: Path) -> Path:
+    """Write a virtual raster of the bands of a scene, in the order that a model's input needs.
+
+    With `expand_temporal_dimension` a scene has either a file for each date, or a file for each
+    band and date; dates follow the names of files.
+
+    Args:
+        scene: A folder of files, or the file of each modality.
+        spec: What the model is given.
+        target: The folder that the virtual raster is written to.
+
+    Returns:
+        The virtual raster, called like the scene.
+
+    Raises:
+        ConfigurationError: If the bands have no names, or the model has other modalities.
+        DataError: If bands are missing, or files do not lie in one place.
+    """
+    inputs = inputs_of(spec)
+    name = scene.name if isinstance(scene, SceneFiles) else scene.resolve().name
+    thing = Path(name) if isinstance(scene, SceneFiles) else scene
+    files = _given(scene, inputs) if isinstance(scene, SceneFiles) else _sorted(scene, inputs)
+    places = [
+        Place(layer, modality)
+        for modality, one in inputs.items()
+        for layer in _layers(_Wanted.of(one, thing, modality, files[modality]))
+    ]
+    path = target / f"{name}.vrt"
+    write_joined(path, thing, places)
+    return path
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Files of an input.
+
+    Attributes:
+        paths: The files.
+        own: Whether they are known to be its own, so that their bands need no names.
+    """
+
+    paths: Sequence[Path]
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What an input needs of files.
+
+    Attributes:
+        thing: The scene, for messages.
+        label: What the input is called in these.
+        files: Where to look.
+        names: The bands of a file; None where they are not known.
+        needed: Those that the model takes.
+        dates: Whether there are several.
+    """
+
+    thing: Path
+    label: str
+    files: _Files
+    names: tuple[str | int, ...] | None
+    needed: frozenset[str]
+    dates: bool
+
+    @classmethod
+    def of(cls, spec: InputSpec, thing: Path, modality: str | None, files: _Files) -> _Wanted:
+        selection = spec.selection()
+        taken = selection.names or selection.file_bands or ()
+        needed = frozenset(str(name) for name in taken)
+        label = "" if modality is None else f" of {modality}"
+        dates = spec.expand_temporal_dimension
+        return cls(thing, label, files, selection.file_bands, needed, dates)
+
+    def named(self) -> list[str]:
+        """Return the names of the bands.
+
+        Raises:
+            ConfigurationError: If they have none.
+        """
+        if self.names is None or not all(isinstance(band, str) for band in self.names):
+            raise ConfigurationError(
+                "dataset_bands",
+                f"the files of the scene {self.thing}{self.label} are told apart by the names of "
+                "their bands, which are not given",
+                "List them in dataset_bands for the training: a checkpoint keeps them.",
+            )
+        return [str(band) for band in self.names]
+
+
+def _given(scene: SceneFiles, inputs: Mapping[str | None, InputSpec]) -> dict[str | None, _Files]:
+    """Return the files of each input, as they were given."""
+    known = [name for name in inputs if name is not None]
+    if not known:
+        raise ConfigurationError(
+            "predict_data",
+            f"files of the modalities {', '.join(scene.files)}, but the model takes one image",
+            "Give files without NAME=.",
+        )
+    wrong = [name for name in known if name not in scene.files]
+    wrong += [name for name in scene.files if name not in known]
+    if wrong:
+        raise ConfigurationError(
+            "predict_data",
+            f"files of the modalities {', '.join(scene.files)}, but the model takes "
+            f"{', '.join(known)}",
+            "Give files of each of these: --predict_data "
+            + " ".join(f"{name}=PATH" for name in known),
+        )
+    return {name: _Files([scene.files[name]], own=True) for name in known}
+
+
+def _sorted(folder: Path, inputs: Mapping[str | None, InputSpec]) -> dict[str | None, _Files]:
+    """Return the files of each input in a folder: those that bear its name, else what is left."""
+    names = [name for name in inputs if name is not None]
+    found = find_files(folder, "**/*", "predict_data")
+    if not names:
+        return {None: _Files([file.path for file in found])}
+    owners = {file.path: _owner(file.relative, names) for file in found}
+    left = [path for path, owner in owners.items() if owner is None]
+    own = {name: [path for path, owner in owners.items() if owner == name] for name in names}
+    return {name: _Files(paths, own=True) if paths else _Files(left) for name, paths in own.items()}
+
+
+def _owner(relative: str, names: Sequence[str]) -> str | None:
+    """Return the modality that a path bears as a word, of the longest name where there are two."""
+    words = re.compile(r"\.[^./]*$").sub("", relative)
+    bearing = [name for name in names if bears(name).search(words)]
+    return max(bearing, key=len, default=None)
+
+
+def _layers(wanted: _Wanted) -> list[Layer | None]:
+    """Return the layers of an input; None for bands that the model does not need."""
+    if wanted.dates:
+        return _dates(wanted)
+    whole = _whole(wanted) if wanted.files.own else None
+    return _bands(wanted) if whole is None else whole
+
+
+def _whole(wanted: _Wanted) -> list[Layer | None] | None:
+    """Return the layers of the one file that has all bands, in their order; None without one."""
+    if len(wanted.files.paths) != 1:
+        return None
+    layers = list(layers_of(wanted.files.paths[0]))
+    whole = wanted.names is None or len(layers) == len(wanted.names)
+    return list(layers) if whole else None
+
+
+def _bands(wanted: _Wanted) -> list[Layer | None]:
+    """Return the layers of one date."""
+    names = wanted.named()
+    found = _by_band(wanted)
+    return [_one(wanted, name, found[name]) if name in found else None for name in names]
+
+
+def _dates(wanted: _Wanted) -> list[Layer | None]:
+    """Return the layers of all dates, one after the other."""
+    names, files = wanted.named(), wanted.files.paths
+    if not any(band_in(path.stem, wanted.needed) in wanted.needed for path in files):
+        dates = [list(layers_of(path)) for path in files]
+        for path, layers in zip(files, dates, strict=True):
+            if len(layers) % len(names) or (len(layers) > len(names) and len(files) > 1):
+                raise DataError(
+                    str(path),
+                    f"{len(layers)} bands, but dataset_bands{wanted.label} lists {len(names)} for "
+                    "each date",
+                    "Give a file with all bands for each date, or one for each band and date.",
+                )
+        return [layer for layers in dates for layer in layers]
+    found = _by_band(wanted)
+    counts = {name: len(layers) for name, layers in found.items()}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise DataError(
+            str(wanted.thing),
+            f"its bands{wanted.label} have several numbers of dates: {listed}",
+            "Put one file for each band and date there.",
+        )
+    steps = range(next(iter(counts.values())))
+    return [found[name][step] if name in found else None for step in steps for name in names]
+
+
+def _by_band(wanted: _Wanted) -> dict[str, list[Layer]]:
+    """Return the layers of each band that is needed, in the order of file names."""
+    needed, files = wanted.needed, wanted.files.paths
+    found: dict[str, list[Layer]] = {}
+    for path in files:
+        band = band_in(path.stem, needed)
+        if band in needed:
+            found.setdefault(band, []).extend(layers_of(path, band))
+    if len(found) < len(needed):
+        for path in files:
+            if band_in(path.stem, needed) is None:
+                for layer in _described(path, needed):
+                    if layer.band is not None and layer.band in needed - found.keys():
+                        found.setdefault(layer.band, []).append(layer)
+    missing = sorted(needed - found.keys())
+    if missing:
+        raise DataError(
+            str(wanted.thing),
+            f"no file for the band{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+            f"{wanted.label}",
+            f"There are: {shortened([path.name for path in files])}. A file's name has to hold the "
+            "name of its band, such as scene_RED.tif or T33UUP_B04.jp2"
+            + (", or that of the modality." if wanted.label else "."),
+        )
+    for layers in found.values():
+        layers.sort(key=lambda layer: layer.path.name)
+    return found
+
+
+def _one(wanted: _Wanted, band: str, layers: Sequence[Layer]) -> Layer:
+    """Return the layer of a band, the finest where there are several."""
+    finest = min(layers, key=lambda layer: layer.pixel)
+    alike = [layer for layer in layers if layer.pixel == finest.pixel]
+    if len(alike) > 1:
+        raise DataError(
+            str(wanted.thing),
+            f"{len(alike)} files for the band {band}{wanted.label}: "
+            f"{shortened([layer.path.name for layer in alike])}",
+            "Give each scene a folder of its own; dates are for models of several time steps "
+            "(expand_temporal_dimension).",
+        )
+    return finest
+
+
+def _described(path: Path, needed: frozenset[str]) -> Iterator[Layer]:
+    """Yield the layers of a file that may be no image at all."""
+    try:
+        yield from list(layers_of(path, own=needed))
+    except DataError:  # what else lies in the folder
+        return

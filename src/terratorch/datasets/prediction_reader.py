@@ -1,0 +1,126 @@
+"""From the pixels of a file to what a model is given, without gaps: of one image or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from terratorch.datasets.image_reader import ImageReader
+from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.joined_raster import MODALITY_TAG
+from terratorch.datasets.modalities import ModelInput, as_input, inputs_of
+from terratorch.errors import DataError
+from terratorch.geo.raster import Raster
+from terratorch.ops.images import Images
+
+
+@dataclass(frozen=True)
+class FileBands:
+    """The bands of a file that are read.
+
+    Attributes:
+        indexes: Which, counted from 1.
+        parts: Where those of each modality are among them; under None where there is but one image.
+    """
+
+    indexes: tuple[int, ...]
+    parts: Mapping[str | None, slice]
+
+
+class PredictionReader:
+    """Turns what was read into images; nodata and NaN become `no_data_replace` or the mean.
+
+    The mean of a band is 0 after normalisation.
+
+    Args:
+        spec: What the model is given.
+    """
+
+    def __init__(self, spec: ModelInput) -> None:
+        self._inputs = {name: _Input(one) for name, one in inputs_of(spec).items()}
+
+    def bands(self, path: Path, dataset: Any) -> FileBands:
+        """Return which bands of an open file are read.
+
+        Bands of modalities are told by their tag, or lie one after the other.
+
+        Raises:
+            DataError: If it has other bands than expected.
+        """
+        places = self._places(path, dataset)
+        indexes: list[int] = []
+        parts: dict[str | None, slice] = {}
+        for name, one in self._inputs.items():
+            found = one.reader.indexes(path, dataset, places.get(name))
+            parts[name] = slice(len(indexes), len(indexes) + len(found))
+            indexes += found
+        return FileBands(tuple(indexes), parts)
+
+    def image(self, raster: Raster, bands: FileBands) -> Images:
+        """Return `(C, H, W)`, or `(C, T, H, W)`, of pixels that were read; floats in place.
+
+        Args:
+            raster: The pixels of `bands`.
+            bands: What they are.
+        """
+        images = {
+            name: self._inputs[name].image(_part(raster, part))
+            for name, part in bands.parts.items()
+        }
+        return as_input(images)
+
+    def _places(self, path: Path, dataset: Any) -> Mapping[str | None, Sequence[int]]:
+        """Return the bands of each modality, counted from 1."""
+        if None in self._inputs:
+            return {None: dataset.indexes}
+        tags = [dataset.tags(index).get(MODALITY_TAG) for index in dataset.indexes]
+        if any(tags):
+            return {
+                name: [place for place, tag in enumerate(tags, start=1) if tag == name]
+                for name in self._inputs
+            }
+        counts = {name: one.bands_in_file for name, one in self._inputs.items()}
+        known = [count for count in counts.values() if count is not None]
+        if len(known) < len(counts) or sum(known) != dataset.count:
+            listed = ", ".join(f"{name} {count or 'any'}" for name, count in counts.items())
+            raise DataError(
+                str(path),
+                f"{dataset.count} bands, but the model takes several images ({listed})",
+                "Give the files of each modality, as NAME=PATH or in --scene_folders; or one file "
+                "with the bands of all, in this order.",
+            )
+        places, begin = {}, 1
+        for name, count in counts.items():
+            places[name] = range(begin, begin + (count or 0))
+            begin += count or 0
+        return places
+
+
+class _Input:
+    """How one of the images is made."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.reader = ImageReader(spec.selection(), spec.constant_scale, spec.no_data_replace)
+        self._fill = spec.means
+
+    @property
+    def bands_in_file(self) -> int | None:
+        selection = self.reader.selection
+        if selection.expand_time or selection.file_bands is None:
+            return None
+        return len(selection.file_bands)
+
+    def image(self, raster: Raster) -> Tensor:
+        return torch.from_numpy(self.reader.filled(raster, self._fill))
+
+
+def _part(raster: Raster, bands: slice) -> Raster:
+    invalid = None if raster.invalid is None else raster.invalid[bands]
+    if invalid is not None and not invalid.any():
+        invalid = None
+    return Raster(raster.path, raster.data[bands], invalid, raster.nodata)
