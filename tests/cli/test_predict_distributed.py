@@ -15,7 +15,6 @@ import rasterio
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.cli.prediction import distributed as distributed_prediction
 from terratorch.cli.prediction.distributed import check_can_spread, devices_of
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.errors import ConfigurationError
@@ -140,7 +139,7 @@ def test_without_ray_the_command_to_install_it_is_named(
     [
         (("--workers", "2"), "workers: 2, but nothing is distributed. Add --distributed ray."),
         (("--ray_address", "auto"), "ray_address: auto, but nothing is distributed."),
-        (("--distributed", "ray", "--workers", "0"), "workers: 0 is too few. Use at least 1."),
+        (("--distributed", "ray", "--workers", "0"), "workers: 0 is too small. Use at least 1."),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
@@ -166,4 +165,3 @@ def test_one_process_hands_out_the_work_unless_devices_are_chosen():
     assert devices_of(settings, "auto") == 1
     assert devices_of(settings, 4) == 4
     assert devices_of(PredictionSettings(), "auto") == "auto"
-    assert distributed_prediction.DISTRIBUTED_OPTIONS == ("distributed", "workers", "ray_address")

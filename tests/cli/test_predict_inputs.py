@@ -10,7 +10,8 @@ import yaml
 from chip_files import write_tif
 from terratorch.cli.main import main
 from terratorch.cli.prediction.options import bounds_in_one
-from terratorch.cli.prediction.settings import add_to_argparse
+from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
+from terratorch.errors import ConfigurationError
 
 CORNER = "15.0014,49.64,15.01,49.66"  # all but the 10 columns in the west
 
@@ -174,6 +175,10 @@ def test_a_folder_without_a_band_is_named(scene, predict, tmp_path, capsys):
 def test_choices_and_values_of_several_types_are_read():
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_to_argparse(parser)
+
+    def read(*given):
+        return PredictionSettings.chosen(vars(parser.parse_args(given)).get)
+
     given = [
         "--padding",
         "false",
@@ -186,8 +191,10 @@ def test_choices_and_values_of_several_types_are_read():
         "--format",
         "cog",
     ]
-    options = parser.parse_args(given)
+    options = read(*given)
     assert (options.padding, options.average_patches, options.batch_size) == (False, True, "auto")
-    assert parser.parse_args(["--batch_size", "8", "--padding", "reflect"]).batch_size == 8
-    with pytest.raises(argparse.ArgumentError, match="invalid choice: 'png'"):
-        parser.parse_args(["--format", "png"])
+    assert (options.crop, options.format, options.quicklook) == (3, "cog", True)
+    assert read("--batch_size", "8", "--padding", "reflect").batch_size == 8
+    assert read("--crop", "null", "--no_quicklook") == PredictionSettings(quicklook=False)
+    with pytest.raises(ConfigurationError, match=r"format: 'gtif' is none of .* Did you mean 'gti"):
+        read("--format", "gtif")

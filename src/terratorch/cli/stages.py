@@ -75,17 +75,47 @@ def prepare(
     Raises:
         TerraTorchError: For a mistake that can be seen before anything is built.
     """
+    configuration = read_given(command, arguments, sections)
+    import_given(configuration, arguments)
+    return configuration
+
+
+def read_given(
+    command: str, arguments: Sequence[str], sections: Sequence[str] = ("model", "data")
+) -> Configuration:
+    """Read the configuration, and refuse what can be seen before anything is imported.
+
+    Args:
+        command: The sub-command, for messages.
+        arguments: Its arguments.
+        sections: The sections that it needs.
+
+    Raises:
+        TerraTorchError: If a file or a section is missing, or broken.
+    """
     configuration = read_configuration(option_values(arguments, *CONFIG_OPTIONS))
     if not any(argument.partition("=")[0].endswith(".help") for argument in arguments):
         require_sections(configuration, arguments, sections, command)
     checkpoint = setting("ckpt_path", configuration, arguments)
     if checkpoint is not None:
         check_checkpoint(checkpoint)
+    return configuration
+
+
+def import_given(configuration: Configuration, arguments: Sequence[str]) -> None:
+    """Import what a configuration names.
+
+    Args:
+        configuration: The configuration.
+        arguments: The arguments, which may name classes as well.
+
+    Raises:
+        TerraTorchError: If something is not there, or does not take what it is given.
+    """
     load_user_code(setting("custom_modules_path", configuration, arguments))
     from terratorch.cli.class_names import import_named_classes
 
     import_named_classes(configuration, arguments)
-    return configuration
 
 
 def _refuse_prediction_options(

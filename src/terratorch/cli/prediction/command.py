@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
-from terratorch.cli.prediction.distributed import (
-    DISTRIBUTED_OPTIONS,
-    check_distributed,
-    devices_of,
-)
+from terratorch.cli.prediction.distributed import check_distributed, devices_of
 from terratorch.cli.prediction.options import (
     bounds_in_one,
     check_data,
     check_output_dir,
     first_checkpoint_apart,
 )
+from terratorch.cli.prediction.setting_checks import checked_settings
 from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
-from terratorch.cli.stages import check_checkpoint, prepare, run_prepared, setting
+from terratorch.cli.stages import (
+    check_checkpoint,
+    import_given,
+    read_given,
+    run_prepared,
+    setting,
+)
 from terratorch.cli.user_code import load_user_code
+from terratorch.datasets.scene_files import SceneFiles
 from terratorch.errors import ConfigurationError
 
 _EPILOG = """\
@@ -64,47 +68,54 @@ def main(arguments: Sequence[str]) -> int:
     arguments = bounds_in_one(first_checkpoint_apart(arguments))
     if option_values(arguments, *CONFIG_OPTIONS) and not wants_help(arguments):
         return _predict_with_configuration(arguments)
-    return _predict_from_checkpoint(_parser().parse_args(arguments))
+    return _predict_from_checkpoint(
+        _parser().parse_args(arguments), checked_settings(arguments, {})
+    )
 
 
 def _predict_with_configuration(arguments: Sequence[str]) -> int:
-    configuration = prepare("predict", arguments)
-    check_distributed(*(setting(name, configuration, arguments) for name in DISTRIBUTED_OPTIONS))
-    output_dir = setting("predict_output_dir", configuration, arguments)
+    configuration = read_given("predict", arguments)
+    settings = checked_settings(arguments, configuration.content)
+    output_dir = settings.predict_output_dir
     if output_dir is None and not (configuration.content.get("trainer") or {}).get("callbacks"):
         raise _missing_output()
     if output_dir is not None:
         check_output_dir(output_dir)
     if setting("ckpt_path", configuration, arguments) is None:
         raise _missing_checkpoint()
-    _check_limits(lambda name: setting(name, configuration, arguments))
+    check_distributed(settings)
+    import_given(configuration, arguments)
+    _check_limits(settings)
     return run_prepared("predict", arguments)
 
 
-def _predict_from_checkpoint(options: argparse.Namespace) -> int:
-    check_distributed(*(getattr(options, name) for name in DISTRIBUTED_OPTIONS))
+def _predict_from_checkpoint(options: argparse.Namespace, settings: PredictionSettings) -> int:
     if options.ckpt_path is None:
         raise _missing_checkpoint()
-    for path in (options.ckpt_path, *(options.further_ckpt_paths or ())):
+    for path in (options.ckpt_path, *(settings.further_ckpt_paths or ())):
         check_checkpoint(path)
-    paths = check_data(options.predict_data, options.scene_folders)
-    if options.predict_output_dir is None:
+    paths = check_data(options.predict_data, settings.scene_folders)
+    if settings.predict_output_dir is None:
         raise _missing_output()
-    check_output_dir(options.predict_output_dir)
-    _check_limits(vars(options).get)
+    check_output_dir(settings.predict_output_dir)
+    check_distributed(settings)
+    _check_limits(settings)
     load_user_code(options.custom_modules_path)
-    return _run(options, paths)
+    return _run(options, settings, paths)
 
 
-def _check_limits(get: Callable[[str], str | None]) -> None:
+def _check_limits(settings: PredictionSettings) -> None:
     """Read the area, so that a mistake there is told before a model is built."""
-    if any(get(name) is not None for name in ("area", "area_crs", "valid_mask")):
+    limits = (settings.area, settings.area_crs, settings.valid_mask)
+    if any(limit is not None for limit in limits):
         from terratorch.inference.streaming.area import Limits
 
-        Limits.given(get("area"), get("area_crs"), get("valid_mask"))
+        Limits.given(*limits)
 
 
-def _run(options: argparse.Namespace, paths: list[Path]) -> int:
+def _run(
+    options: argparse.Namespace, settings: PredictionSettings, paths: Sequence[Path | SceneFiles]
+) -> int:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
     from terratorch.cli.prediction.data import from_checkpoint
     from terratorch.cli.prediction.joint import predict_jointly
@@ -114,7 +125,6 @@ def _run(options: argparse.Namespace, paths: list[Path]) -> int:
 
     show_lightning_messages()
     checkpoint = read_checkpoint(options.ckpt_path)
-    settings = PredictionSettings.chosen(vars(options).get)
     images = settings.batch_size if isinstance(settings.batch_size, int) else 1
     datamodule = from_checkpoint(checkpoint, paths, images, options.num_workers or 0)
     task = checkpoint.build_task()

@@ -15,32 +15,17 @@ if TYPE_CHECKING:
     from terratorch.cli.prediction.task_predictor import TaskPredictor
     from terratorch.inference.streaming.scene_stream import RunGroup
 
-DISTRIBUTED_OPTIONS = ("distributed", "workers", "ray_address")
-_RAY = "ray"
 
-
-def check_distributed(distributed: str | None, workers: Any, ray_address: str | None) -> None:
-    """Refuse options that cannot work, before anything is built.
+def check_distributed(settings: PredictionSettings) -> None:
+    """Refuse to go on without what distributes, before anything is built.
 
     Args:
-        distributed: `ray`, or None.
-        workers: How many; text of the command line, or a number.
-        ray_address: The cluster.
+        settings: The options.
 
     Raises:
-        ConfigurationError: If options do not fit together.
         MissingDependencyError: If Ray is not installed.
     """
-    if distributed is None:
-        for name, value in (("workers", workers), ("ray_address", ray_address)):
-            if value is not None:
-                raise ConfigurationError(
-                    name, f"{value}, but nothing is distributed", "Add --distributed ray."
-                )
-        return
-    if workers is not None and str(workers).lstrip("-").isdecimal() and int(workers) < 1:
-        raise ConfigurationError("workers", f"{workers} is too few", "Use at least 1.")
-    if distributed == _RAY:
+    if settings.distributed is not None:
         from terratorch.inference.streaming.ray_workers import import_ray
 
         import_ray()

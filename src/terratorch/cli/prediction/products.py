@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule
 
+from terratorch.cli.prediction.setting_checks import check_settings
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.errors import ConfigurationError
 from terratorch.inference.prediction import Output, PredictionKind
@@ -15,12 +16,9 @@ from terratorch.inference.products.mosaic import Mosaic
 from terratorch.inference.products.pictures import Picture
 from terratorch.inference.products.products import FolderProduct, MapProduct, Products
 from terratorch.inference.products.stac import Provenance, StacItem
-from terratorch.inference.products.tracing import TRACEABLE
 from terratorch.inference.products.vectorize import Vectors, import_writers
 from terratorch.tasks.base_task import TerraTorchTask
 
-# Options that say how polygons are made, and are of no use without them.
-_POLYGON_OPTIONS = ("vector_min_area", "vector_simplify")
 # What of a model names it.
 _MODEL_KEYS = ("backbone", "model")
 # Options of maps, that a table of labels makes no use of.
@@ -80,7 +78,7 @@ def check_products(settings: PredictionSettings, processes: int) -> None:
         processes: How many share the images.
 
     Raises:
-        ConfigurationError: If one is of no use, or its value is not a size.
+        ConfigurationError: If one is of no use, or its value cannot be used.
         MissingDependencyError: If polygons need a package that is not installed.
     """
     if settings.mosaic and processes > 1:
@@ -90,25 +88,9 @@ def check_products(settings: PredictionSettings, processes: int) -> None:
             "Give --devices 1; afterwards, run again with --mosaic: maps that are complete are "
             "not made again.",
         )
-    for name in _POLYGON_OPTIONS:
-        value: float | None = getattr(settings, name)
-        if value is None:
-            continue
-        if settings.vectorize is None:
-            raise ConfigurationError(
-                name, f"{value:g}, but no polygons are made", "Give --vectorize gpkg as well."
-            )
-        if not 0 <= value < float("inf"):
-            raise ConfigurationError(name, f"{value:g}", "Give a number that is 0 or more.")
-    if settings.vectorize is None:
-        return
-    if settings.out_dtype is not None and settings.out_dtype not in TRACEABLE:
-        raise ConfigurationError(
-            "vectorize",
-            f"no polygons can be made of maps of {settings.out_dtype}",
-            f"Give an --out_dtype of {', '.join(TRACEABLE)}, or leave it out.",
-        )
-    import_writers(settings.vectorize)
+    check_settings(settings)
+    if settings.vectorize is not None:
+        import_writers(settings.vectorize)
 
 
 def check_product_outputs(

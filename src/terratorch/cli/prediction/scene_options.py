@@ -8,7 +8,12 @@ from typing import Literal
 
 from lightning.pytorch import LightningDataModule
 
-from terratorch.cli.prediction.settings import JOINT_OPTIONS, PredictionSettings
+from terratorch.cli.prediction.settings import (
+    JOINT_OPTIONS,
+    TILE_OPTIONS,
+    TILE_SIZES,
+    PredictionSettings,
+)
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.errors import ConfigurationError
 from terratorch.inference.streaming.area import Limits
@@ -19,8 +24,6 @@ from terratorch.tasks.settings import TaskSettings
 logger = logging.getLogger(__name__)
 
 _LIMITS = ("area", "area_crs", "valid_mask")
-_SIDES = ("crop", "stride", "delta", "h_crop", "w_crop", "h_stride", "w_stride")
-_TILES = (*_SIDES, "average_patches", "blend_overlaps", "padding")
 # What does not depend on who writes the predictions.
 _OF_ANY_WRITER = ("scene_folders", *JOINT_OPTIONS)
 
@@ -89,13 +92,15 @@ def tiles_of(
     Raises:
         ConfigurationError: If an option cannot be used.
     """
-    options = {name: value for name in _TILES if (value := getattr(settings, name)) is not None}
+    options = {
+        name: value for name in TILE_OPTIONS if (value := getattr(settings, name)) is not None
+    }
     if not options and given is None:
         return None
     if settings.batch_size is not None:
         options["batch_size"] = settings.batch_size
     tiles = with_options(given or default_tiles(chip), options)
-    if any(name in options for name in _SIDES):
+    if any(name in options for name in TILE_SIZES):
         logger.info(
             "Tiles as asked for: crop %d x %d, stride %d x %d, delta %d",
             *(tiles.h_crop, tiles.w_crop),
@@ -134,7 +139,7 @@ def check_used_in_python(settings: PredictionSettings) -> None:
     Raises:
         ConfigurationError: If one of them is given.
     """
-    for name in ("outputs", *JOINT_OPTIONS, *_LIMITS, *_TILES):
+    for name in ("outputs", *JOINT_OPTIONS, *_LIMITS, *TILE_OPTIONS):
         value = getattr(settings, name)
         if value is not None:
             raise ConfigurationError(
@@ -155,7 +160,7 @@ def check_used(settings: PredictionSettings, datamodule: LightningDataModule | N
     Raises:
         ConfigurationError: If one of them is given.
     """
-    for name in (*_LIMITS, *_TILES):
+    for name in (*_LIMITS, *TILE_OPTIONS):
         if getattr(settings, name) is not None:
             raise ConfigurationError(
                 name,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from terratorch.errors import ConfigurationError, did_you_mean
 
 # The types that a map can be written in; None fits the type to what is predicted.
 OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
-
-
+# What a layer of a map can hold.
+OutputName = Literal["classes", "probabilities", "logits", "values"]
 ScoresDtype = Literal["float32", "float16", "uint8"]
 MapFormat = Literal["gtiff", "cog"]
 VectorFormat = Literal["gpkg", "geojson", "parquet"]
@@ -22,6 +25,9 @@ Uncertainty = Literal["entropy", "variance"]
 
 # Those that make one prediction from several.
 JOINT_OPTIONS = ("augment", "uncertainty", "further_ckpt_paths")
+# Those that say how scenes are cut, and of these the sizes.
+TILE_SIZES = ("crop", "stride", "delta", "h_crop", "w_crop", "h_stride", "w_stride")
+TILE_OPTIONS = (*TILE_SIZES, "average_patches", "blend_overlaps", "padding")
 
 
 def _option(default: Any, text: str, metavar: str | None = None) -> Any:
@@ -37,7 +43,7 @@ class PredictionSettings:
 
     predict_output_dir: str | None = _option(None, "the folder that maps are written to", "DIR")
     out_dtype: OutDtype | None = _option(None, "type of the maps; by default it fits the task")
-    outputs: list[str] | None = _option(
+    outputs: list[OutputName] | None = _option(
         None, "what is written: classes, probabilities, logits, or values", "NAME"
     )
     scores_dtype: ScoresDtype | None = _option(
@@ -114,8 +120,15 @@ class PredictionSettings:
 
     @classmethod
     def chosen(cls, get: Callable[[str], Any]) -> PredictionSettings:
-        """Return the settings whose values a function gives by name; None is not given."""
-        values = {option.name: get(option.name) for option in fields(cls)}
+        """Return the settings whose values a function gives by name; None is not given.
+
+        Args:
+            get: Gives what stands in the YAML, or text of the command line.
+
+        Raises:
+            ConfigurationError: If a value is none that the option can have.
+        """
+        values = {option.name: option.read(get(option.name)) for option in _options()}
         return cls(**{name: value for name, value in values.items() if value is not None})
 
 
@@ -128,11 +141,65 @@ class _Option:
 
     @property
     def kind(self) -> Any:
-        """The type without None; what reads the value where it is one of several."""
-        if NoneType not in get_args(self.hint):
-            return self.hint
-        kinds = [kind for kind in get_args(self.hint) if kind is not NoneType]
-        return _scalar if len(kinds) > 1 or kinds == [bool] else kinds[0]
+        """The type of a value, or of an item of a list, without None; None for one of several."""
+        kinds = [kind for kind in _members(self.hint) if kind is not NoneType]
+        if len(kinds) > 1:
+            return None
+        return get_args(kinds[0])[0] if self.takes_many else kinds[0]
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether it is a list."""
+        return any(get_origin(kind) is list for kind in _members(self.hint))
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is on or off, without a value."""
+        return self.hint is bool
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it can be, or its items; empty where it is no word."""
+        return get_args(self.kind) if get_origin(self.kind) is Literal else ()
+
+    def read(self, given: Any) -> Any:
+        """Return the value of what stands in the YAML, or of text of the command line.
+
+        Raises:
+            ConfigurationError: If it is none that the option can have.
+        """
+        if given is None or given == "null":  # as the YAML would have it
+            return None
+        if self.takes_many:
+            return [self._item(item) for item in (given if isinstance(given, list) else [given])]
+        return self._item(given)
+
+    def _item(self, given: Any) -> Any:
+        if self.choices and given not in self.choices:
+            listed = ", ".join(self.choices)
+            cure = did_you_mean(str(given), self.choices) or "Use one of these."
+            raise ConfigurationError(self.name, f"{given!r} is none of {listed}", cure)
+        if self.kind in _NUMBERS:
+            return _number(self.name, given, self.kind)
+        is_plain = self.choices or self.is_switch or self.kind is str
+        return given if is_plain or not isinstance(given, str) else _scalar(given)
+
+
+_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _number(name: str, given: Any, kind: Callable[[str], float]) -> float:
+    try:
+        value = kind(str(given))  # of a number in the YAML too: 3.5 and true are no int
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ConfigurationError(name, f"{given!r} is not {_NUMBERS[kind]}", "Give one, such as 8.")
+    return value
 
 
 def _scalar(text: str) -> Any:
@@ -152,33 +219,29 @@ def _options() -> Iterator[_Option]:
 
 
 def add_to_argparse(parser: argparse.ArgumentParser) -> None:
-    """Add the options to the parser of a prediction without configuration."""
+    """Add the options to a parser that collects text, and None for what is not given.
+
+    `PredictionSettings.chosen` reads the text, as it reads what stands in the YAML.
+    """
     for option in _options():
-        text, metavar = option.metadata["help"], option.metadata["metavar"]
-        kind = option.kind
-        if kind is bool:
+        if option.is_switch:
             _add_switch(parser, option)
             continue
-        many: dict[str, Any] = {}
-        if get_origin(kind) in (list, tuple):
-            many, kind = {"nargs": "+"}, get_args(kind)[0]
-        choices = get_args(kind) if get_origin(kind) is Literal else None
+        # argparse would tell the choices, but not the closest.
+        words = f"{{{','.join(option.choices)}}}" if option.choices else None
         parser.add_argument(
             f"--{option.name}",
-            type=str if choices else kind,
-            choices=choices,
-            default=option.default,
-            metavar=metavar,
-            help=text,
-            **many,
+            nargs="+" if option.takes_many else None,
+            metavar=option.metadata["metavar"] or words,
+            help=option.metadata["help"],
         )
 
 
 def _add_switch(parser: argparse.ArgumentParser, option: _Option) -> None:
     """Add `--NAME`, and `--no_NAME` for what is on by default."""
-    name, text, default = option.name, option.metadata["help"], option.default
-    parser.add_argument(f"--{name}", action="store_true", default=default, help=text)
-    if default:
+    name, text = option.name, option.metadata["help"]
+    parser.add_argument(f"--{name}", action="store_true", default=None, help=text)
+    if option.default:
         parser.add_argument(f"--no_{name}", dest=name, action="store_false", help=f"do not {text}")
 
 
@@ -188,14 +251,14 @@ def add_to_jsonargparse(add_argument: Callable[..., Any]) -> None:
 
     for option in _options():
         text = option.metadata["help"]
-        if option.hint is bool and option.default:
+        if option.is_switch and option.default:
             # `--no_NAME`, and `NAME: false` in the YAML.
             action = ActionYesNo(no_prefix="no_")
             add_argument(f"--{option.name}", action=action, default=True, help=text)
             continue
-        if option.hint is bool:
+        if option.is_switch:
             add_argument(f"--{option.name}", action="store_true", help=text)
             continue
-        many = {"nargs": "+"} if get_origin(option.kind) in (list, tuple) else {}
-        hint = get_args(option.kind)[0] if many else option.hint
+        many = {"nargs": "+"} if option.takes_many else {}
+        hint = option.kind if many else option.hint
         add_argument(f"--{option.name}", type=hint, default=option.default, help=text, **many)
