@@ -9,6 +9,7 @@ from terratorch.metrics.values import regression_metrics
 from terratorch.pages import scores
 from terratorch.pages.bootstrap import intervals, resampled_sums
 from terratorch.pages.evaluation import ChipScore, Evaluation, Kind, SampleSet
+from terratorch.pages.report_scores import number
 from terratorch.pages.results import ranked, results_of
 
 CLASSES = 4
@@ -95,6 +96,45 @@ def test_one_chip_has_no_interval():
     results = results_of(*_evaluation(Kind.SEGMENTATION, _chips(*_pairs(0, 1), None), {}))
     assert results.overall["mIoU"].interval is None
     assert results.classes[0].figures["IoU"].interval is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "counted"),
+    [
+        (Kind.SEGMENTATION, {"cells": ((0, 9), (1, 1), (3, 10))}),
+        (Kind.REGRESSION, {"sums": (10.0, 30.0, 100.0, 5.0, 4.0)}),
+    ],
+)
+def test_chips_without_a_label_do_not_widen_intervals(kind, counted):
+    chips = [ChipScore(f"{index}", 0.5, **counted) for index in range(2)]
+    empty = {"sums": (0.0,) * 5} if kind is Kind.REGRESSION else {}
+    chips += [ChipScore(f"empty {index}", np.nan, **empty) for index in range(6)]
+    results = results_of(*_evaluation(kind, chips, {}))
+    assert results.resampled == 2
+    for figure in results.overall.values():
+        assert figure.interval == pytest.approx((figure.value, figure.value))
+    results = results_of(*_evaluation(kind, chips[1:], {}))
+    assert results.resampled == 0
+    assert all(figure.interval is None for figure in results.overall.values())
+
+
+def test_predictions_that_are_no_numbers_have_no_interval():
+    chips = [ChipScore("a", 1.0, sums=(10.0, 30.0, 100.0, 5.0, 4.0))]
+    chips.append(ChipScore("b", np.inf, sums=(10.0, 30.0, 100.0, np.nan, np.inf)))
+    rmse = results_of(*_evaluation(Kind.REGRESSION, chips, {})).overall["RMSE"]
+    assert (rmse.value, rmse.interval) == (np.inf, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.000"), (0.12345, "0.123"), (0.000123, "0.000123"), (-0.0021, "-0.0021"),
+        (12.3456, "12.346"), (123.456, "123.5"), (12345.6, "12,346"), (3.2e8, "3.2e+08"),
+        (np.nan, "\u2013"), (np.inf, "inf"),
+    ],
+)  # fmt: skip
+def test_figures_of_any_size_can_be_told_apart(value, text):
+    assert number(value) == text
 
 
 def test_intervals_hold_what_they_promise():

@@ -68,7 +68,7 @@ def _set_sections(
         nothing = '<p class="note">No chip of this test set has a label that counts.</p>'
         return [(f"scores-{index}", f"Scores{name}", nothing)]
     results = results_of(evaluation, sample_set)
-    scores = tiles(results) + overall_table(results) + interval_note(len(sample_set.chips))
+    scores = tiles(results) + overall_table(results) + interval_note(results.resampled)
     sections = [("scores", "Scores", scores)]
     if results.classes:
         sections.append(("classes", "Classes", class_table(evaluation, results)))

@@ -17,6 +17,7 @@ from terratorch.pages.results import ClassRow, Figure, Results
 
 _DASH, _THIN_SPACE = "\u2013", "\u2009"
 _TILES = 4
+_TINY, _HUGE = 0.01, 1e7  # beyond them a number has few digits, and an exponent if need be
 # A larger matrix fits no screen: of more classes, the largest confusions are listed alone.
 _LARGEST_MATRIX = 40
 _LISTED_CONFUSIONS = 8
@@ -40,10 +41,15 @@ HINTS: Mapping[str, str] = {
 
 
 def number(value: float) -> str:
-    """Return a figure with three decimals, or with four digits where it is large; NaN is a dash."""
+    """Return a figure with three decimals, or as many digits as tell it; NaN is a dash."""
     if value != value:
         return _DASH
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}"
+    size = abs(value)
+    if size < _TINY and value:
+        return f"{value:.3g}"
+    if size < 100:
+        return f"{value:.3f}"
+    return f"{value:,.1f}" if size < 1000 else f"{value:,.0f}" if size < _HUGE else f"{value:.4g}"
 
 
 def interval_text(figure: Figure) -> str:
@@ -90,7 +96,13 @@ def _logged(figure: Figure) -> str:
 
 
 def interval_note(chips: int) -> str:
-    """Return what the intervals are, and how far they can be trusted."""
+    """Return what the intervals are, and how far they can be trusted.
+
+    Args:
+        chips: How many were resampled.
+    """
+    if not chips:
+        return ""
     few = " With so few chips they are a rough guide only." if chips < 20 else ""
     return (
         f'<p class="note">Intervals of {100 * LEVEL:.0f}&nbsp;% confidence from {RESAMPLES:,} '

@@ -62,12 +62,14 @@ class Results:
         classes: The scores of each class; empty for values.
         confusion: Counts `(C, C)`, rows true and columns predicted; None for values.
         others: Metrics that the task logged and that do not follow from the chips' counts.
+        resampled: How many chips were resampled for the intervals, 0 where there are none.
     """
 
     overall: dict[str, Figure]
     classes: list[ClassRow]
     confusion: NDArray[np.int64] | None
     others: dict[str, float]
+    resampled: int
 
 
 def results_of(evaluation: Evaluation, sample_set: SampleSet) -> Results:
@@ -78,17 +80,19 @@ def results_of(evaluation: Evaluation, sample_set: SampleSet) -> Results:
 
 
 def _value_results(sample_set: SampleSet) -> Results:
-    rows = np.array([chip.sums for chip in sample_set.chips], dtype=np.float64)
+    rows = _counted(np.array([chip.sums for chip in sample_set.chips], dtype=np.float64))
     total = scores.ValueSums(*rows.sum(axis=0))
     resampled = _resampled(rows)
     samples = None if resampled is None else scores.ValueSums(*resampled.T)
     overall = _figures(scores.REGRESSION_SCORES, total, samples, sample_set.logged)
-    return Results(overall, [], None, _others(sample_set.logged, overall))
+    return Results(
+        overall, [], None, _others(sample_set.logged, overall), 0 if samples is None else len(rows)
+    )
 
 
 def _class_results(evaluation: Evaluation, sample_set: SampleSet) -> Results:
     names, ignored = evaluation.class_names, evaluation.ignore_index
-    stacked = scores.stacked_counts(sample_set.chips, len(names))
+    stacked = _counted(scores.stacked_counts(sample_set.chips, len(names)))
     counts = scores.class_counts(stacked.sum(axis=0), ignored)
     resampled = _resampled(stacked)
     samples = None if resampled is None else scores.class_counts(resampled, ignored)
@@ -110,11 +114,18 @@ def _class_results(evaluation: Evaluation, sample_set: SampleSet) -> Results:
         for index, name in enumerate(names)
     ]
     confusion = scores.confusion_matrix(sample_set.chips, len(names))
-    return Results(overall, rows, confusion, _others(sample_set.logged, overall))
+    others = _others(sample_set.logged, overall)
+    return Results(overall, rows, confusion, others, 0 if samples is None else len(stacked))
+
+
+def _counted(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave out chips of which nothing counts: drawn alone, they would have a score of 0."""
+    return rows[rows.any(axis=1)]
 
 
 def _resampled(rows: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    return resampled_sums(rows) if len(rows) >= _FEWEST_CHIPS else None
+    enough = len(rows) >= _FEWEST_CHIPS
+    return resampled_sums(rows) if enough and np.isfinite(rows).all() else None
 
 
 def _figures(
