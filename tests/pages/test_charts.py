@@ -52,7 +52,16 @@ def test_a_chart_is_drawn_inside_its_frame_and_says_what_it_shows():
     assert "train, step 10: -0.5" in svg
 
 
-@pytest.mark.parametrize("curve", [Curve([3], [0.5]), Curve([0, 1], [2, 2]), Curve([0, 1], [0, 0])])
+@pytest.mark.parametrize(
+    "curve",
+    [
+        Curve([3], [0.5]),
+        Curve([0, 1], [2, 2]),
+        Curve([0, 1], [0, 0]),
+        Curve([0, 1], [0.8, 0.8 + 1e-15]),  # the same, but for rounding
+        Curve([0, 1], [1e-15, 3e-15]),
+    ],
+)
 def test_a_point_and_a_constant_are_drawn(curve):
     svg = line_chart("x", [Series("val", curve)], "step")
     ElementTree.fromstring(svg)
@@ -67,6 +76,12 @@ def test_a_histogram_counts_every_chip():
     assert all(height > 0 for height in _numbers(svg, "height"))
     wide = histogram([3.0, 250.0], "RMSE")
     assert wide.count('class="bar"') == 2
+
+
+def test_a_histogram_has_the_axis_of_its_values_or_the_one_that_is_given():
+    values = [0.011, 0.012, 0.019]
+    assert histogram(values, "RMSE").count('class="bar"') == 3
+    assert histogram(values, "mIoU", (0.0, 1.0)).count('class="bar"') == 1
 
 
 def test_an_interval_stays_on_its_rail():

@@ -29,11 +29,17 @@ class Series:
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Return about so many round numbers from `low` to `high`, both within reach."""
-    if not high > low:
+    if _are_alike(low, high):
         high = low + (abs(low) or 1.0)
     step = _round_up((high - low) / count)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(index * step, 12) for index in range(first, last + 1)]
+    digits = 6 - math.floor(math.log10(step))
+    return [round(index * step, digits) for index in range(first, last + 1)]
+
+
+def _are_alike(low: float, high: float) -> bool:
+    """Whether a range is too short to be told from a single value."""
+    return high - low <= 1e-9 * max(abs(low), abs(high))
 
 
 def _round_up(step: float) -> float:
@@ -93,7 +99,7 @@ class _Frame:
 
 def _padded(low: float, high: float) -> tuple[float, float]:
     """Widen a range of one value, so that a constant is drawn in the middle."""
-    if high > low:
+    if not _are_alike(low, high):
         return low, high
     margin = abs(low) * 0.1 or 0.1
     return low - margin, high + margin
@@ -150,14 +156,23 @@ def interval_bar(value: float, low: float, high: float) -> str:
     )
 
 
-def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
-    """Return bars that count how many values lie where; those of 0 to 1 over all of that."""
+def histogram(
+    values: Sequence[float],
+    label: str,
+    limits: tuple[float, float] | None = None,
+    bins: int = 20,
+) -> str:
+    """Return bars that count how many values lie where.
+
+    Args:
+        values: Finite numbers.
+        label: What they are.
+        limits: The ends of the axis, by default round numbers about the values.
+        bins: How many bars there may be.
+    """
     low, high = min(values), max(values)
-    if low >= 0 and high <= 1:
-        edges = (0.0, 1.0)
-    else:
-        marks = ticks(low, high, 5)
-        edges = (marks[0], marks[-1])
+    marks = ticks(*(limits or (low, high)), 5)
+    edges = limits or (marks[0], marks[-1])
     width = (edges[1] - edges[0]) / bins
     counts = [0] * bins
     for value in values:
@@ -177,7 +192,7 @@ def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
     return (
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="How many '
         f'chips have which score: {len(values)} from {low:.3g} to {high:.3g}">'
-        + _grid(frame, ticks(*edges, 5), y_ticks)
+        + _grid(frame, marks, y_ticks)
         + "".join(bars)
         + f'<text class="axis-name" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 4}" text-anchor="end">'
         f"{escape(label)}</text></svg>"

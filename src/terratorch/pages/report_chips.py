@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def panels(evaluation: Evaluation, sample_set: SampleSet) -> str:
 def _panel(panel: Panel) -> str:
     name = Path(panel.filename).name
     pictures = "".join(
-        f'<figure><img src="{picture.uri}" alt="{escape(f"{picture.title} of {name}")}">'
+        f'<figure><img src="{escape(picture.uri)}" alt="{escape(f"{picture.title} of {name}")}">'
         f"<figcaption>{escape(picture.title)}</figcaption></figure>"
         for picture in panel.pictures
     )
@@ -89,7 +90,8 @@ def places(evaluation: Evaluation, sample_set: SampleSet) -> str:
     # The worst are drawn last, on top: they are what people look for.
     chips = [*(chip for chip in sample_set.chips if chip.score != chip.score), *worst_first[::-1]]
     shown = _thinned(chips)
-    limits = value_limits(np.array([chip.score for chip in worst_first]))
+    scores = [chip.score for chip in worst_first if math.isfinite(chip.score)]
+    limits = value_limits(np.array(scores))
     drawn = chip_map(shown, limits, SCORE_NAMES[evaluation.kind])
     if drawn is None:
         return ""
@@ -110,10 +112,15 @@ def _thinned(chips: Sequence[ChipScore]) -> Sequence[ChipScore]:
 
 def spread(evaluation: Evaluation, sample_set: SampleSet) -> str:
     """Return how the scores of the chips are spread, and the files of the worst."""
-    values = [chip.score for chip in ranked(sample_set.chips, evaluation.kind)]
-    name = SCORE_NAMES[evaluation.kind]
-    figure = f"<figure><figcaption>{escape(name)}</figcaption>{histogram(values, 'score')}</figure>"
-    return f'<div class="charts spread">{figure}{_worst_list(evaluation, sample_set)}</div>'
+    values = [chip.score for chip in sample_set.chips if math.isfinite(chip.score)]
+    worst = _worst_list(evaluation, sample_set)
+    if not values:
+        return worst
+    limits = None if evaluation.kind is Kind.REGRESSION else (0.0, 1.0)
+    bars = histogram(values, "score", limits)
+    name = escape(SCORE_NAMES[evaluation.kind])
+    figure = f"<figure><figcaption>{name}</figcaption>{bars}</figure>"
+    return f'<div class="charts spread">{figure}{worst}</div>'
 
 
 def _worst_list(evaluation: Evaluation, sample_set: SampleSet) -> str:
