@@ -255,6 +255,37 @@ def test_a_regression_has_a_report(tmp_path):
     assert "too low" in report.written.read_text()
 
 
+def test_a_model_that_diverged_and_a_test_of_one_batch_are_said(tmp_path):
+    import torch
+    from lightning.pytorch import Trainer
+    from torch import nn
+    from torch.utils.data import DataLoader
+
+    from terratorch.tasks import PixelwiseRegressionTask
+
+    images = torch.ones(4, 3, 8, 8)
+    images[1] = 3e38  # twice of it is no number any more
+    samples = [
+        {"image": one, "mask": torch.rand(8, 8), "filename": str(index)}
+        for index, one in enumerate(images)
+    ]
+    report = EvaluationReport(folder=tmp_path)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(accelerator="cpu", callbacks=[report], limit_test_batches=1, **quiet)
+    model = nn.Conv2d(3, 1, 1)
+    nn.init.constant_(model.weight, 2.0)
+    task = PixelwiseRegressionTask({}, model=model)
+    trainer.test(task, DataLoader(samples, batch_size=2), verbose=False)
+    evaluation = read_evaluation(tmp_path / "evaluation.json")
+    assert evaluation.notes == [
+        "trainer.limit_test_batches is 1: only some of the chips were tested.",
+        "1 chip with predictions that are not numbers.",
+    ]
+    assert [chip.score for chip in evaluation.sets[0].chips][1] == np.inf
+    assert [panel.rank for panel in evaluation.sets[0].panels] == ["worst", "best"]
+    assert "No chip of this test set" not in report.written.read_text()
+
+
 def test_secrets_of_the_command_are_not_shown():
     given = ["/bin/terratorch", "test", "--trainer.logger.init_args.api_key", "Xy9", "-c", "c.yaml"]
     assert command_of([*given, "--db_password=Q1"]) == (

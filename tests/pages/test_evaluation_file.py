@@ -53,6 +53,19 @@ def test_nan_is_null_as_json_has_none(tmp_path):
     assert math.isnan(read.logged["loss"])
 
 
+def test_what_is_infinite_is_read_as_it_was(tmp_path):
+    path = tmp_path / "evaluation.json"
+    chip = ChipScore("a.tif", math.inf, sums=(1.0, 2.0, 4.0, math.inf, math.nan))
+    diverged = SampleSet("", [chip], {"loss": math.inf, "R2_Score": -math.inf}, [])
+    path.write_text(replace(EVALUATION, sets=[diverged]).to_json())
+    json.loads(path.read_text(), parse_constant=pytest.fail)
+    (read,) = read_evaluation(path).sets
+    assert read.chips[0].score == math.inf
+    assert read.chips[0].sums[:4] == chip.sums[:4]
+    assert math.isnan(read.chips[0].sums[4])
+    assert read.logged == diverged.logged
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -67,6 +80,11 @@ def test_what_cannot_be_read_names_the_file(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(DataError, match=rf"evaluation\.json: {message}"):
         read_evaluation(path)
+
+
+def test_what_is_no_file_is_said(tmp_path):
+    with pytest.raises(DataError, match="it cannot be read"):
+        read_evaluation(tmp_path)
 
 
 def test_a_missing_file_is_said(tmp_path):

@@ -115,3 +115,13 @@ def test_values_share_a_scale():
     too_high, too_low = errors[0, 0].astype(int), errors[0, 1].astype(int)
     assert too_high[0] > too_high[2]  # red
     assert too_low[2] > too_low[0]  # blue
+
+
+def test_predictions_that_are_no_numbers_are_left_out_of_the_scale():
+    target = np.array([[0, 10], [5, 5]], np.float32)
+    prediction = np.array([[0, np.nan], [np.inf, 10]], np.float32)
+    chip = Thumbnail("a", np.inf, IMAGE, target, prediction, np.ones((2, 2), bool))
+    (panel,), scale = paint_panels([("worst", chip)], Kind.REGRESSION, [])
+    assert np.isfinite([scale.low, scale.high, scale.error]).all()
+    predicted, errors = (_pixels(picture.uri)[..., 3] for picture in panel.pictures[2:])
+    assert (predicted < 255).tolist() == (errors < 255).tolist() == [[False, True], [True, False]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -32,7 +33,8 @@ class ChipScore:
 
     Attributes:
         filename: Its file.
-        score: What chips are ranked by, see `SCORE_NAMES`; NaN where nothing of it counts.
+        score: What chips are ranked by, see `SCORE_NAMES`; NaN where nothing of it counts, and
+            infinite where predicted values are no numbers.
         cells: Of classes: the cells of its confusion matrix that are not zero, as pairs of
             `true * num_classes + predicted` and the count.
         sums: Of values: number, target, squared target, absolute error and squared error, summed.
@@ -143,18 +145,23 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """Return it as JSON; NaN is null."""
+        """Return it as JSON; NaN is null, and infinity a text, as JSON has neither."""
         content = {"format_version": FORMAT_VERSION, **asdict(self)}
         for sample_set in content["sets"]:
-            _replace(sample_set["logged"])
+            logged = sample_set["logged"]
+            sample_set["logged"] = {name: _plain(value) for name, value in logged.items()}
+            for chip in sample_set["chips"]:
+                chip["sums"] = [_plain(value) for value in chip["sums"]]
             for entry in (*sample_set["chips"], *sample_set["panels"]):
-                _replace(entry)
+                entry["score"] = _plain(entry["score"])
         return json.dumps(content, allow_nan=False, separators=(",", ":")) + "\n"
 
 
-def _replace(entry: dict[str, Any]) -> None:
-    """Replace NaN, which JSON does not know, by null."""
-    entry.update({key: None for key, value in entry.items() if value != value})
+def _plain(value: float) -> float | str | None:
+    """Return a number as JSON may hold it; `_number` reads it."""
+    if math.isfinite(value):
+        return value
+    return None if math.isnan(value) else str(value)
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -169,6 +176,10 @@ def read_evaluation(path: Path) -> Evaluation:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingFileError(str(path), "there is no such file", cure) from error
+    except OSError as error:
+        raise DataError(
+            str(path), f"it cannot be read ({error.strerror})", "Make it readable."
+        ) from error
     except ValueError as error:
         raise DataError(str(path), f"it is not JSON ({error})", cure) from error
     version = content.pop("format_version", None) if isinstance(content, dict) else None
@@ -201,7 +212,7 @@ def _sample_set(entry: Mapping[str, Any]) -> SampleSet:
             filename=chip["filename"],
             score=_number(chip["score"]),
             cells=tuple((cell, count) for cell, count in chip["cells"]),
-            sums=tuple(chip["sums"]),
+            sums=tuple(map(_number, chip["sums"])),
             bounds=tuple(chip["bounds"]) if chip["bounds"] else None,
         )
         for chip in entry["chips"]
@@ -221,5 +232,5 @@ def _sample_set(entry: Mapping[str, Any]) -> SampleSet:
     return SampleSet(entry["name"], chips, logged, panels, scale)
 
 
-def _number(value: float | None) -> float:
+def _number(value: float | str | None) -> float:
     return float("nan") if value is None else float(value)

@@ -161,7 +161,7 @@ def paint_panels(
 
 
 def _image(image: NDArray[np.float32]) -> str:
-    hidden = ~np.isfinite(image.sum(axis=-1))
+    hidden = ~np.isfinite(image).all(axis=-1)
     stretched = stretch(np.nan_to_num(image), stretch_limits(image, hidden))
     return png_data_uri((stretched * 255).astype(np.uint8))
 
@@ -189,11 +189,12 @@ def _value_pictures(chip: Thumbnail, scale: Scale) -> list[Picture]:
     assert chip.prediction is not None
     assert chip.valid is not None
     everywhere = np.isfinite(chip.prediction)
+    differences = np.where(everywhere, chip.prediction, 0) - chip.target
     limits, error = (scale.low, scale.high), (-scale.error, scale.error)
     return [
         Picture("Label", _painted(chip.target, chip.valid, limits, VIRIDIS)),
         Picture("Prediction", _painted(chip.prediction, everywhere, limits, VIRIDIS)),
-        Picture("Errors", _painted(chip.prediction - chip.target, chip.valid, error, ERROR_RAMP)),
+        Picture("Errors", _painted(differences, chip.valid & everywhere, error, ERROR_RAMP)),
     ]
 
 
@@ -217,7 +218,8 @@ def _scale_of(chips: Sequence[Thumbnail]) -> Scale | None:
     for chip in chips:
         assert chip.target is not None
         assert chip.prediction is not None
-        target, prediction = chip.target[chip.valid], chip.prediction[chip.valid]
+        shown = chip.valid & np.isfinite(chip.prediction)
+        target, prediction = chip.target[shown], chip.prediction[shown]
         values += [target, prediction]
         errors.append(np.abs(prediction - target))
     if not values:

@@ -130,7 +130,8 @@ def _labelled_chips(
     classes = len(collector.class_names)
     target = result.target.where(valid, 0)
     probabilities = result.output.float().softmax(dim=1)
-    certain = probabilities.gather(1, target[:, None])[:, 0].tolist()
+    # NaN, of a model that diverged, gives the right class nothing.
+    certain = probabilities.gather(1, target[:, None])[:, 0].nan_to_num().tolist()
     cells = (target * classes + result.decided).tolist()
     return [
         ChipScore(name, score, cells=((cell, 1),)) if counts else ChipScore(name, _NAN)
@@ -149,7 +150,8 @@ def _value_chips(
     parts = (valid.flatten(1), target, target.square(), error.abs(), error.square())
     sums = torch.stack([part.sum(1, dtype=dtype) for part in parts], dim=1).cpu().numpy()
     errors = scores.root_mean_squared_error(scores.ValueSums(*sums.astype(np.float64).T))
-    errors = np.where(sums[:, 0] > 0, errors, np.nan)
+    # A prediction that is no number is the worst of all, and not one that counts nowhere.
+    errors = np.where(sums[:, 0] > 0, np.nan_to_num(errors, nan=np.inf, posinf=np.inf), np.nan)
     return [
         ChipScore(name, float(score), sums=tuple(row))
         for name, score, row in zip(names, errors, sums.tolist(), strict=True)

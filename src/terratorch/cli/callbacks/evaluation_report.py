@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -189,11 +190,9 @@ def _sample_set(collector: ChipCollector, prefix: str, metrics: Mapping[str, Any
 def _notes(trainer: Trainer, sets: Sequence[SampleSet]) -> list[str]:
     """Return what a reader of the figures must know of how they came about."""
     notes = []
-    if trainer.limit_test_batches not in (None, 1.0):
-        notes.append(
-            f"trainer.limit_test_batches is {trainer.limit_test_batches}: "
-            "only some of the chips were tested."
-        )
+    limit = trainer.limit_test_batches
+    if isinstance(limit, int) or limit < 1:  # 1 is one batch, and 1.0 are all
+        notes.append(f"trainer.limit_test_batches is {limit}: only some of the chips were tested.")
     for sample_set in sets:
         of = f" of {sample_set.name}" if sample_set.name else ""
         names = [chip.filename for chip in sample_set.chips]
@@ -208,6 +207,9 @@ def _notes(trainer: Trainer, sets: Sequence[SampleSet]) -> list[str]:
         empty = sum(chip.score != chip.score for chip in sample_set.chips)
         if empty:
             notes.append(f"{_chips(empty)}{of} without a label that counts.")
+        diverged = sum(math.isinf(chip.score) for chip in sample_set.chips)
+        if diverged:
+            notes.append(f"{_chips(diverged)}{of} with predictions that are not numbers.")
     return notes
 
 
