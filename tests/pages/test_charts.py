@@ -108,6 +108,24 @@ def test_chips_are_mapped_where_they_lie():
     assert chip_map(chips[2:], (0, 1), "score") is None
 
 
+def test_chips_on_both_sides_of_the_antimeridian_lie_side_by_side():
+    chips = [
+        ChipScore("west.tif", 0.1, bounds=(178.0, -18.0, 179.0, -17.0)),
+        ChipScore("across.tif", 0.5, bounds=(179.5, -18.0, -179.5, -17.0)),
+        ChipScore("east.tif", 0.9, bounds=(-179.0, -18.0, -178.0, -17.0)),
+    ]
+    svg = chip_map(chips, (0, 1), "score")
+    squares = [node for node in ElementTree.fromstring(svg) if node.attrib.get("class") == "chip"]
+    places = [[float(square.attrib[key]) for key in ("x", "width")] for square in squares]
+    assert all(width == pytest.approx(places[0][1], abs=0.2) for _, width in places)
+    (first, width), (second, _), (third, _) = places
+    assert second - first == pytest.approx(1.5 * width, abs=0.2)
+    assert third - second == pytest.approx(1.5 * width, abs=0.2)
+    assert "179°E" in svg
+    assert "179°W" in svg
+    assert "181" not in svg
+
+
 def test_a_single_chip_is_mapped():
     svg = chip_map([ChipScore("a.tif", 0.5, bounds=(-70.0, -33.0, -70.0, -33.0))], (0.5, 0.5), "s")
     ElementTree.fromstring(svg)

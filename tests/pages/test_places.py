@@ -26,6 +26,24 @@ def test_bounds_are_in_degrees(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("transform", "expected"),
+    [
+        (Affine(0.1, 0, 10, 0, 0.1, 49), (10, 49, 11, 50)),  # rows run upwards
+        (Affine(-0.1, 0, 11, 0, -0.1, 50), (10, 49, 11, 50)),  # columns run westwards
+        (Affine(0, 0.1, 10, 0.1, 0, 49), (10, 49, 11, 50)),  # a quarter turned
+        (Affine(0.1, 0, 179.5, 0, -0.1, 50), (179.5, 49, -179.5, 50)),  # across the antimeridian
+        (Affine(0.1, 0, 190, 0, -0.1, 50), (-170, 49, -169, 50)),
+        (Affine(0.1, 0, 180, 0, -0.1, 50), (-180, 49, -179, 50)),
+        (Affine(0.1, 0, -181, 0, -0.1, 50), (179, 49, 180, 50)),
+        (Affine(36, 0, 0, 0, -18, 90), (-180, -90, 180, 90)),
+    ],
+)
+def test_bounds_are_those_of_any_grid(transform, expected, tmp_path):
+    path = _write(tmp_path / "a.tif", "EPSG:4326", transform)
+    assert bounds_of_file(path) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
     ("crs", "transform"),
     [
         (None, from_origin(0, 10, 1, 1)),

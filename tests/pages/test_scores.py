@@ -26,11 +26,11 @@ def _pairs(seed: int, chips: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _chips(target: torch.Tensor, prediction: torch.Tensor, ignore: int | None) -> list[ChipScore]:
     chips = []
-    for number, (one, other) in enumerate(zip(target, prediction, strict=True)):
+    for index, (one, other) in enumerate(zip(target, prediction, strict=True)):
         counted = one != (-1 if ignore is None else ignore)
         cells, counts = np.unique((one * CLASSES + other)[counted].numpy(), return_counts=True)
         pairs = tuple(zip(cells.tolist(), counts.tolist(), strict=True))
-        chips.append(ChipScore(f"{number}.tif", 0.0, cells=pairs))
+        chips.append(ChipScore(f"{index}.tif", 0.0, cells=pairs))
     return chips
 
 

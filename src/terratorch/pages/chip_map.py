@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from terratorch.colors import VIRIDIS, Color
+from terratorch.geo.extent import Bounds
 from terratorch.inference.products.painting import round_length
 from terratorch.pages.charts import tick_texts, ticks
-from terratorch.pages.evaluation import Bounds, ChipScore
+from terratorch.pages.evaluation import ChipScore
 from terratorch.pages.page import escape
 
 _WIDTH, _TALLEST, _LOWEST = 760, 560, 220
@@ -49,9 +51,11 @@ def chip_map(
         limits: The scores with the first and the last colour of the scale.
         score_name: What the score is.
     """
-    placed = [(chip, chip.bounds) for chip in chips if chip.bounds is not None]
-    if not placed:
+    known = [(chip, chip.bounds) for chip in chips if chip.bounds is not None]
+    if not known:
         return None
+    moved = _side_by_side([bounds for _, bounds in known])
+    placed = [(chip, bounds) for (chip, _), bounds in zip(known, moved, strict=True)]
     view = _view([bounds for _, bounds in placed])
     squares = "".join(_square(chip, bounds, limits, view) for chip, bounds in placed)
     below, above = _graticule(view)
@@ -73,6 +77,23 @@ def score_color(score: float, limits: tuple[float, float]) -> Color:
 def css_color(color: Color) -> str:
     """Return a colour as style sheets write it."""
     return "#" + "".join(f"{part:02x}" for part in color)
+
+
+def _side_by_side(bounds: Sequence[Bounds]) -> list[Bounds]:
+    """Return bounds of which none crosses an edge of the map: it is cut where nothing lies.
+
+    Chips on both sides of the antimeridian have longitudes beyond 180 degrees.
+    """
+    starts = sorted({west % 360 for west, *_ in bounds})
+    gaps = [(after - before) % 360 for before, after in pairwise([starts[-1], *starts])]
+    first = starts[gaps.index(max(gaps))] if len(starts) > 1 else starts[0]
+    edge = first - 360 if first >= 180 else first
+    moved = []
+    for west, south, east, north in bounds:
+        left = edge + (west % 360 - first) % 360
+        width = east - west if east >= west else east - west + 360
+        moved.append((left, south, left + width, north))
+    return moved
 
 
 def _view(bounds: Sequence[Bounds]) -> _View:
@@ -119,6 +140,7 @@ def _graticule(view: _View) -> tuple[str, str]:
 
 
 def _degrees(values: Sequence[float], positive: str, negative: str) -> list[str]:
+    values = [value - 360 * round(value / 360) for value in values]  # 190 degrees east is west
     letters = [positive if value > 0 else negative if value < 0 else "" for value in values]
     texts = tick_texts([abs(value) for value in values])
     return [f"{text}°{letter}" for text, letter in zip(texts, letters, strict=True)]

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from terratorch.errors import DataError, MissingFileError
+from terratorch.geo.extent import Bounds
 
 EVALUATION_FILE = "evaluation.json"
 FORMAT_VERSION = 1
-
-Bounds = tuple[float, float, float, float]
-"""West, south, east and north, in degrees of longitude and latitude."""
 
 
 class Kind(StrEnum):
@@ -38,7 +36,7 @@ class ChipScore:
         cells: Of classes: the cells of its confusion matrix that are not zero, as pairs of
             `true * num_classes + predicted` and the count.
         sums: Of values: number, target, squared target, absolute error and squared error, summed.
-        bounds: Where it lies; None where that is not known.
+        bounds: Where it lies, in degrees; None where that is not known.
     """
 
     filename: str

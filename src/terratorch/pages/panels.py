@@ -161,7 +161,7 @@ def paint_panels(
 
 
 def _image(image: NDArray[np.float32]) -> str:
-    hidden = ~np.isfinite(image).all(axis=-1)
+    hidden = np.logical_or.reduce(~np.isfinite(image), axis=-1)
     stretched = stretch(np.nan_to_num(image), stretch_limits(image, hidden))
     return png_data_uri((stretched * 255).astype(np.uint8))
 

@@ -153,6 +153,21 @@ def test_rows_that_run_upwards_are_wound_alike(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("west", "bbox", "parts"),
+    [(179, [179, 0, -178, 2], 2), (190, [-170, 0, -167, 2], 1), (-182, [178, 0, -179, 2], 2)],
+)
+def test_degrees_beyond_180_come_round(west, bbox, parts, tmp_path):
+    place = {"crs": "EPSG:4326", "transform": Affine(0.075, 0, west, 0, 2 / 30, 0)}
+    item = item_of(write_map(tmp_path / "a_pred.tif", tmp_path / "gone.tif", place))
+    assert item["bbox"] == pytest.approx(bbox)
+    assert item["geometry"]["type"] == ("MultiPolygon" if parts == 2 else "Polygon")
+    polygons = item["geometry"]["coordinates"]
+    for (ring,) in polygons if parts == 2 else [polygons]:
+        assert is_counter_clockwise(ring)
+        assert all(abs(longitude) <= 180 for longitude, _ in ring)
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("S2A_MSIL2A_20190131T102401_T32UQD", datetime(2019, 1, 31, 10, 24, 1, tzinfo=UTC)),

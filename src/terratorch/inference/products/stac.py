@@ -19,9 +19,10 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from rasterio.enums import ColorInterp
-from rasterio.warp import transform_bounds, transform_geom
+from rasterio.warp import transform_geom
 
 from terratorch import __version__
+from terratorch.geo.extent import LON_LAT, Bounds, lon_lat_bounds
 from terratorch.geo.raster import open_raster
 from terratorch.inference.map_tags import CLASS_NAMES_TAG, RUN_TAG
 from terratorch.inference.prediction import MAIN_LAYER
@@ -38,7 +39,6 @@ _PROCESSING = f"{_SCHEMAS}/processing/v1.2.0/schema.json"
 
 _GEOTIFF = "image/tiff; application=geotiff"
 _CLOUD_OPTIMIZED = f"{_GEOTIFF}; profile=cloud-optimized"
-_LON_LAT = "EPSG:4326"
 _EDGE_POINTS = 8  # of each side of a footprint, which is bent in longitude and latitude
 
 
@@ -175,9 +175,18 @@ def _modified(path: Path) -> datetime:
 
 
 def _place(dataset: Any) -> dict[str, Any]:
-    """Return geometry and bbox in longitude and latitude; a map without a CRS has none."""
-    if dataset.crs is None or dataset.transform.is_identity:
+    """Return geometry and bbox in longitude and latitude; a map that lies nowhere has none."""
+    bounds = lon_lat_bounds(dataset)
+    if bounds is None:
         return {"geometry": None}
+    return {
+        "geometry": _footprint(dataset, bounds),
+        "bbox": [round(value, 7) for value in bounds],
+    }
+
+
+def _footprint(dataset: Any, bounds: Bounds) -> dict[str, Any]:
+    """Return the border of a map, cut at the antimeridian."""
     steps = [index / _EDGE_POINTS for index in range(_EDGE_POINTS)]
     # Counter-clockwise from the upper left corner, where rows run downwards.
     edge = [(0.0, step) for step in steps]
@@ -188,11 +197,25 @@ def _place(dataset: Any) -> dict[str, Any]:
     if dataset.transform.determinant > 0:  # rows run upwards
         corners.reverse()
     footprint = {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
-    geometry = transform_geom(
-        dataset.crs, _LON_LAT, footprint, antimeridian_cutting=True, precision=7
+    if dataset.crs.is_geographic and any(abs(longitude) > 180 for longitude, _ in corners):
+        return _boxes(bounds)
+    cut: dict[str, Any] = transform_geom(
+        dataset.crs, LON_LAT, footprint, antimeridian_cutting=True, precision=7
     )
-    bounds = transform_bounds(dataset.crs, _LON_LAT, *dataset.bounds)
-    return {"geometry": geometry, "bbox": [round(value, 7) for value in bounds]}
+    return cut
+
+
+def _boxes(bounds: Bounds) -> dict[str, Any]:
+    """Return bounds as polygons: GDAL does not cut what is in degrees already."""
+    west, south, east, north = (round(value, 7) for value in bounds)
+    spans = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
+    boxes = [
+        [[(left, north), (left, south), (right, south), (right, north), (left, north)]]
+        for left, right in spans
+    ]
+    if len(boxes) == 1:
+        return {"type": "Polygon", "coordinates": boxes[0]}
+    return {"type": "MultiPolygon", "coordinates": boxes}
 
 
 def _projection(dataset: Any) -> dict[str, Any]:

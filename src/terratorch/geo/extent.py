@@ -1,0 +1,47 @@
+"""Where a raster lies on the globe: its bounds in longitude and latitude, whatever its grid."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rasterio._err import CPLE_BaseError  # has no public name, but it is what transforms raise
+from rasterio.warp import transform_bounds
+
+LON_LAT = "EPSG:4326"
+
+Bounds = tuple[float, float, float, float]
+"""West, south, east and north, in degrees; west is larger than east across the antimeridian."""
+
+
+def lon_lat_bounds(dataset: Any) -> Bounds | None:
+    """Return the bounds of an open raster; None where it has no place on the globe.
+
+    Rows may run upwards, columns to the left, both askew, and longitudes beyond 180 degrees.
+
+    Args:
+        dataset: An open `rasterio.DatasetReader`.
+    """
+    if dataset.crs is None or dataset.transform.is_identity:
+        return None
+    width, height = dataset.width, dataset.height
+    corners = [dataset.transform * corner for corner in ((0, 0), (width, 0), (0, height))]
+    corners.append(dataset.transform * (width, height))
+    (left, right), (bottom, top) = ((min(axis), max(axis)) for axis in zip(*corners, strict=True))
+    try:
+        bounds = transform_bounds(dataset.crs, LON_LAT, left, bottom, right, top)
+    except CPLE_BaseError:  # coordinates of a drone or a building, which no rule leads to degrees
+        return None
+    west, south, east, north = bounds
+    if not (all(map(math.isfinite, bounds)) and abs(south) <= 90 >= abs(north)):
+        return None
+    if east - west >= 360:
+        return -180.0, south, 180.0, north
+    return _wrapped(west, 180.0), south, _wrapped(east, -180.0), north
+
+
+def _wrapped(longitude: float, never: float) -> float:
+    """Return a longitude within -180 to 180, of which one end is not what is meant."""
+    if not -180 <= longitude <= 180:
+        longitude = (longitude + 180) % 360 - 180
+    return -longitude if longitude == never else longitude
