@@ -36,7 +36,6 @@ def test_an_error_of_a_loader_worker_is_its_message(kind, capsys):
     [
         (WeightsError("a.ckpt", "is empty"), "Error: a.ckpt: is empty"),
         (MisconfigurationException("No such accelerator"), "Error: No such accelerator"),
-        (ValueError("Precision '17' is invalid. Allowed: 32"), "Error: precision: Precision '17'"),
         (MemoryError("no room"), "Lower data.init_args.batch_size"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "CUDA out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "Out of memory"),

@@ -140,13 +140,6 @@ def _explain_lightning(error: BaseException) -> str | None:
     return str(error)
 
 
-def _explain_precision(error: BaseException) -> str | None:
-    text = str(error)
-    # What Lightning's Trainer says of it.
-    is_it = isinstance(error, ValueError) and re.match(r"Precision .* is invalid\. ", text)
-    return f"precision: {text}" if is_it else None
-
-
 def _explain_memory(error: BaseException) -> str | None:
     name, text = type(error).__name__, str(error)
     of_torch = name == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in text
@@ -190,7 +183,6 @@ def _explain_system(error: BaseException) -> str | None:
 _EXPLANATIONS: tuple[Callable[[BaseException], str | None], ...] = (
     _explain_ours,
     _explain_lightning,
-    _explain_precision,
     _explain_memory,
     _explain_weights,
     _explain_system,

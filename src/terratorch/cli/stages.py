@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_value, option_values, wants_help
 from terratorch.cli.configuration import Configuration, read_configuration, require_sections
+from terratorch.cli.hardware import check_hardware, check_precision
 from terratorch.cli.help_texts import stage_help, write_help
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.prediction.options import check_output_dir
@@ -16,6 +18,7 @@ from terratorch.cli.user_code import load_user_code
 from terratorch.errors import ConfigurationError, MissingFileError, did_you_mean
 
 _FULL_HELP = "--help_all"
+_TRAINER = "trainer."
 
 
 def fit(arguments: Sequence[str]) -> int:
@@ -48,6 +51,7 @@ def run_stage(command: str, arguments: Sequence[str]) -> int:
     if _FULL_HELP in arguments:
         return run_prepared(command, ["--help"])
     configuration = prepare(command, arguments)
+    check_machine(configuration, arguments)
     _refuse_prediction_options(command, configuration, arguments)
     if command == "fit":
         _check_root_dir(configuration, arguments)
@@ -99,6 +103,7 @@ def read_given(
     checkpoint = setting("ckpt_path", configuration, arguments)
     if checkpoint is not None:
         check_checkpoint(checkpoint)
+    check_precision(_trainer_setting("precision", configuration, arguments), _TRAINER)
     return configuration
 
 
@@ -116,6 +121,18 @@ def import_given(configuration: Configuration, arguments: Sequence[str]) -> None
     from terratorch.cli.class_names import import_named_classes
 
     import_named_classes(configuration, arguments)
+
+
+def check_machine(configuration: Configuration, arguments: Sequence[str]) -> None:
+    """Refuse a Trainer for what this machine does not have.
+
+    Raises:
+        ConfigurationError: If it does not have the accelerator, or as many devices.
+    """
+    accelerator, devices = (
+        _trainer_setting(name, configuration, arguments) for name in ("accelerator", "devices")
+    )
+    check_hardware(accelerator, devices, _TRAINER)
 
 
 def _refuse_prediction_options(
@@ -142,16 +159,21 @@ def _refuse_prediction_options(
 
 def _check_root_dir(configuration: Configuration, arguments: Sequence[str]) -> None:
     """Refuse a folder for the output of a training that cannot be written to."""
-    name = "trainer.default_root_dir"
-    given = (configuration.content.get("trainer") or {}).get("default_root_dir")
-    path = option_value(arguments, f"--{name}") or given
+    path = _trainer_setting("default_root_dir", configuration, arguments)
     if isinstance(path, str) and "://" not in path:
-        check_output_dir(path, name)
+        check_output_dir(path, f"{_TRAINER}default_root_dir")
 
 
 def setting(name: str, configuration: Configuration, arguments: Sequence[str]) -> str | None:
     """Return a setting of the command line, else of the configuration."""
     return option_value(arguments, f"--{name}") or configuration.content.get(name)
+
+
+def _trainer_setting(name: str, configuration: Configuration, arguments: Sequence[str]) -> Any:
+    """Return a setting of the Trainer of the command line, else of the configuration."""
+    section = configuration.content.get("trainer")
+    written = section.get(name) if isinstance(section, dict) else None
+    return option_value(arguments, f"--{_TRAINER}{name}") or written
 
 
 _LIGHTNING_WORDS = ("best", "last", "hpc", "registry")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
+from terratorch.cli.hardware import check_hardware, check_precision
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
 from terratorch.cli.prediction.distributed import check_distributed, devices_of
@@ -20,6 +21,7 @@ from terratorch.cli.prediction.setting_checks import checked_settings
 from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
 from terratorch.cli.stages import (
     check_checkpoint,
+    check_machine,
     import_given,
     read_given,
     run_prepared,
@@ -85,6 +87,7 @@ def _predict_with_configuration(arguments: Sequence[str]) -> int:
         raise _missing_checkpoint()
     check_distributed(settings)
     import_given(configuration, arguments)
+    check_machine(configuration, arguments)
     _check_limits(settings)
     return run_prepared("predict", arguments)
 
@@ -99,6 +102,7 @@ def _predict_from_checkpoint(options: argparse.Namespace, settings: PredictionSe
         raise _missing_output()
     check_output_dir(settings.predict_output_dir)
     check_distributed(settings)
+    check_precision(options.precision)
     _check_limits(settings)
     load_user_code(options.custom_modules_path)
     return _run(options, settings, paths)
@@ -124,6 +128,7 @@ def _run(
     from terratorch.tasks.checkpoint import read_checkpoint
 
     show_lightning_messages()
+    check_hardware(options.accelerator, options.devices)
     checkpoint = read_checkpoint(options.ckpt_path)
     images = settings.batch_size if isinstance(settings.batch_size, int) else 1
     datamodule = from_checkpoint(checkpoint, paths, images, options.num_workers or 0)
