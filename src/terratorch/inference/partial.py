@@ -1,87 +1,23 @@
-"""Files that are being written: under a name of their own, and locked, until they are complete.
+"""Maps that an earlier run has begun: what can be gone on with, and what is removed.
 
-A process that is killed leaves them behind, unlocked. Maps of which rows are finished are gone on
-with by the next run of the same command; all others are removed.
+A process that is killed leaves its temporary files behind, unlocked. Maps of which rows are
+finished are gone on with by the next run of the same command; all others are removed.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rasterio.windows import Window
 
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
+from terratorch.inference.held_file import HeldFile, claim, leftovers, name_with, number_of
 from terratorch.inference.map_tags import LAYERS_TAG, MAP_TAG
 from terratorch.inference.prediction import MAIN_LAYER
-
-_SUFFIX = ".partial"
-
-
-def partial_path(path: Path) -> Path:
-    """Return where a file is written until it is complete: in the same folder, out of sight."""
-    return path.with_name(f".{path.name}.{os.getpid()}{_SUFFIX}")
-
-
-def lock(path: Path) -> IO[bytes] | None:
-    """Lock a file as long as the result is open; None if another process has locked it.
-
-    The lock ends with the process, whatever ends it. Where the system has no such locks the file is
-    only opened.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows, where a file that is open cannot be removed anyway
-        return path.open("rb")
-    file = path.open("rb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
-
-
-def _is_abandoned(path: Path) -> bool:
-    """Whether the process that wrote a file is gone."""
-    pid = _pid_of(path)
-    if pid is None:
-        return False
-    if path.is_dir():
-        return pid != os.getpid() and not _is_alive(pid)
-    # A number is given to other processes later on; one that writes has its file locked.
-    if pid != os.getpid() and _is_alive(pid):
-        return False
-    with suppress(FileNotFoundError, PermissionError):  # completed meanwhile, or of others
-        held = lock(path)
-        if held is not None:
-            held.close()
-            return True
-    return False
-
-
-def _pid_of(path: Path) -> int | None:
-    pid = path.name.removesuffix(_SUFFIX).rpartition(".")[2]
-    return int(pid) if pid.isdecimal() else None
-
-
-def _is_alive(pid: int) -> bool:
-    if sys.platform == "win32":
-        return True  # there to ask would be to interrupt it
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -90,13 +26,15 @@ def remove_leftovers(folder: Path) -> None:
     Maps of which rows are finished stay, for the run that goes on with them.
     """
     for file in leftovers(folder):
-        if _is_abandoned(file) and not (file.is_file() and _is_promising(file)):
-            _remove(file)
-
-
-def _remove(file: Path) -> None:
-    with suppress(FileNotFoundError, PermissionError):  # removed by others, or theirs
-        shutil.rmtree(file) if file.is_dir() else file.unlink()
+        if _is_promising(file):
+            continue  # and is not held even for a moment, in which another run may want it
+        held = claim(file)
+        if held is None:
+            continue
+        if _is_promising(held.path):  # its run was about to end
+            held.release()
+        else:
+            held.remove()
 
 
 @dataclass(frozen=True)
@@ -104,17 +42,26 @@ class Unfinished:
     """The maps of a scene that an earlier run did not finish.
 
     Attributes:
-        files: The file of each layer.
+        files: The file of each layer, held for this run; none where it is only known how far it is.
         rows: How many rows of pixels are finished in all of them.
     """
 
-    files: Mapping[str, Path]
+    files: Mapping[str, HeldFile]
     rows: int
 
+    def release(self) -> None:
+        """Leave the files to other runs."""
+        for file in self.files.values():
+            file.release()
 
-def leftovers(folder: Path) -> list[Path]:
-    """List the temporary files in a folder."""
-    return sorted(folder.glob(f".*{_SUFFIX}"))
+    def remove(self) -> None:
+        """Remove the files."""
+        for file in self.files.values():
+            file.remove()
+
+    def without_files(self) -> Unfinished:
+        """Return how far it is, for processes that do not write."""
+        return Unfinished({}, self.rows)
 
 
 def find_unfinished(
@@ -132,14 +79,18 @@ def find_unfinished(
         height: Rows of the maps.
         width: Columns of the maps.
         tags: What the files must say of themselves.
+
+    Returns:
+        The maps, which are held from now on, so that no other run goes on with them as well.
     """
     found: Unfinished | None = None
-    for group in _groups(files, path_of):
-        rows = _rows_of_all(group, height, width, tags) if found is None else 0
+    for group, is_whole in _groups(files, path_of):
+        wanted = is_whole and found is None
+        rows = _rows_of_all(group, height, width, tags) if wanted else 0
         if rows:
             found = Unfinished(group, rows)
         else:
-            _remove_all(group)
+            Unfinished(group, 0).remove()
     return found
 
 
@@ -150,43 +101,47 @@ def remove_unfinished(files: Iterable[Path], path_of: Callable[[str], Path]) -> 
         files: The temporary files in the folder.
         path_of: Returns the final name of a layer.
     """
-    for group in _groups(files, path_of):
-        _remove_all(group)
+    for group, _ in _groups(files, path_of):
+        Unfinished(group, 0).remove()
 
 
-def _remove_all(group: Mapping[str, Path]) -> None:
-    for member in group.values():
-        _remove(member)
+def _groups(
+    files: Iterable[Path], path_of: Callable[[str], Path]
+) -> Iterator[tuple[dict[str, HeldFile], bool]]:
+    """Claim what runs have left of a scene, and yield the files of each, and whether all are there.
 
-
-def _groups(files: Iterable[Path], path_of: Callable[[str], Path]) -> Iterator[dict[str, Path]]:
-    """Yield the files of all layers of a scene, for each process that ended before them."""
+    Who has the file of the main layer has the others.
+    """
     main = path_of(MAIN_LAYER)
     for file in files:
-        pid = _pid_of(file)
-        is_main = pid is not None and file == main.with_name(f".{main.name}.{pid}{_SUFFIX}")
-        if is_main and _is_abandoned(file):
-            yield _group_of(file, path_of)
+        number = number_of(file)
+        if number is None or file != name_with(number, main):
+            continue
+        held = claim(file)
+        if held is None:
+            continue
+        names = {layer: path_of(layer) for layer in _layers_of(held.path) if layer != MAIN_LAYER}
+        claimed = {layer: claim(name_with(number, path)) for layer, path in names.items()}
+        others = {layer: other for layer, other in claimed.items() if other is not None}
+        yield {MAIN_LAYER: held, **others}, len(others) == len(names)
 
 
-def _group_of(file: Path, path_of: Callable[[str], Path]) -> dict[str, Path]:
-    """Return the files of all layers that were written with that of the main one."""
+def _layers_of(file: Path) -> list[str]:
+    """Return which layers were written with the main one."""
     try:
         with open_raster(file) as dataset:
-            layers = dataset.tags().get(LAYERS_TAG, MAIN_LAYER).split(",")
+            layers: list[str] = dataset.tags().get(LAYERS_TAG, MAIN_LAYER).split(",")
     except DataError:  # killed before its header was written
-        return {MAIN_LAYER: file}
-    pid = _pid_of(file)
-    names = {layer: path_of(layer) for layer in layers}
-    return {layer: path.with_name(f".{path.name}.{pid}{_SUFFIX}") for layer, path in names.items()}
+        return [MAIN_LAYER]
+    return layers
 
 
 def _rows_of_all(
-    group: Mapping[str, Path], height: int, width: int, tags: Mapping[str, str]
+    group: Mapping[str, HeldFile], height: int, width: int, tags: Mapping[str, str]
 ) -> int:
     """Return how many rows of pixels are finished in all files, and can be read."""
     rows = height
-    for file in group.values():
+    for file in (held.path for held in group.values()):
         try:
             with open_raster(file) as dataset:
                 found = dataset.tags()
@@ -207,6 +162,8 @@ def _rows_of_all(
 
 def _is_promising(file: Path) -> bool:
     """Whether rows of a map are finished, of its main layer as well."""
+    if file.is_dir():
+        return False
     try:
         with open_raster(file) as dataset:
             main = dataset.tags().get(MAP_TAG)
@@ -216,7 +173,8 @@ def _is_promising(file: Path) -> bool:
         return False
     if main is None:
         return False
-    beside = file.with_name(f".{main}.{_pid_of(file)}{_SUFFIX}")
+    number = number_of(file)
+    beside = file if number is None else name_with(number, file.with_name(main))
     return beside == file or (beside.exists() and _is_promising(beside))
 
 

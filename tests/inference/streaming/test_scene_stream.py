@@ -1,8 +1,6 @@
 """Scenes that stream from files to maps come out as with the tensor function."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,8 +13,8 @@ from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.prediction import PredictionDataset
 from terratorch.datasets.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, TerraTorchError
+from terratorch.inference.held_file import create
 from terratorch.inference.maps.folder import PredictionFolder
-from terratorch.inference.partial import lock
 from terratorch.inference.prediction import Prediction, PredictionKind
 from terratorch.inference.streaming import scenes as scenes_module
 from terratorch.inference.streaming.planned_scene import ScenePredictor
@@ -326,17 +324,17 @@ def test_a_map_of_a_virtual_raster_is_made_again_when_a_file_behind_it_changes(t
     assert run([virtual], tmp_path / "maps", predictor(run="a")).skipped == []
 
 
-def test_unfinished_files_of_dead_processes_are_removed(tmp_path):
+def test_unfinished_files_that_nobody_writes_are_removed(tmp_path):
     maps = tmp_path / "maps"
     maps.mkdir()
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    (maps / f".a_pred.tif.{dead.pid}.partial").touch()
-    mine = maps / f".b_pred.tif.{os.getpid()}.partial"
-    mine.touch()
-    with lock(mine):
-        run([scene(tmp_path)], maps, predictor())
-    assert [file.name for file in maps.glob(".*")] == [f".b_pred.tif.{os.getpid()}.partial"]
+    (maps / f".a_pred.tif.{os.getpid()}.partial").touch()
+    (maps / ".products.1.partial").mkdir()
+    theirs = maps / ".of_another_program.partial"
+    theirs.touch()
+    mine = create(maps / "b_pred.tif")
+    run([scene(tmp_path)], maps, predictor())
+    assert set(maps.glob(".*")) == {mine.path, theirs}
+    mine.remove()
 
 
 def test_the_summary_is_one_line():

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from rasterio.enums import Resampling
 from chip_files import write_tif
 from terratorch.datasets.input_spec import InputSpec
 from terratorch.datasets.scene_reader import SceneReader
-from terratorch.errors import DataError, OutputError
+from terratorch.errors import DataError, NotANumberError, OutputError
 from terratorch.inference.maps import finishing, writer
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction, PredictionKind
@@ -238,17 +240,87 @@ def test_a_map_in_its_last_form_is_made_anew(of_another_run):
     assert_same(folder, maps)
 
 
-def test_the_maps_of_another_process_that_runs_are_left_alone(whole, tmp_path):
+_HOLDER = """
+import fcntl, sys
+files = [open(path, "r+b") for path in sys.argv[1:]]
+for file in files:
+    fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+input()
+"""
+
+
+@contextmanager
+def another_process(folder, holds):
+    """A process that runs, after which the leftovers are called, and that may hold them."""
+    names = sorted(folder.glob(".*.partial"))
+    assert len(names) == 2
+    paths = names if holds else []
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, *paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        yield [
+            path.rename(path.with_name(path.name.replace(f".{os.getpid()}.", f".{other.pid}.")))
+            for path in names
+        ]
+        other.stdin.write(b"\n")
+
+
+def test_maps_that_another_process_holds_are_left_alone(whole, tmp_path):
     path, maps, tiles = whole
     interrupted(path, tmp_path, 12)
-    (leftover,) = tmp_path.glob(".scene_pred.tif.*")
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        theirs = leftover.rename(tmp_path / f".scene_pred.tif.{other.pid}.partial")
+    with another_process(tmp_path, holds=True) as theirs:
         model = Model()
         run(path, tmp_path, model)
         assert model.tiles == tiles
-        assert theirs.exists()
+        assert all(file.exists() for file in theirs)
     assert_same(tmp_path, maps)
+
+
+def test_maps_that_nobody_holds_are_gone_on_with_though_their_number_was_given_again(
+    whole, tmp_path
+):
+    path, maps, tiles = whole
+    interrupted(path, tmp_path, 12)
+    with another_process(tmp_path, holds=False):
+        model = Model()
+        run(path, tmp_path, model)
+        assert model.tiles < tiles
+    assert_same(tmp_path, maps)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_of_two_runs_at_once_one_goes_on_and_the_other_begins_anew(whole, tmp_path):
+    path, maps, tiles = whole
+    interrupted(path, tmp_path, 12)
+    ran = []
+
+    class First(Model):
+        def __call__(self, images, extras=None):
+            if not ran:  # the second run begins when the first has claimed what was left
+                ran.append(Model())
+                run(path, tmp_path, ran[0])
+            return super().__call__(images, extras)
+
+    first = First()
+    run(path, tmp_path, first)
+    assert first.tiles < tiles == ran[0].tiles
+    assert_same(tmp_path, maps)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_what_was_left_of_a_scene_that_gives_nan_is_removed(whole, tmp_path):
+    path, _, _ = whole
+    interrupted(path, tmp_path, 12)
+
+    def undecided(scores, filename):
+        raise NotANumberError(filename, "it is NaN")
+
+    chosen = replace(predictor(Model()), decide=undecided)
+    with PredictionFolder(tmp_path) as folder:
+        assert predict_scenes([path], chosen, folder, progress=False).is_of_no_use
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_leaves_nothing_to_go_on_with(whole, tmp_path, monkeypatch):

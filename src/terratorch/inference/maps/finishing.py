@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,15 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
+from terratorch.inference.held_file import HeldFile, temporary_folder
 from terratorch.inference.maps.encoding import Encoding
 from terratorch.inference.partial import is_on_disk
-from terratorch.inference.products.products import temporary_folder
 
 # A viewer reads a map of this size at once; a larger one gets overviews down to this size.
 _SMALL = 512
 
 
-def finish(partial: Path, encoding: Encoding) -> None:
+def finish(partial: HeldFile, encoding: Encoding) -> None:
     """Add overviews to a map, make it cloud-optimised if that is asked for, and check it.
 
     Args:
@@ -37,11 +36,11 @@ def finish(partial: Path, encoding: Encoding) -> None:
     """
     with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        _add_overviews(partial, encoding)
+        _add_overviews(partial.path, encoding)
         if encoding.format == "cog":
-            _check_complete(partial)
+            _check_complete(partial.path)
             _optimise(partial)
-        _check_complete(partial)
+        _check_complete(partial.path)
 
 
 def overview_factors(height: int, width: int) -> list[int]:
@@ -63,8 +62,9 @@ def _add_overviews(path: Path, encoding: Encoding) -> None:
             dataset.build_overviews(factors, resampling)
 
 
-def _optimise(path: Path) -> None:
+def _optimise(partial: HeldFile) -> None:
     """Replace a GeoTIFF with its copy in the order that readers over a network want."""
+    path = partial.path
     with rasterio.open(path) as dataset:
         bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
     with temporary_folder(path.parent) as folder:
@@ -79,7 +79,7 @@ def _optimise(path: Path) -> None:
             bigtiff="IF_SAFER",
             **({} if bits is None else {"nbits": bits}),
         )
-        os.replace(copy, path)
+        partial.replace_with(copy)
 
 
 def _check_complete(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ from torch import Tensor
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
 from terratorch.geo.remote import parse_path
+from terratorch.inference.held_file import create
 from terratorch.inference.map_tags import LAYERS_TAG
 from terratorch.inference.maps.encoding import MapOptions, layer_encoding
 from terratorch.inference.maps.writer import (
@@ -22,7 +22,7 @@ from terratorch.inference.maps.writer import (
     make_folder,
     output_errors,
 )
-from terratorch.inference.partial import partial_path, remove_leftovers
+from terratorch.inference.partial import remove_leftovers
 from terratorch.inference.prediction import (
     MAIN_LAYER,
     Output,
@@ -159,9 +159,9 @@ class LabelTable:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._partial = partial_path(path)
         with output_errors(path):
-            self._file: TextIO = self._partial.open("w", newline="", encoding="utf-8")
+            self._partial = create(path)
+            self._file: TextIO = self._partial.path.open("w", newline="", encoding="utf-8")
         self._has_header = False
 
     def add(self, prediction: Prediction) -> None:
@@ -178,9 +178,9 @@ class LabelTable:
             with output_errors(self.path):
                 self._file.close()
                 if complete:
-                    os.replace(self._partial, self.path)
+                    self._partial.publish(self.path)
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._partial.remove()
 
 
 def _header(prediction: Prediction) -> list[str]:

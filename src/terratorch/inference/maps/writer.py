@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -22,9 +22,9 @@ from torch import Tensor
 
 from terratorch.errors import DataError, OutputError, TerraTorchError
 from terratorch.geo.raster import open_raster
+from terratorch.inference.held_file import HeldFile, create
 from terratorch.inference.maps.encoding import Encoding
 from terratorch.inference.maps.finishing import finish
-from terratorch.inference.partial import lock, partial_path
 
 _BLOCK, _SMALL_BLOCK = 512, 256
 
@@ -97,7 +97,7 @@ class MapWriter:
         reference: Where the pixels lie.
         encoding: How they are stored.
         tags: What the file says of itself besides.
-        unfinished: A temporary file of an earlier run to go on with.
+        unfinished: A temporary file of an earlier run to go on with, held for this one.
         begin: How many rows that one has.
     """
 
@@ -107,16 +107,14 @@ class MapWriter:
         reference: Georeference,
         encoding: Encoding,
         tags: Mapping[str, str] | None = None,
-        unfinished: Path | None = None,
+        unfinished: HeldFile | None = None,
         begin: int = 0,
     ) -> None:
         self.path = path
         self.reference = reference
         self.encoding = encoding
         self.tags = dict(tags or {})
-        self.unfinished = unfinished
-        self._partial = partial_path(path)
-        self._lock: IO[bytes] | None = None
+        self._file = unfinished
         self._dataset: Any = None
         self._taken = begin
         self._waiting: list[NDArray[Any]] = []  # encoded rows that do not fill a row of blocks yet
@@ -125,16 +123,22 @@ class MapWriter:
         make_folder(self.path.parent)
         try:
             with output_errors(self.path):
-                if self.unfinished is None:
+                if self._file is None:
+                    self._file = create(self.path)
                     self._dataset = self._created()
                 else:
-                    os.replace(self.unfinished, self._partial)
                     self._dataset = self._reopened()
-                self._lock = lock(self._partial)
         except TerraTorchError:
-            self._partial.unlink(missing_ok=True)
+            if self._file is not None:
+                self._file.remove()
             raise
         return self
+
+    @property
+    def file(self) -> HeldFile:
+        """The temporary file, within the block."""
+        assert self._file is not None, "it is created when the block begins"
+        return self._file
 
     def _created(self) -> Any:
         reference, encoding = self.reference, self.encoding
@@ -142,7 +146,7 @@ class MapWriter:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             dataset = rasterio.open(
-                self._partial,
+                self.file.path,  # which stays the same file, and so locked
                 "w",
                 driver="GTiff",
                 height=reference.height,
@@ -175,7 +179,7 @@ class MapWriter:
     def _reopened(self) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(self._partial, "r+")
+            return rasterio.open(self.file.path, "r+")
 
     def _describe(self, dataset: Any) -> None:
         colormap = self.encoding.colormap()
@@ -234,9 +238,11 @@ class MapWriter:
 
     def suspend(self) -> None:
         """Leave the temporary file for another run, instead of the end of the block."""
-        with output_errors(self.path):
-            self._dataset.close()
-        self._unlock()
+        try:
+            with output_errors(self.path):
+                self._dataset.close()
+        finally:
+            self.file.release()
 
     def __exit__(
         self,
@@ -250,8 +256,8 @@ class MapWriter:
             assert self._taken == self.reference.height, "some rows were not written"
             with output_errors(self.path):
                 self._dataset.close()
-                finish(self._partial, self.encoding)
-                os.replace(self._partial, self.path)
+                finish(self.file, self.encoding)
+                self.file.publish(self.path)
         finally:
             self._discard()
 
@@ -260,12 +266,7 @@ class MapWriter:
         # It is thrown away, and what went wrong is being raised already.
         with suppress(RasterioError, CPLE_BaseError):
             self._dataset.close()
-        self._partial.unlink(missing_ok=True)
-        self._unlock()
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
+        self.file.remove()
 
 
 def is_complete(path: Path, reference: Georeference, tags: Mapping[str, str]) -> bool:

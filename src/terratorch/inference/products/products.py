@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from terratorch.errors import DataError, TerraTorchError
+from terratorch.inference.held_file import temporary_folder
 from terratorch.inference.prediction import MAIN_LAYER
 
 logger = logging.getLogger(__name__)
@@ -173,14 +173,3 @@ def _failure(name: str, path: Path, error: BaseException) -> TerraTorchError:
 def is_newer(path: Path, source: Path) -> bool:
     """Whether a file is there and was not made before another."""
     return path.is_file() and path.stat().st_mtime_ns >= source.stat().st_mtime_ns
-
-
-@contextmanager
-def temporary_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder within another, so that files can be moved; it is removed in the end."""
-    temporary = folder / f".products.{os.getpid()}.partial"
-    temporary.mkdir(exist_ok=True)
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

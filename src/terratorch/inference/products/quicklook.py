@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terratorch.geo.raster import open_raster
-from terratorch.inference.partial import partial_path
+from terratorch.inference.held_file import replacing
 from terratorch.inference.products.drawing import ClassKey, Panel, Sheet, ValueKey
 from terratorch.inference.products.painting import (
     DrawnMap,
@@ -137,10 +136,6 @@ def _columns(count: int, is_tall: bool) -> int:
 
 
 def _save(sheet: Sheet, path: Path) -> Path:
-    partial = partial_path(path)
-    try:
+    with replacing(path) as partial:
         sheet.draw().save(partial, format="PNG", compress_level=_COMPRESSION)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path

@@ -116,7 +116,7 @@ class _Group:
     def job(self, segment: Segment) -> Job:
         """Return a segment as a worker takes it, with what is known of its scenes."""
         indexes = [part.scene for part in segment.parts]
-        scenes = tuple(self.planned[index].without_pixels() for index in indexes)
+        scenes = tuple(self.planned[index].for_workers() for index in indexes)
         # In one process only tiles that cannot be read are left out of batches with others.
         is_shared = not self.failed.issuperset(indexes)
         left_out = frozenset((self.unreadable if is_shared else self.failed).intersection(indexes))

@@ -150,10 +150,12 @@ class MapFiles:
         )
 
     def discard(self) -> None:
-        """Remove what was written, unless it is complete."""
+        """Remove what was written, by an earlier run as well, unless it is complete."""
         error = DataError(self.reference.path, "its map was not finished")
         self._files.__exit__(DataError, error, None)
         self._writers.clear()
+        if self.unfinished is not None:
+            self.unfinished.remove()  # where it was not opened yet
 
     def _open(self, prediction: Prediction, scores: int) -> None:
         left, begin = {}, 0

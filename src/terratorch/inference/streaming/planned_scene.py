@@ -104,9 +104,13 @@ class PlannedScene:
         places = extent.place(first), extent.place(todo.stop - 1) + 1
         return Part(0, self.begin, self.reference.height, *places)
 
-    def without_pixels(self) -> PlannedScene:
-        """Return the scene without its mask of pixels, which `Limits` make again elsewhere."""
-        return replace(self, wanted=None)
+    def for_workers(self) -> PlannedScene:
+        """Return the scene as it travels to those who run it, and do not write.
+
+        `Limits` make its mask of pixels again there.
+        """
+        unfinished = self.unfinished and self.unfinished.without_files()
+        return replace(self, wanted=None, unfinished=unfinished)
 
     def wants(self, tile: Tile) -> bool:
         """Whether a tile is wanted."""

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from terratorch.errors import DataError, NotANumberError, OutputError
 from terratorch.geo.raster import files_behind
+from terratorch.inference.held_file import leftovers
 from terratorch.inference.map_tags import RUN_TAG, SOURCE_TAG
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.maps.writer import is_complete
-from terratorch.inference.partial import find_unfinished, leftovers, remove_unfinished
+from terratorch.inference.partial import Unfinished, find_unfinished, remove_unfinished
 from terratorch.inference.streaming.map_sink import MapFiles, TakeRows
 from terratorch.inference.streaming.planned_scene import PlannedScene, ScenePredictor, plan_scene
 from terratorch.inference.streaming.progress import TileProgress
@@ -135,9 +136,20 @@ class _Run:
         self.tags: Mapping[str, str] = {RUN_TAG: predictor.run}
         self.files: dict[Path, MapFiles] = {}
         self.leftovers = leftovers(folder.directory)
+        self.begun: list[Unfinished] = []
 
     def predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> ScenesReport:
+        """Predict scenes, and let go of what was left of them by earlier runs."""
         start = time.perf_counter()
+        try:
+            self._predict(paths, progress, run)
+        finally:
+            for unfinished in self.begun:
+                unfinished.release()
+        self.report.seconds = time.perf_counter() - start
+        return self.report
+
+    def _predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> None:
         planned = [scene for path in paths if (scene := self._planned(path)) is not None]
         self._log_choices(planned)
         planned, self.predictor = tuned(planned, self.predictor)
@@ -155,8 +167,6 @@ class _Run:
             self._close(MapFiles.suspend)
         self._sum_up(planned)
         self.report.tiles = bar.done
-        self.report.seconds = time.perf_counter() - start
-        return self.report
 
     def _planned(self, path: Path) -> PlannedScene | None:
         """Return how a scene is predicted; None where there is nothing to do, or it is unusable."""
@@ -177,19 +187,23 @@ class _Run:
     def _begun(self, scene: PlannedScene) -> PlannedScene:
         """Return the scene with what an earlier run has left of it."""
         reference = scene.reference
-        unfinished = None
-        if not self.overwrite:
-            unfinished = find_unfinished(
-                self.leftovers,
-                partial(self.folder.path_of, reference.path),
-                reference.height,
-                reference.width,
-                self._tags_of(scene.path),
-            )
-        begun = replace(scene, unfinished=unfinished)
-        if not begun.begin or not begun.extent.has_tiles(begun.begin, reference.height):
+        if self.overwrite:
             self._begin_anew(scene)
             return scene
+        unfinished = find_unfinished(
+            self.leftovers,
+            partial(self.folder.path_of, reference.path),
+            reference.height,
+            reference.width,
+            self._tags_of(scene.path),
+        )
+        if unfinished is None:
+            return scene
+        begun = replace(scene, unfinished=unfinished)
+        if not begun.extent.has_tiles(begun.begin, reference.height):
+            unfinished.remove()
+            return scene
+        self.begun.append(unfinished)
         logger.info(
             "%s: going on from row %d of %d, where an earlier run ended",
             scene.path,
