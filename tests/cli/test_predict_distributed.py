@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,11 @@ import rasterio
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.cli.prediction.distributed import check_can_spread, devices_of
+from terratorch.cli.prediction.distributed import (
+    check_can_spread,
+    check_distributed,
+    devices_of,
+)
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.errors import ConfigurationError
 
@@ -126,7 +131,7 @@ def test_without_ray_the_command_to_install_it_is_named(
     fitted, scenes, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "ray", None)
-    chosen = ("--distributed", "ray", "--ckpt_path", "missing.ckpt")
+    chosen = ("--distributed", "ray")
     assert main(arguments(fitted, scenes, tmp_path, *chosen)) == 2
     error = capsys.readouterr().err
     assert "The package 'ray' is needed to predict with --distributed ray" in error
@@ -165,3 +170,31 @@ def test_one_process_hands_out_the_work_unless_devices_are_chosen():
     assert devices_of(settings, "auto") == 1
     assert devices_of(settings, 4) == 4
     assert devices_of(PredictionSettings(), "auto") == "auto"
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_an_address_where_nothing_listens_is_told_at_once(
+    configured, fitted, scenes, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("terratorch.inference.streaming.ray_workers.import_ray", pytest.fail)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    config = ("-c", str(fitted / "given.yaml")) if configured else ()
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999"):
+        given = ("--distributed", "ray", "--ray_address", address)
+        assert main(arguments(fitted, scenes, tmp_path, *config, *given)) == 2
+        error = capsys.readouterr().err
+        assert f"ray_address: {address} does not answer (" in error
+        assert "Start a cluster with `ray start --head`" in error
+
+
+def test_an_address_that_answers_and_those_that_only_ray_knows_are_taken(monkeypatch):
+    imported = []
+    monkeypatch.setattr(
+        "terratorch.inference.streaming.ray_workers.import_ray", lambda: imported.append(1)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = f"127.0.0.1:{server.getsockname()[1]}"
+        for address in (None, "auto", "local", here, f"ray://{here}"):
+            check_distributed(PredictionSettings(distributed="ray", ray_address=address))
+    assert len(imported) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from terratorch.cli.prediction.task_predictor import TaskPredictor
     from terratorch.inference.streaming.scene_stream import RunGroup
 
+_SECONDS = 3.0  # in which the machine of a cluster answers
+
 
 def check_distributed(settings: PredictionSettings) -> None:
     """Refuse to go on without what distributes, before anything is built.
@@ -23,12 +26,33 @@ def check_distributed(settings: PredictionSettings) -> None:
         settings: The options.
 
     Raises:
+        ConfigurationError: If nothing answers at the address of the cluster.
         MissingDependencyError: If Ray is not installed.
     """
-    if settings.distributed is not None:
-        from terratorch.inference.streaming.ray_workers import import_ray
+    if settings.distributed is None:
+        return
+    if settings.ray_address is not None:
+        _check_answers(settings.ray_address)
+    from terratorch.inference.streaming.ray_workers import import_ray
 
-        import_ray()
+    import_ray()
+
+
+def _check_answers(address: str) -> None:
+    """Knock at `HOST:PORT`, where Ray would try for long; other addresses are left to Ray."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigurationError(
+            "ray_address",
+            f"{address} does not answer ({reason})",
+            "Start a cluster with `ray start --head`, which says its address; leave ray_address "
+            "out to start Ray on this machine.",
+        ) from error
 
 
 def check_can_spread(settings: PredictionSettings, by_tiles: bool, processes: int) -> None:
