@@ -144,6 +144,29 @@ def test_longitudes_go_on_across_the_date_line(tmp_path):
     assert (longitudes[0] < 180 < longitudes[-1], (np.diff(longitudes) > 0).all()) == (True, True)
 
 
+def test_longitudes_of_the_world_run_from_west_to_east(tmp_path):
+    place = {"crs": "EPSG:4326", "transform": Affine(1, 0, -180, 0, -1, 90)}
+    with open_raster(
+        write(tmp_path / "map.tif", np.zeros((1, 180, 360), "uint8"), **place)
+    ) as dataset:
+        longitudes = np.array(Place.of(dataset).lonlat)[..., 0]
+    assert longitudes == pytest.approx(np.tile(np.linspace(-180, 180, 17), (17, 1)))
+
+
+@pytest.mark.parametrize(
+    ("corner", "is_known"), [((-800_000, 800_000), False), ((0, 2_500_000), True)]
+)
+def test_around_a_pole_no_longitudes_are_made_up(tmp_path, corner, is_known):
+    west, north = corner
+    place = {"crs": "EPSG:3031", "transform": Affine(16000, 0, west, 0, -16000, north)}
+    with open_raster(
+        write(tmp_path / "map.tif", np.zeros((1, 100, 100), "uint8"), **place)
+    ) as dataset:
+        found = Place.of(dataset)
+    assert (found.lonlat is not None) == is_known
+    assert found.transform is not None
+
+
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_map_without_a_place_works(tmp_path):
     path = write(tmp_path / "map.tif", np.zeros((1, 4, 8), "uint8"), crs=None, transform=None)

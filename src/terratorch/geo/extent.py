@@ -1,14 +1,18 @@
-"""Where a raster lies on the globe: its bounds in longitude and latitude, whatever its grid."""
+"""Where rasters and points lie on the globe, in longitude and latitude."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError  # has no public name, but it is what transforms raise
-from rasterio.warp import transform_bounds
+from rasterio.errors import CRSError
+from rasterio.warp import transform, transform_bounds
 
 LON_LAT = "EPSG:4326"
+METRES_PER_DEGREE = 111_320.0  # along the equator, and nearly so along a meridian
 
 Bounds = tuple[float, float, float, float]
 """West, south, east and north, in degrees; west is larger than east across the antimeridian."""
@@ -38,6 +42,22 @@ def lon_lat_bounds(dataset: Any) -> Bounds | None:
     if east - west >= 360:
         return -180.0, south, 180.0, north
     return _wrapped(west, 180.0), south, _wrapped(east, -180.0), north
+
+
+def lon_lat_points(crs: Any, xs: NDArray[Any], ys: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Return longitude and latitude of points `(..., 2)`; None where one has no place on the globe.
+
+    Args:
+        crs: Of the coordinates.
+        xs: Eastings, or longitudes.
+        ys: Northings, or latitudes, of the same shape.
+    """
+    try:
+        points = transform(crs, LON_LAT, np.ravel(xs).tolist(), np.ravel(ys).tolist())
+    except CRSError:  # a local grid
+        return None
+    lonlat = np.stack(points[:2], -1).reshape(*np.shape(xs), 2)
+    return lonlat if np.isfinite(lonlat).all() else None
 
 
 def _wrapped(longitude: float, never: float) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from terratorch.colors import VIRIDIS, Color
-from terratorch.geo.extent import Bounds
+from terratorch.geo.extent import METRES_PER_DEGREE, Bounds
 from terratorch.inference.products.painting import round_length
 from terratorch.pages.charts import tick_texts, ticks
 from terratorch.pages.evaluation import ChipScore
@@ -21,7 +21,6 @@ _LEAST_SIDE = 9  # a chip of a country-wide set would be smaller than a pixel
 _LABEL = 60  # the width of a label of the longitudes
 _STRIP = 40  # below the chips, for the scale bar
 _PADDING = 0.04  # of the width, around the chips
-_METRES_PER_DEGREE = 111_320.0
 
 
 class _View(NamedTuple):
@@ -161,8 +160,8 @@ def _square(chip: ChipScore, bounds: Bounds, limits: tuple[float, float], view: 
 
 
 def _scale_bar(view: _View) -> str:
-    metres = round_length(0.22 * view.width / view.scale * _METRES_PER_DEGREE)
-    length = metres / _METRES_PER_DEGREE * view.scale
+    metres = round_length(0.22 * view.width / view.scale * METRES_PER_DEGREE)
+    length = metres / METRES_PER_DEGREE * view.scale
     text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
     x, y = _MARGIN + 14, _MARGIN + view.height - 14
     return (

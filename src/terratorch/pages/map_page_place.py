@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rasterio.errors import CRSError
-from rasterio.warp import transform as transform_points
 
 from terratorch.errors import DataError
+from terratorch.geo.extent import lon_lat_points
 from terratorch.inference.products.painting import metres_per_pixel
 
-_WGS84 = "EPSG:4326"
 _KNOTS = 17  # a side: between two, longitude and latitude are interpolated
+_WIDEST_STEP = 25.0  # degrees between two knots; those of a map of the world are 22.5 apart
 _NORTH_UP_DEGREES = 5.0  # the grids of UTM zones turn by less
 
 
@@ -67,22 +66,22 @@ def _name(crs: Any) -> str:
 
 
 def _lonlat(dataset: Any) -> np.ndarray | None:
-    """Return longitude and latitude at knots over the map, `(knots, knots, 2)`."""
+    """Return longitude and latitude at knots over the map, `(knots, knots, 2)`.
+
+    Around a pole there are none: between two knots the longitude may be any.
+    """
     columns = np.linspace(0, dataset.width, _KNOTS)
     rows = np.linspace(0, dataset.height, _KNOTS)
     across, down = (points.ravel() for points in np.meshgrid(columns, rows))
-    xs, ys = dataset.transform * (across, down)
-    try:
-        points = transform_points(dataset.crs, _WGS84, xs.tolist(), ys.tolist())
-    except CRSError:  # a local grid, which has no place on Earth
+    points = lon_lat_points(dataset.crs, *(dataset.transform * (across, down)))
+    if points is None:
         return None
-    lonlat = np.stack(points[:2], -1).reshape(_KNOTS, _KNOTS, 2)
-    if not np.isfinite(lonlat).all():
-        return None
+    lonlat = points.reshape(_KNOTS, _KNOTS, 2)
     # A map across the date line has longitudes beyond 180, so that they can be interpolated.
-    if np.ptp(lonlat[..., 0]) > 180:
-        lonlat[..., 0] %= 360
-    return lonlat
+    for axis in (0, 1):
+        lonlat[..., 0] = np.unwrap(lonlat[..., 0], period=360, axis=axis)
+    steps = [np.abs(np.diff(lonlat[..., 0], axis=axis)).max() for axis in (0, 1)]
+    return lonlat if max(steps) < _WIDEST_STEP else None
 
 
 def _north(lonlat: np.ndarray, aspect: float) -> float | None:

@@ -1,6 +1,7 @@
 """Maps and scenes are read and painted as people look at them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,9 @@ def test_the_scale_bar_is_round(metres, rounded):
         ({"crs": "EPSG:32633", "transform": Affine(6, 8, 330000, 8, -6, 5822040)}, 10),
         ({"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 12.5, 0, -1e-4, 60.001)}, 5.566),
         ({"transform": METRES["transform"]}, None),
+        # Twice as long on a map by Mercator as on the ground, at 60 degrees.
+        ({"crs": "EPSG:3857", "transform": Affine(10, 0, 0, 0, -10, 8399837.9)}, 5),
+        ({"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 179.9975, 0, -1e-4, 60.001)}, 5.566),
     ],
 )
 def test_the_size_of_a_pixel_is_known_where_a_map_lies_somewhere(tmp_path, place, metres):
@@ -56,6 +60,15 @@ def test_classes_without_names_are_numbered(tmp_path):
     drawn = read_map(write(tmp_path / "map.tif", np.array([[[0, 3, 3, 255]]], "uint8"), nodata=255))
     assert [text for _, text in legend(drawn)] == ["class 0  33 %", "class 3  67 %", "no data"]
     assert paint(drawn)[0, 3].tolist() == list(NODATA_COLOR)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_ids_without_a_class_are_painted_as_no_data(tmp_path, dtype):
+    labels = read_map(write(tmp_path / "labels.tif", np.array([[[-1, 0, 1, 1, 2]]], dtype)))
+    drawn = replace(labels, class_names=["a", "b"], colors=[(1, 2, 3), (4, 5, 6)])
+    none = list(NODATA_COLOR)
+    assert paint(drawn)[0].tolist() == [none, [1, 2, 3], [4, 5, 6], [4, 5, 6], none]
+    assert [text for _, text in legend(drawn)] == ["a  33 %", "b  67 %", "no data"]
 
 
 def test_the_colours_of_a_file_win(tmp_path):

@@ -19,6 +19,7 @@ from rasterio.enums import ColorInterp
 from terratorch.bands import parse_band
 from terratorch.colors import NODATA_COLOR, VIRIDIS, Color, color_ramp, palette
 from terratorch.errors import ConfigurationError, DataError
+from terratorch.geo.extent import METRES_PER_DEGREE, lon_lat_points
 from terratorch.geo.raster import Raster, open_raster, read_bands
 from terratorch.inference.map_tags import CLASS_NAMES_TAG
 
@@ -26,7 +27,7 @@ DEFAULT_RGB = (3, 2, 1)
 """Red, green and blue of most multispectral files, counted from 1."""
 
 _LONGEST = 1600  # pixels of a side; a larger raster is read at a lower resolution
-_METRES_PER_DEGREE = 111_320.0
+_DISTORTION = 0.05  # more of it is not that of a map made for where it lies
 _PERCENTILES = (2, 98)
 _SCALE_STEPS = 256
 _MOST_UNNAMED = 255  # ids that a map of bytes can hold beside nodata
@@ -146,19 +147,33 @@ def class_colors(dataset: Any, names: Sequence[str] | None, band: int = 1) -> li
 
 
 def metres_per_pixel(dataset: Any) -> float | None:
-    """Return the width of a pixel in metres, None where it is not known."""
+    """Return the width of a pixel in metres, None where it is not known.
+
+    It is that of the grid, unless the ground is another, as of Mercator maps far from the equator.
+    """
     crs, transform = dataset.crs, dataset.transform
-    if crs is None or transform.is_identity:
+    if crs is None or transform.is_identity or not (crs.is_geographic or crs.is_projected):
         return None
-    # Along a row of pixels, which need not run from west to east.
-    across, down = transform.a, transform.d
+    on_ground = _metres_on_ground(dataset)
     if crs.is_geographic:
-        _, latitude = dataset.xy(dataset.height // 2, dataset.width // 2)
-        across *= math.cos(math.radians(latitude))
-        return math.hypot(across, down) * _METRES_PER_DEGREE
-    if not crs.is_projected:
+        return on_ground
+    # Along a row of pixels, which need not run from west to east.
+    on_grid = math.hypot(transform.a, transform.d) * float(crs.linear_units_factor[1])
+    is_alike = on_ground is None or abs(on_ground / on_grid - 1) < _DISTORTION
+    return on_grid if is_alike else on_ground
+
+
+def _metres_on_ground(dataset: Any) -> float | None:
+    """Return the width of the pixel in the middle, None where it has no place on the globe."""
+    column, row = dataset.width / 2, dataset.height / 2
+    xs, ys = dataset.transform * (np.array([column - 0.5, column + 0.5]), np.array([row, row]))
+    points = lon_lat_points(dataset.crs, xs, ys)
+    if points is None:
         return None
-    return math.hypot(across, down) * float(crs.linear_units_factor[1])
+    across, up = points[1] - points[0]
+    across = (across + 180) % 360 - 180  # where the antimeridian lies between the two
+    shrunk = across * math.cos(math.radians(points[0, 1]))
+    return math.hypot(shrunk, up) * METRES_PER_DEGREE
 
 
 def reduced_shape(height: int, width: int, longest: int = _LONGEST) -> tuple[int, int]:
@@ -265,11 +280,20 @@ def paint(drawn: DrawnMap, limits: tuple[float, float] | None = None) -> NDArray
     """
     if drawn.class_names is None:
         colors = color_ramp(VIRIDIS, _SCALE_STEPS)
-        index = scale_index(drawn.pixels, limits or drawn.limits, _SCALE_STEPS)
+        steps = scale_index(drawn.pixels, limits or drawn.limits, _SCALE_STEPS)
+        index = np.where(drawn.hidden, len(colors), steps)
     else:
-        colors, index = drawn.colors, np.clip(drawn.pixels, 0, len(drawn.colors))
+        colors, index = drawn.colors, _class_index(drawn)
     table = np.array([*colors, NODATA_COLOR], dtype=np.uint8)
-    return table.take(np.where(drawn.hidden, len(colors), index), axis=0)
+    return table.take(index, axis=0)
+
+
+def _class_index(drawn: DrawnMap) -> NDArray[np.intp]:
+    """Return the class of each pixel, one more than there are where it has none: nodata too."""
+    count = len(drawn.colors)
+    # Labels mark by such ids, -1 or 255, what has no label.
+    has_none = drawn.hidden | (drawn.pixels < 0) | (drawn.pixels >= count)
+    return np.where(has_none, count, drawn.pixels).astype(np.intp)
 
 
 def scale_index(values: NDArray[Any], limits: tuple[float, float], steps: int) -> NDArray[np.intp]:
@@ -282,15 +306,16 @@ def scale_index(values: NDArray[Any], limits: tuple[float, float], steps: int) -
 def legend(drawn: DrawnMap) -> list[tuple[Color, str]]:
     """Return colour and text of each class that a map has, with its share of the valid pixels."""
     assert drawn.class_names is not None
-    seen = np.clip(drawn.pixels[~drawn.hidden], 0, len(drawn.class_names)).astype(np.intp)
-    counts = np.bincount(seen, minlength=len(drawn.class_names))
-    total = int(counts.sum())
+    *counts, without = np.bincount(
+        _class_index(drawn).ravel(), minlength=len(drawn.colors) + 1
+    ).tolist()
+    total = sum(counts)
     entries = [
         (color, f"{name}  {share_text(count, total)}")
-        for name, color, count in zip(drawn.class_names, drawn.colors, counts, strict=False)
+        for name, color, count in zip(drawn.class_names, drawn.colors, counts, strict=True)
         if count
     ]
-    return entries + ([(NODATA_COLOR, "no data")] if drawn.hidden.any() else [])
+    return entries + ([(NODATA_COLOR, "no data")] if without else [])
 
 
 def share_text(count: int, total: int) -> str:
