@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.modalities import ModalitiesSpec
 from terratorch.errors import DataError
 from terratorch.tasks.prediction_checks import PredictionChecks
 
@@ -55,6 +56,14 @@ def test_only_valid_pixels_count(caplog):
 @pytest.mark.parametrize("spec", [None, InputSpec()])
 def test_without_normalisation_nothing_is_known(spec, caplog):
     assert said(caplog, batch(torch.full((3, 8, 8), 1e9)), spec=spec) == []
+
+
+def test_each_modality_is_compared_with_its_own_training(caplog):
+    images = {"S2": batch(torch.rand(3, 8, 8) * 3000)["image"], "DEM": torch.full((2, 1, 8, 8), 90)}
+    spec = ModalitiesSpec({"S2": SPEC, "DEM": InputSpec.create(means=[300.0], stds=[200.0])})
+    (message,) = said(caplog, {"image": images, "filename": FILES}, spec=spec)
+    assert message.startswith("DEM of a.tif")
+    assert "in training it was 300" in message
 
 
 def test_time_series_are_checked_too(caplog):

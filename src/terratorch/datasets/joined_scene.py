@@ -210,25 +210,35 @@ def _by_band(wanted: _Wanted) -> dict[str, list[Layer]]:
         band = band_in(path.stem, needed)
         if band in needed:
             found.setdefault(band, []).extend(layers_of(path, band))
-    if len(found) < len(needed):
-        for path in files:
-            if band_in(path.stem, needed) is None:
-                for layer in _described(path, needed):
-                    if layer.band is not None and layer.band in needed - found.keys():
-                        found.setdefault(layer.band, []).append(layer)
-    missing = sorted(needed - found.keys())
+    missing = needed - found.keys()
+    unnamed = [path for path in files if band_in(path.stem, needed) is None] if missing else []
+    for layer in (layer for path in unnamed for layer in _described(path, needed)):
+        if layer.band is not None and layer.band in missing:
+            found.setdefault(layer.band, []).append(layer)
+    _check_found(wanted, sorted(needed - found.keys()))
+    for layers in found.values():
+        layers.sort(key=lambda layer: layer.path.name)
+    return found
+
+
+def _check_found(wanted: _Wanted, missing: Sequence[str]) -> None:
+    files = [path.name for path in wanted.files.paths]
+    if not files:
+        raise DataError(
+            str(wanted.thing),
+            f"no file{wanted.label}",
+            "The name of the file, or that of a folder it lies in, has to hold the name of the "
+            "modality.",
+        )
     if missing:
         raise DataError(
             str(wanted.thing),
             f"no file for the band{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
             f"{wanted.label}",
-            f"There are: {shortened([path.name for path in files])}. A file's name has to hold the "
-            "name of its band, such as scene_RED.tif or T33UUP_B04.jp2"
+            f"There are: {shortened(files)}. A file's name has to hold the name of its band, such "
+            "as scene_RED.tif or T33UUP_B04.jp2"
             + (", or that of the modality." if wanted.label else "."),
         )
-    for layers in found.values():
-        layers.sort(key=lambda layer: layer.path.name)
-    return found
 
 
 def _one(wanted: _Wanted, band: str, layers: Sequence[Layer]) -> Layer:

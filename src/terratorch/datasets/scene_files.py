@@ -30,7 +30,8 @@ def pair_modalities(found: Mapping[str, Sequence[FoundFile]], option: str) -> li
     """Return the scenes that files of several modalities belong to.
 
     `T33_20200401_S2.tif` and `S1_T33_20200401.tif` are of one scene, `T33_20200401`, where the
-    modalities are called S2 and S1. A single file of each belongs together whatever it is called.
+    modalities are called S2 and S1. Where whole names do not tell, what the wildcards of patterns
+    stand for does. A single file of each belongs together whatever it is called.
 
     Args:
         found: The files of each modality.
@@ -39,24 +40,20 @@ def pair_modalities(found: Mapping[str, Sequence[FoundFile]], option: str) -> li
     Raises:
         DataError: If a scene has no file, or several, of a modality.
     """
-    if all(len(files) == 1 for files in found.values()):
-        single = {name: files[0] for name, files in found.items()}
-        shared = {_scene_name(file.key, name) for name, file in single.items()} - {""}
-        title = shared.pop() if len(shared) == 1 else next(iter(single.values())).path.stem
-        return [SceneFiles(title, {name: file.path for name, file in single.items()})]
-    scenes: dict[str, dict[str, Path]] = {}
-    for modality, files in found.items():
-        for file in files:
-            scene = scenes.setdefault(_scene_name(file.key, modality), {})
-            other = scene.setdefault(modality, file.path)
-            if other is not file.path:
-                raise DataError(
-                    str(file.path),
-                    f"is of the same scene as {other.name}, of {modality} as well",
-                    f"Narrow the pattern of {modality} in {option}.",
-                )
-    _check_complete(scenes, list(found), option)
-    return [SceneFiles(name, files) for name, files in sorted(scenes.items())]
+    modalities = list(found)
+    by_name = _scenes({name: {f.path: f.path.stem for f in files} for name, files in found.items()})
+    scenes = by_name
+    if not _is_complete(by_name, modalities):
+        if all(len(files) == 1 for files in found.values()):
+            paths = {name: files[0].path for name, files in found.items()}
+            return [SceneFiles(next(iter(paths.values())).stem, paths)]
+        by_key = _scenes({name: {f.path: f.key for f in files} for name, files in found.items()})
+        scenes = by_key if _is_complete(by_key, modalities) else by_name
+    _check(scenes, modalities, option)
+    return [
+        SceneFiles(name, {modality: paths[0] for modality, paths in files.items()})
+        for name, files in sorted(scenes.items())
+    ]
 
 
 def bears(name: str) -> re.Pattern[str]:
@@ -64,20 +61,48 @@ def bears(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Z0-9]){re.escape(name)}(?![A-Z0-9])", re.IGNORECASE)
 
 
-def _scene_name(key: str, modality: str) -> str:
+# The files of each scene, by its name and by modality.
+_Scenes = Mapping[str, Mapping[str, Sequence[Path]]]
+
+
+def _scenes(names: Mapping[str, Mapping[Path, str]]) -> _Scenes:
+    """Return the files of each scene; `names` are those of the files of each modality."""
+    scenes: dict[str, dict[str, list[Path]]] = {}
+    for modality, files in names.items():
+        for path, name in files.items():
+            scene = scenes.setdefault(_scene_name(name, modality), {})
+            scene.setdefault(modality, []).append(path)
+    return scenes
+
+
+def _scene_name(name: str, modality: str) -> str:
     """Return what is left of a name without that of the modality."""
-    match = bears(modality).search(key)
+    match = bears(modality).search(name)
     if match is None:
-        return key
-    parts = (key[: match.start()], key[match.end() :])
-    kept = [part.strip(" _.|-") for part in parts]
+        return name
+    parts = (name[: match.start()], name[match.end() :])
     joint = _SEPARATORS.match(parts[1])
-    return (joint.group() if joint else "_").join(part for part in kept if part)
+    kept = [part.strip(" _.|-") for part in parts]
+    return (joint.group() if joint else "_").join(part for part in kept if part) or name
 
 
-def _check_complete(
-    scenes: Mapping[str, Mapping[str, Path]], modalities: Sequence[str], option: str
-) -> None:
+def _is_complete(scenes: _Scenes, modalities: Sequence[str]) -> bool:
+    return all(
+        len(files) == len(modalities) and all(len(paths) == 1 for paths in files.values())
+        for files in scenes.values()
+    )
+
+
+def _check(scenes: _Scenes, modalities: Sequence[str], option: str) -> None:
+    for name, files in scenes.items():
+        for modality, paths in files.items():
+            if len(paths) > 1:
+                raise DataError(
+                    option,
+                    f"the scene {name} has {len(paths)} files of {modality}: "
+                    f"{shortened([str(path) for path in paths], 3)}",
+                    f"Narrow the pattern of {modality}.",
+                )
     missing = {
         modality: [name for name, files in scenes.items() if modality not in files]
         for modality in modalities

@@ -35,10 +35,20 @@ class PredictionChecks:
         """Warn if normalised images are far from those of training.
 
         Args:
-            batch: The batch, with `image` `(B, C, ...)`, and `valid` `(B, H, W)` where it is known.
+            batch: The batch, with `image` `(B, C, ...)` or a dictionary of such by modality, and
+                `valid` `(B, H, W)` where it is known.
             input_spec: How images are normalised; None or without means where they are not.
         """
-        image = batch["image"]
+        modalities = getattr(input_spec, "modalities", None)
+        if modalities is None:
+            self._check_image(batch["image"], batch, input_spec)
+            return
+        for name, spec in modalities.items():
+            self._check_image(batch["image"].get(name), batch, spec, f"{name} of ")
+
+    def _check_image(
+        self, image: Any, batch: Mapping[str, Any], input_spec: Any, of: str = ""
+    ) -> None:
         means, stds = getattr(input_spec, "means", None), getattr(input_spec, "stds", None)
         if self._warned or not means or not stds or not isinstance(image, Tensor):
             return
@@ -53,9 +63,10 @@ class PredictionChecks:
             mean, std = torch.tensor([*means] * steps), torch.tensor([*stds] * steps)
             raw = (center[odd[0]].float().cpu() * std + mean).mean()
             logger.warning(
-                "%s: its values are on another scale than those of training: their mean is %.3g, "
+                "%s%s: its values are on another scale than those of training: their mean is %.3g, "
                 "in training it was %.3g. If its units differ (reflectance 0 to 1, or x 10000), "
                 "set data.init_args.constant_scale, or convert it. (said once)",
+                of,
                 files_of(batch, odd),
                 raw,
                 mean.mean(),
