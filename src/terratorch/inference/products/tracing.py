@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rasterio.features import shapes
 from rasterio.transform import Affine
 
+from terratorch.inference.products.simplifying import simplify_rings
 from terratorch.optional import import_optional
 
 # Class ids that GDAL makes polygons of without a loss.
@@ -104,45 +105,15 @@ def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:
 def simplified(polygons: NDArray[Any], tolerance: float) -> NDArray[Any]:
     """Return simpler polygons; borders that neighbours share stay shared.
 
-    Corners are removed by the area that they span (Visvalingam and Whyatt, "Line generalisation by
-    repeated elimination of points", 1993), in all polygons at once.
-
     Args:
         polygons: As `trace` gives them.
         tolerance: Side, in pixels, of a square as large as what the removal of a corner may change.
     """
     shapely = import_shapely()
-    made: NDArray[Any] = shapely.coverage_simplify(_noded(polygons), tolerance)
-    return made
-
-
-def _noded(polygons: NDArray[Any]) -> NDArray[Any]:
-    """Return polygons with a corner wherever one of another lies on their border.
-
-    Where three meet, the straight side of one has no corner: it would not be a shared border.
-    """
-    shapely = import_shapely()
     _, corners, (rings, members) = shapely.to_ragged_array(polygons)
-    corners = np.rint(corners).astype(np.int64)
-    axes = np.array([1, corners[:, 0].max() + 1])  # make one number of column and row
-    keys = corners @ axes
-    sides = np.diff(corners, axis=0, append=0)
-    lengths = np.abs(sides).sum(axis=1)
-    lengths[rings[1:] - 1] = 1  # no side begins at the last corner of a ring
-    starts = np.cumsum(lengths) - lengths
-    each = np.repeat(np.arange(len(corners)), lengths)
-    along = np.arange(len(each)) - starts[each]
-    steps = keys[each] + along * (np.sign(sides) @ axes)[each]
-    kept = along == 0
-    between = np.flatnonzero(~kept)
-    kept[between] = np.isin(steps[between], np.unique(keys))
-    counts = np.concatenate([[0], np.cumsum(kept)])
-    ends = counts[np.append(starts, len(each))[rings]]
-    rows, columns = np.divmod(steps[kept], axes[1])
+    corners, rings = simplify_rings(np.rint(corners).astype(np.int64), rings, tolerance)
     made: NDArray[Any] = shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON,
-        np.column_stack([columns, rows]).astype(float),
-        (ends, members),
+        shapely.GeometryType.POLYGON, corners.astype(np.float64), (rings, members)
     )
     return made
 
