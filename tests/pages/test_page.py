@@ -47,5 +47,9 @@ def test_png_is_read_back(channels):
 def test_page_is_written_whole_or_not_at_all(tmp_path):
     path = write_page(tmp_path / "new" / "page.html", "text")
     assert [file.name for file in path.parent.iterdir()] == ["page.html"]
+    path.with_name("folder").mkdir()
+    with pytest.raises(DataError, match=r"folder: cannot be written \(Is a directory"):
+        write_page(path.with_name("folder"), "text")
+    assert sorted(file.name for file in path.parent.iterdir()) == ["folder", "page.html"]
     with pytest.raises(DataError, match=r"cannot be written \((Not a directory|File exists)"):
         write_page(path / "page.html", "text")

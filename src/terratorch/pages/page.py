@@ -9,13 +9,13 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 import terratorch
 from terratorch.errors import DataError
+from terratorch.inference.held_file import replacing
 
 
 def render_page(
@@ -55,14 +55,11 @@ def write_page(path: str | Path, text: str) -> Path:
         DataError: If it cannot be written.
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
         raise DataError(
             str(path), f"cannot be written ({error.strerror})", "Choose another folder."
         ) from error
