@@ -215,6 +215,8 @@ def test_a_damaged_image_is_listed_and_the_rest_goes_on(
     assert "2 files in" in shown.out
     assert "1 file could not be read:\n  " in shown.err
     assert "torn.tif" in shown.err.rpartition("could not be read")[2]
+    assert "torn.tif is left out; the reason is told at the end" in shown.err
+    assert shown.err.count("the image is damaged") == 1
     assert _predict(checkpoint, *options) == 3
     assert "2 files left out, as the maps are there already" in capsys.readouterr().out
     assert _predict(checkpoint, *options, "--overwrite", "--strict") == 2
@@ -308,7 +310,7 @@ def test_maps_are_made_again_where_they_would_differ(
     assert _predict(checkpoint, *data, *options, *tiles) == 0
     capsys.readouterr()
     assert _predict(checkpoint, *data, *options, *change) == 0
-    assert ("left out, as the maps are there already" in capsys.readouterr().out) != again
+    assert ("already; --overwrite makes them again" in capsys.readouterr().out) != again
 
 
 def test_another_model_of_the_same_weights_makes_maps_again(fitted, scenes, tmp_path, capsys):
@@ -318,10 +320,12 @@ def test_another_model_of_the_same_weights_makes_maps_again(fitted, scenes, tmp_
     assert (
         _predict(checkpoint, *data, *config) == _predict(checkpoint, *data, "--no_quicklook") == 0
     )
-    assert "left out, as the maps are there already" in capsys.readouterr().out
+    assert f"No new maps: those of 1 file are in {tmp_path / 'maps'} already" in (
+        capsys.readouterr().out
+    )
     heads = ("--model.init_args.model_args.backbone_num_heads", "4")
     assert _predict(checkpoint, *data, *config, *heads) == 0
-    assert "left out" not in capsys.readouterr().out
+    assert "1 file in" in capsys.readouterr().out
 
 
 def test_an_integer_type_and_every_other_one_can_be_asked_for():

@@ -60,9 +60,9 @@ def test_an_area_leaves_the_rest_of_the_map_as_it_is(scene, predict, tmp_path, c
 def test_another_area_is_another_run(scene, predict, capsys):
     data = ("--predict_data", scene)
     assert predict("maps", *data) == predict("maps", *data, "--area", CORNER) == 0
-    assert "left out, as the maps are there" not in capsys.readouterr().out
+    assert "already" not in capsys.readouterr().out
     assert predict("maps", *data, "--area", CORNER) == 0
-    assert "1 file left out, as the maps are there" in capsys.readouterr().out
+    assert "No new maps: those of 1 file are in" in capsys.readouterr().out
 
 
 def test_scenes_outside_are_listed_and_no_failure(scene, predict, tmp_path, capsys):
@@ -152,7 +152,7 @@ def test_a_folder_may_be_one_scene(scene, fitted, predict, tmp_path, capsys):
     for name in ("day_1", "day_2.SAFE"):
         assert np.array_equal(read(tmp_path / "many" / f"{name}_pred.tif"), expected)
     assert predict("many", *folders) == 0
-    assert "2 files left out, as the maps are there" in capsys.readouterr().out
+    assert "No new maps: those of all 2 files are in" in capsys.readouterr().out
     pattern = ("--predict_data", tmp_path / "folders" / "*_1", "--scene_folders")
     assert predict("config", "-c", fitted / "given.yaml", *pattern) == 0
     assert np.array_equal(read(tmp_path / "config" / "day_1_pred.tif"), expected)

@@ -77,7 +77,7 @@ def test_other_outputs_make_maps_again_and_the_same_do_not(predict, capsys):
         predict(*options)
         assert "1 file in" in capsys.readouterr().out
         predict(*options)
-        assert "1 file left out" in capsys.readouterr().out
+        assert "No new maps: those of 1 file" in capsys.readouterr().out
 
 
 def test_a_cloud_optimised_map(predict):

@@ -180,15 +180,20 @@ class PredictionWriter(BasePredictionWriter):
         """
         if not self._is_first:
             return 0
-        report, products = self.report, self.products
-        figures = "" if report is None or not report.tiles else f" ({report.summary()})"
-        sys.stdout.write(f"{_files(len(self.written))} in {self.output_dir}{figures}\n")
+        scenes, products = self.report or ScenesReport(), self.products
+        if scenes.nothing_was_to_do:
+            files = f"{'all ' if len(scenes.skipped) > 1 else ''}{_files(len(scenes.skipped))}"
+            sys.stdout.write(
+                f"No new maps: those of {files} are in {self.output_dir} already; --overwrite makes "
+                "them again\n"
+            )
+        else:
+            figures = f" ({scenes.summary()})" if scenes.tiles else ""
+            sys.stdout.write(f"{_files(len(self.written))} in {self.output_dir}{figures}\n")
+            self._say_what_was_left_out(scenes)
         if products.written:
             kinds = ", ".join(sorted({path.suffix for path in products.written}))
             sys.stdout.write(f"{_files(len(products.written))} made from the maps ({kinds})\n")
-        if report is not None:
-            self._say_what_was_left_out(report)
-        scenes = report or ScenesReport()
         failures: dict[str, Mapping[Path, TerraTorchError]] = {
             "could not be read": scenes.unreadable,
             "without a map, as the model gave NaN": scenes.without_numbers,

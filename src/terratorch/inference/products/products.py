@@ -155,7 +155,7 @@ class Products:
             failure = _failure(name, path, error)
             if self.strict:
                 raise failure from error
-            logger.warning("Left out: %s", failure)
+            logger.warning("The %s of %s failed; the reason is told at the end", name, path)
             self.failures[path] = failure
 
 

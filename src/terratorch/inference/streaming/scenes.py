@@ -74,6 +74,11 @@ class ScenesReport:
         return not came_out and any(map(_is_no_number, self.failures.values()))
 
     @property
+    def nothing_was_to_do(self) -> bool:
+        """Whether all maps were there."""
+        return bool(self.skipped) and not (self.written or self.outside or self.failures)
+
+    @property
     def unreadable(self) -> dict[Path, DataError]:
         """The images that could not be read, and why."""
         return {path: e for path, e in self.failures.items() if not _is_no_number(e)}
@@ -262,7 +267,7 @@ class _Run:
         self.report.failures[path] = error
         if self.strict:
             raise error
-        logger.warning("Left out: %s", error)
+        logger.warning("%s is left out; the reason is told at the end", path)
 
     def _discard_failed(self, write: WriteBehind) -> None:
         """Remove what was written of scenes that failed."""
