@@ -1,12 +1,16 @@
 """Configurations as people write them, through `terratorch fit` and `terratorch test`."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
+from cli_config import write_config
 
 from chip_files import write_classification_folder, write_segmentation_folder
 from terratorch.cli.main import main
+from terratorch.cli.prediction.settings import PredictionSettings
 
 CONFIGS = sorted((Path(__file__).parent / "configs").glob("*.yaml"))
 STATISTICS = "means: [1000, 1000, 1000, 1000, 1000, 1000]\nstds: [500, 500, 500, 500, 500, 500]\n"
@@ -67,3 +71,21 @@ def test_a_configuration_trains_and_tests(config, project, capsys):
     if config.stem == "two_test_sets":
         recorded = json.loads((project / "metrics.json").read_text())
         assert recorded["test/near/mIoU"] == recorded["test/far/mIoU"]
+
+
+def test_what_fit_saves_holds_what_was_given_and_runs(config, tmp_path):
+    given = {"format": "cog", "outputs": ["logits"], "augment": ["flips"]}
+    assert main(["fit", "-c", write_config(tmp_path / "c.yaml", config | given)]) == 0
+    saved = tmp_path / "run" / "config.yaml"
+    content = yaml.safe_load(saved.read_text())
+    options = {option.name for option in fields(PredictionSettings)}
+    assert {name: content[name] for name in options & set(content)} == given
+    assert None not in content.values()
+    checkpoint = str(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    scenes = str(next(Path(config["data"]["init_args"]["test_data_root"]).glob("*_merged.tif")))
+    output = ["--predict_data", scenes, "--predict_output_dir", str(tmp_path / "maps")]
+    for command in (["fit"], ["test"], ["predict", "--ckpt_path", checkpoint, *output]):
+        assert main([*command, "-c", str(saved)]) == 0
+    deployed = str(tmp_path / "run" / "config_deploy.yaml")
+    assert main(["predict", "--ckpt_path", checkpoint, *output, "-c", deployed]) == 0
+    assert len(list((tmp_path / "maps").glob("*.tif"))) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,7 @@ def deployed(config: dict[str, Any]) -> dict[str, Any]:
     Args:
         config: The configuration of a run as plain containers.
     """
-    unset = {option.name: option.default for option in fields(PredictionSettings)}
-    kept = {
-        key: value
-        for key, value in config.items()
-        if key not in _TRAINING_SECTIONS and not (key in unset and value == unset[key])
-    }
+    kept = {key: value for key, value in config.items() if key not in _TRAINING_SECTIONS}
     trainer = kept.get("trainer") or {}
     # What is null is a default, and versions of Lightning differ in which there are.
     kept["trainer"] = {
@@ -40,6 +36,12 @@ def deployed(config: dict[str, Any]) -> dict[str, Any]:
     } | {"logger": False}
     kept["model"] = _model_without_weights(kept.get("model"))
     return kept
+
+
+def _unset(config: Mapping[str, Any]) -> list[str]:
+    """Return the sections that nobody gave, and options of a prediction with their defaults."""
+    defaults = {option.name: option.default for option in fields(PredictionSettings)}
+    return [key for key, value in config.items() if value is None or value == defaults.get(key)]
 
 
 def _model_without_weights(model: Any) -> Any:
@@ -61,6 +63,9 @@ class StudioDeploySaveConfigCallback(SaveConfigCallback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Save the configuration of a training; a later test or prediction leaves it alone."""
         if stage == "fit":
+            self.config = self.config.clone()
+            for key in _unset(vars(self.config)):
+                del self.config[key]
             super().setup(trainer, pl_module, stage)
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

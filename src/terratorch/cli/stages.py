@@ -146,7 +146,7 @@ def _refuse_prediction_options(
     given = {argument.partition("=")[0] for argument in arguments}
     for option in fields(PredictionSettings):
         named = f"--{option.name}" in given
-        # What `fit` has saved names every option, those that are not given with null.
+        # With null it is not given.
         in_file = configuration.content.get(option.name) is not None
         if named or (option.name == "batch_size" and in_file):
             own = f"data.init_args.{option.name}" if option.name == "batch_size" else ""
