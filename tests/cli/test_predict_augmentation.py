@@ -147,7 +147,7 @@ def test_other_views_and_checkpoints_make_maps_again(fitted, scene, changed, tmp
         assert predict(*run, *data) == 0
         assert "1 file in" in capsys.readouterr().out
     assert predict(*runs[-1], *data) == 0
-    assert "1 file left out" in capsys.readouterr().out
+    assert "No new maps: those of 1 file" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("configured", [False, True])

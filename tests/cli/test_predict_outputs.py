@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 from chip_files import write_tif
+from map_files import write_maps
 from terratorch.cli.main import main
 from terratorch.inference.maps.encoding import PROBABILITY_STEP
 
@@ -148,14 +149,13 @@ def label_rows(path):
     ],
 )
 def test_labels_have_the_columns_that_are_asked_for(outputs, columns, tmp_path):
-    from terratorch.inference.maps.folder import write_prediction
     from terratorch.tasks import ClassificationTask
 
     task = ClassificationTask({"num_classes": 2}, model=torch.nn.Identity(), class_names=["a", "b"])
     if outputs is not None:
         task.choose_outputs(outputs)
     prediction = task.prediction_of(torch.tensor([[0.0, 2.0]]), ["image.tif"])
-    (path,) = write_prediction(prediction, tmp_path)
+    (path,) = write_maps(prediction, tmp_path)
     header, row = label_rows(path)
     assert header == ["filename", "class_id", "class_name", *columns]
     assert row[:3] == ["image.tif", "1", "b"]

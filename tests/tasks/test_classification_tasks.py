@@ -5,7 +5,7 @@ import pytest
 import torch
 from task_tester import ImageModel, TaskTester, trainer
 
-from terratorch.inference.maps.folder import write_prediction
+from map_files import write_maps
 from terratorch.tasks import ClassificationTask
 
 SINGLE = {"Accuracy", "Accuracy_Micro", "F1_Score", "Precision", "Recall"}
@@ -26,6 +26,6 @@ class TestClassificationTask(TaskTester):
         prediction = trainer().predict(self.build(), self.loader())[0]
         probabilities = prediction.layers["probabilities"]
         assert torch.equal(probabilities.max(1).indices, prediction.main)
-        (path,) = write_prediction(prediction, tmp_path)
+        (path,) = write_maps(prediction, tmp_path)
         row = next(csv.DictReader(path.read_text().splitlines()))
         assert float(row["probability"]) == pytest.approx(float(probabilities[0].max()), rel=1e-4)

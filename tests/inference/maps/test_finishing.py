@@ -10,10 +10,10 @@ import torch
 from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
+from map_files import write_maps
 from terratorch.errors import TerraTorchError
 from terratorch.inference.maps.encoding import PROBABILITY_STEP, Encoding, MapOptions
 from terratorch.inference.maps.finishing import overview_factors
-from terratorch.inference.maps.folder import write_prediction
 from terratorch.inference.maps.writer import Georeference, MapWriter
 from terratorch.inference.prediction import Prediction, PredictionKind
 
@@ -36,7 +36,7 @@ def class_map(folder, options=None, height=600, width=1100, **place):
     valid[:, :, :520] = False
     layers = {"prediction": ids, "probabilities": torch.full((1, 2, height, width), 0.25)}
     prediction = Prediction(layers, [image], valid, NAMES)
-    return write_prediction(prediction, folder / "out", None, options)
+    return write_maps(prediction, folder / "out", None, options)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_half_floats_take_less_room(tmp_path, form):
         options = MapOptions(None, scores_dtype, form)
         prediction = Prediction({"prediction": logits[:, 0] > 0, "logits": logits}, [image])
         prediction.layers["prediction"] = prediction.main.long()
-        _, path = write_prediction(prediction, tmp_path / scores_dtype, None, options)
+        _, path = write_maps(prediction, tmp_path / scores_dtype, None, options)
         sizes.append(path.stat().st_size)
         with rasterio.open(path) as dataset:
             assert dataset.dtypes == ("float32", "float32")
@@ -155,7 +155,7 @@ def test_values_of_an_empty_map_are_complete(tmp_path):
     nothing = torch.zeros(1, 600, 600, dtype=torch.bool)
     layers = {"prediction": torch.rand(1, 600, 600)}
     prediction = Prediction(layers, [image], nothing, kind=PredictionKind.VALUES)
-    (path,) = write_prediction(prediction, tmp_path / "out", None, COG)
+    (path,) = write_maps(prediction, tmp_path / "out", None, COG)
     with rasterio.open(path) as dataset:
         assert np.isnan(dataset.read()).all()
 
@@ -167,7 +167,7 @@ def test_bytes_of_probabilities_are_close_and_hide_nodata(tmp_path):
     valid = torch.ones(1, 4, 251, dtype=torch.bool)
     valid[0, 0, 0] = False
     options = MapOptions(scores_dtype="uint8")
-    _, path = write_prediction(Prediction(layers, [image], valid), tmp_path, None, options)
+    _, path = write_maps(Prediction(layers, [image], valid), tmp_path, None, options)
     with rasterio.open(path) as dataset:
         assert (dataset.dtypes, dataset.nodata) == (("uint8",), 255)
         assert dataset.scales == (PROBABILITY_STEP,)

@@ -15,10 +15,11 @@ import torch
 from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
+from map_files import write_maps
 from terratorch.colors import palette
 from terratorch.errors import ConfigurationError, DataError, TerraTorchError
 from terratorch.inference.maps.encoding import MapOptions, layer_encoding
-from terratorch.inference.maps.folder import PredictionFolder, write_prediction
+from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.maps.writer import Georeference, MapWriter
 from terratorch.inference.prediction import Prediction, PredictionKind
 
@@ -51,7 +52,7 @@ def test_class_map_keeps_its_place_and_carries_classes(tmp_path):
     prediction = classes(image)
     prediction.valid = torch.ones(1, 20, 30, dtype=torch.bool)
     prediction.valid[0, :5] = False
-    (path,) = write_prediction(prediction, tmp_path / "out")
+    (path,) = write_maps(prediction, tmp_path / "out")
     assert path == tmp_path / "out/scene_pred.tif"
     with rasterio.open(path) as dataset:
         assert dataset.crs.to_epsg() == 32633
@@ -74,7 +75,7 @@ def test_class_map_keeps_its_place_and_carries_classes(tmp_path):
 def test_probabilities_and_values_are_floats_with_band_names(tmp_path):
     image = scene(tmp_path / "scene.tif")
     scores = torch.rand(1, 3, 20, 30)
-    paths = write_prediction(classes(image, probabilities=scores), tmp_path / "out", prefix="v1-")
+    paths = write_maps(classes(image, probabilities=scores), tmp_path / "out", prefix="v1-")
     assert [path.name for path in paths] == [
         "v1-scene_pred.tif",
         "v1-scene_pred_probabilities.tif",
@@ -91,7 +92,7 @@ def test_values_of_several_variables(tmp_path):
     layers = {"prediction": torch.rand(1, 2, 20, 30)}
     prediction = Prediction(layers, [image], kind=PredictionKind.VALUES)
     prediction.valid = torch.zeros(1, 20, 30, dtype=torch.bool)
-    (path,) = write_prediction(prediction, tmp_path / "out")
+    (path,) = write_maps(prediction, tmp_path / "out")
     with rasterio.open(path) as dataset:
         assert dataset.descriptions == ("prediction_0", "prediction_1")
         assert np.isnan(dataset.read()).all()
@@ -100,7 +101,7 @@ def test_values_of_several_variables(tmp_path):
 def test_ground_control_points_are_kept(tmp_path):
     points = [GroundControlPoint(0, 0, 12.5, 52.5), GroundControlPoint(20, 30, 12.7, 52.4)]
     image = scene(tmp_path / "scene.tif", transform=None, crs="EPSG:4326", gcps=points)
-    (path,) = write_prediction(classes(image), tmp_path / "out")
+    (path,) = write_maps(classes(image), tmp_path / "out")
     with rasterio.open(path) as dataset:
         kept, crs = dataset.gcps
     assert [(point.x, point.y) for point in kept] == [(12.5, 52.5), (12.7, 52.4)]
@@ -142,7 +143,7 @@ def test_a_class_without_a_name_is_refused_and_nothing_is_left(tmp_path):
     prediction = classes(image)
     prediction.layers["prediction"] = prediction.main.clone() + 1
     with pytest.raises(DataError, match=r"scene.tif: its predicted classes are 1 to 3, of which 0"):
-        write_prediction(prediction, tmp_path / "out")
+        write_maps(prediction, tmp_path / "out")
     assert names_in(tmp_path / "out") == []
 
 
@@ -150,13 +151,13 @@ def test_a_class_beyond_the_dtype_is_refused(tmp_path):
     image = scene(tmp_path / "scene.tif")
     layers = {"prediction": torch.full((1, 20, 30), 255)}
     with pytest.raises(DataError, match=r"of which 0 to 254 can be written. Use a wider"):
-        write_prediction(Prediction(layers, [image]), tmp_path / "out", options=MapOptions("uint8"))
+        write_maps(Prediction(layers, [image]), tmp_path / "out", options=MapOptions("uint8"))
 
 
 def test_a_prediction_of_another_size_is_refused(tmp_path):
     image = scene(tmp_path / "scene.tif")
     with pytest.raises(DataError, match="prediction has 8 x 8 pixels, the image 20 x 30"):
-        write_prediction(classes(image, size=(8, 8)), tmp_path / "out")
+        write_maps(classes(image, size=(8, 8)), tmp_path / "out")
 
 
 def test_two_images_of_one_name_do_not_overwrite_each_other(tmp_path):
@@ -185,7 +186,7 @@ def test_an_interrupted_map_is_not_there(tmp_path):
 
 def test_rows_can_be_written_block_by_block_over_an_older_map(tmp_path):
     image = scene(tmp_path / "scene.tif")
-    (path,) = write_prediction(classes(image), tmp_path)
+    (path,) = write_maps(classes(image), tmp_path)
     encoding = layer_encoding(classes(image), "prediction", None)
     with MapWriter(path, Georeference.of(image), encoding) as writer:
         for top in (0, 8, 16):
@@ -201,7 +202,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     with pytest.raises(
         TerraTorchError, match=r"^The output folder .*file/out: it cannot be written"
     ):
-        write_prediction(classes(image), tmp_path / "file/out")
+        write_maps(classes(image), tmp_path / "file/out")
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
@@ -212,7 +213,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("terratorch.inference.maps.writer.os.replace", full)
     with pytest.raises(TerraTorchError, match=r"out: it cannot be written to .No space left"):
-        write_prediction(classes(image), tmp_path / "out")
+        write_maps(classes(image), tmp_path / "out")
     assert names_in(tmp_path / "out") == []
 
 
@@ -226,7 +227,7 @@ def test_a_disk_that_fills_up_is_told_and_leaves_nothing(tmp_path):
         with pytest.raises(
             TerraTorchError, match=r"^The output folder .*out: it cannot be written"
         ):
-            write_prediction(prediction, tmp_path / "out")
+            write_maps(prediction, tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert names_in(tmp_path / "out") == []
@@ -270,7 +271,7 @@ def test_labels_become_a_table(tmp_path):
 
 def test_scores_alone_name_the_highest(tmp_path):
     layers = {"prediction": torch.tensor([[0.0, 2.0]])}
-    (path,) = write_prediction(Prediction(layers, ["a.tif"], kind=PredictionKind.LABELS), tmp_path)
+    (path,) = write_maps(Prediction(layers, ["a.tif"], kind=PredictionKind.LABELS), tmp_path)
     rows = list(csv.reader(path.read_text().splitlines()))
     assert rows[0][3:] == ["prediction_0", "prediction_1"]
     assert rows[1] == ["a.tif", "1", "", "0", "2"]
@@ -280,7 +281,7 @@ def test_an_interrupted_table_is_not_there(tmp_path):
     layers = {"prediction": torch.tensor([7])}
     batch = Prediction(layers, ["a.tif"], class_names=NAMES, kind=PredictionKind.LABELS)
     with pytest.raises(DataError, match=r"a.tif: its predicted class is 7, but there are 3"):
-        write_prediction(batch, tmp_path / "out")
+        write_maps(batch, tmp_path / "out")
     assert names_in(tmp_path / "out") == []
 
 
@@ -294,7 +295,7 @@ def test_a_prediction_splits_into_images():
 
 
 def test_ids_without_names_have_the_colours_of_their_numbers(tmp_path):
-    (path,) = write_prediction(classes(scene(tmp_path / "a.tif"), names=None), tmp_path / "out")
+    (path,) = write_maps(classes(scene(tmp_path / "a.tif"), names=None), tmp_path / "out")
     with rasterio.open(path) as dataset:
         colors = dataset.colormap(1)
     assert [colors[index][:3] for index in range(3)] == palette(["0", "1", "2"])

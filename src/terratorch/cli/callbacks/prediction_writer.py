@@ -184,8 +184,8 @@ class PredictionWriter(BasePredictionWriter):
         if scenes.nothing_was_to_do:
             files = f"{'all ' if len(scenes.skipped) > 1 else ''}{_files(len(scenes.skipped))}"
             sys.stdout.write(
-                f"No new maps: those of {files} are in {self.output_dir} already; --overwrite makes "
-                "them again\n"
+                f"No new maps: those of {files} are in {self.output_dir} already; --overwrite "
+                "makes them again\n"
             )
         else:
             figures = f" ({scenes.summary()})" if scenes.tiles else ""

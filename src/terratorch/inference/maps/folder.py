@@ -229,24 +229,3 @@ def _class_name(image: Prediction, label: int) -> str:
             "Give as many class_names as num_classes.",
         )
     return names[label]
-
-
-def write_prediction(
-    prediction: Prediction,
-    directory: str | Path,
-    prefix: str | None = None,
-    options: MapOptions | None = None,
-) -> list[Path]:
-    """Write one batch into a folder; see `PredictionFolder`, which takes many.
-
-    Args:
-        prediction: The batch.
-        directory: The folder; it is created.
-        prefix: What every name begins with.
-        options: How maps are stored.
-
-    Returns:
-        The files.
-    """
-    with PredictionFolder(directory, prefix, options) as folder:
-        return folder.write(prediction)
