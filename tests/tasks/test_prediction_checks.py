@@ -35,7 +35,8 @@ def test_another_scale_than_in_training_is_said_once(scale, caplog):
     (message,) = said(caplog, batch(raw), batch(raw))
     assert message.startswith("b.tif: its values are on another scale")
     assert "in training it was 1.5e+03" in message
-    assert "constant_scale" in message
+    assert "convert it; or set data.init_args.constant_scale in a configuration" in message
+    assert "config_deploy.yaml of the training: -c CONFIG. (said once)" in message
 
 
 def test_scenes_of_the_scale_of_training_are_not_spoken_of(caplog):

@@ -65,7 +65,9 @@ class PredictionChecks:
             logger.warning(
                 "%s%s: its values are on another scale than those of training: their mean is %.3g, "
                 "in training it was %.3g. If its units differ (reflectance 0 to 1, or x 10000), "
-                "set data.init_args.constant_scale, or convert it. (said once)",
+                "convert it; or set data.init_args.constant_scale in a configuration and give that "
+                "beside the checkpoint, such as the config_deploy.yaml of the training: -c CONFIG. "
+                "(said once)",
                 of,
                 files_of(batch, odd),
                 raw,
