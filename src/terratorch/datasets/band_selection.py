@@ -54,11 +54,15 @@ class BandSelection:
         """How many bands are read of each time step; None if that depends on the file."""
         return None if self.names is None else len(self.names)
 
+    @property
+    def has_rgb(self) -> bool:
+        """Whether it is known which of the bands are RED, GREEN and BLUE."""
+        return all((self.names or ()).count(color) == 1 for color in _RGB)
+
     def rgb_places(self) -> tuple[int, ...]:
         """Return which of the bands are RED, GREEN and BLUE; the first three where these lack."""
         names = self.names or ()
-        known = all(names.count(color) == 1 for color in _RGB)
-        return tuple(names.index(color) for color in _RGB) if known else (0, 1, 2)
+        return tuple(names.index(color) for color in _RGB) if self.has_rgb else (0, 1, 2)
 
     def indexes(self, path: Path, count: int) -> tuple[int, ...]:
         """Return the bands to read from a file, counted from 1.

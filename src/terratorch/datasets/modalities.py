@@ -55,6 +55,17 @@ def inputs_of(spec: ModelInput) -> dict[str | None, InputSpec]:
     return {None: spec} if isinstance(spec, InputSpec) else dict(spec.modalities.items())
 
 
+def shown_bands(spec: ModelInput) -> tuple[str | None, tuple[int, ...]]:
+    """Return what of the input is shown to people: a modality, and its red, green and blue.
+
+    The modality is the first that has these, or else the first; None where there is but one image.
+    """
+    inputs = inputs_of(spec)
+    colored = (name for name, one in inputs.items() if one.rgb_indices or one.selection().has_rgb)
+    name = next(colored, next(iter(inputs)))
+    return name, inputs[name].rgb_indices or inputs[name].selection().rgb_places()
+
+
 def normalize_images(spec: ModelInput, images: Images, *, in_place: bool = False) -> Images:
     """Normalise a batch of images, or those of each modality; see `InputSpec.normalize`.
 

@@ -84,20 +84,26 @@ class PredictionReader:
                 name: [place for place, tag in enumerate(tags, start=1) if tag == name]
                 for name in self._inputs
             }
+        return self._places_in_turn(path, dataset.count)
+
+    def _places_in_turn(self, path: Path, bands: int) -> Mapping[str | None, Sequence[int]]:
+        """Return the bands of each modality where they lie one after the other, in their order."""
         counts = {name: one.bands_in_file for name, one in self._inputs.items()}
-        known = [count for count in counts.values() if count is not None]
-        if len(known) < len(counts) or sum(known) != dataset.count:
+        rest = bands - sum(count or 0 for count in counts.values())
+        unknown = [name for name, count in counts.items() if count is None]
+        if (len(unknown), rest) != (0, 0) and not (len(unknown) == 1 and rest > 0):
             listed = ", ".join(f"{name} {count or 'any'}" for name, count in counts.items())
             raise DataError(
                 str(path),
-                f"{dataset.count} bands, but the model takes several images ({listed})",
+                f"{bands} bands, but the model takes several images ({listed})",
                 "Give the files of each modality, as NAME=PATH or in --scene_folders; or one file "
                 "with the bands of all, in this order.",
             )
-        places, begin = {}, 1
+        places: dict[str | None, Sequence[int]] = {}
+        begin = 1
         for name, count in counts.items():
-            places[name] = range(begin, begin + (count or 0))
-            begin += count or 0
+            end = begin + (rest if count is None else count)
+            places[name], begin = range(begin, end), end
         return places
 
 

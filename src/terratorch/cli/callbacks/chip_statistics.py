@@ -29,12 +29,14 @@ class ChipCollector:
         class_names: Names of the classes; empty for values.
         ignore_index: The target that counts nowhere.
         rgb: Which bands are red, green and blue.
+        modality: Of which images, where there are several; None for the first.
     """
 
     kind: Kind
     class_names: Sequence[str]
     ignore_index: int | None
     rgb: Sequence[int]
+    modality: str | None = None
     chips: list[ChipScore] = field(default_factory=list)
     keeper: ChipKeeper = field(default_factory=ChipKeeper)
 
@@ -67,7 +69,7 @@ class ChipCollector:
         batch: Mapping[str, Any],
     ) -> Callable[[], Thumbnail]:
         def make() -> Thumbnail:
-            image = _rgb_image(batch["image"], index, self.rgb)
+            image = _rgb_image(batch["image"], index, self.rgb, self.modality)
             if self.kind is Kind.CLASSIFICATION:
                 caption = self._caption(int(result.target[index]), int(result.decided[index]))
                 return Thumbnail(chip.filename, chip.score, image, caption=caption)
@@ -167,10 +169,12 @@ _SCORERS: dict[
 }
 
 
-def _rgb_image(images: Any, index: int, rgb: Sequence[int]) -> NDArray[np.float32]:
-    """Return three bands of an image of a batch: of its last time step, its first modality."""
+def _rgb_image(
+    images: Any, index: int, rgb: Sequence[int], modality: str | None
+) -> NDArray[np.float32]:
+    """Return three bands of an image of a batch: of its last time step, and of one modality."""
     while isinstance(images, Mapping):
-        images = next(iter(images.values()))
+        images = images[modality] if modality in images else next(iter(images.values()))
     image: Tensor = images[index]
     image = image[:, -1] if image.ndim == 4 else image
     bands = list(rgb) if max(rgb) < len(image) else [0, 0, 0]

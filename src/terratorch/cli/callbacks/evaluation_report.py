@@ -19,6 +19,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from terratorch.cli.callbacks.chip_statistics import ChipCollector
 from terratorch.cli.callbacks.report_cards import SECRET, cards_of
 from terratorch.colors import palette
+from terratorch.datasets.modalities import shown_bands
 from terratorch.errors import DataError
 from terratorch.inference.prediction import PredictionKind
 from terratorch.pages.evaluation import EVALUATION_FILE, Evaluation, Kind, SampleSet
@@ -151,11 +152,10 @@ def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
     if count is not None and len(names or ()) != count:
         names = [str(index) for index in range(count)]
     spec = getattr(datamodule, "input_spec", None)
-    rgb = None if spec is None else spec.rgb_indices or spec.selection().rgb_places()
+    modality, rgb = (None, (0, 1, 2)) if spec is None else shown_bands(spec)
     kind = Kind.REGRESSION if count is None else _KINDS[task.kind]
-    return ChipCollector(
-        kind, list(names or ()) if count else [], task.settings.ignore_index, rgb or (0, 1, 2)
-    )
+    shown = list(names or ()) if count else []
+    return ChipCollector(kind, shown, task.settings.ignore_index, rgb, modality)
 
 
 def _gather(collectors: Sequence[ChipCollector], processes: int) -> None:

@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from terratorch import __version__
+from terratorch.datasets.modalities import inputs_of
 from terratorch.models.weights_table import weights_of
 from terratorch.pages.evaluation import Card, SampleSet
 from terratorch.tasks.base_task import TerraTorchTask
@@ -112,7 +113,12 @@ def _input_rows(spec: Any) -> Iterator[Row]:
     """Say what the model sees: bands, scale and statistics."""
     if spec is None:
         return
-    values = spec.to_dict()
+    for modality, one in inputs_of(spec).items():
+        for label, text in _image_rows(one.to_dict()):
+            yield label if modality is None else f"{modality}: {label.lower()}", text
+
+
+def _image_rows(values: Mapping[str, Any]) -> Iterator[Row]:
     bands = values["output_bands"] or values["dataset_bands"]
     if bands:
         yield "Bands", _text(bands)
