@@ -2,19 +2,24 @@
 
 import logging
 import pickle
+import tempfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 import torch
-from spread_scenes import SPEC, Transformer, decide, maps, predictor, scene, tiles
+from rasterio.shutil import copy
+from spread_scenes import SPEC, Transformer, convolution, decide, maps, predictor, scene, tiles
 
 from terratorch.datasets.scene_reader import SceneReader
-from terratorch.errors import DataError, InvalidModelError, NotANumberError
-from terratorch.inference.streaming import distributed
+from terratorch.errors import DataError, InvalidModelError, NotANumberError, OutputError
+from terratorch.inference.streaming import distributed, tuning
 from terratorch.inference.streaming.area import Limits
 from terratorch.inference.streaming.segment_run import PackedLayer, run_job_apart
+from terratorch.inference.streaming.virtual_files import VirtualFiles, read_virtual_files
+from terratorch.inference.tiles.batch_size import MemoryLimit
 
 
 @pytest.fixture(autouse=True)
@@ -34,16 +39,21 @@ class Here:
     def __init__(self, chosen, count=3):
         self.predictor, self.count = chosen, count
         self.jobs, self.outcomes, self.done = {}, {}, []
+        self.memory, self.virtual_files = MemoryLimit(), VirtualFiles()
 
     def submit(self, number, job):
         self.jobs[number] = pickle.loads(pickle.dumps(job))
 
     def outcome(self, number):
         for other in reversed(sorted(self.jobs)):
-            outcome = run_job_apart(self.jobs.pop(other), self.predictor)
+            outcome = self.run(self.jobs.pop(other))
             self.outcomes[other] = pickle.loads(pickle.dumps(outcome))
             self.done.append(other)
         return self.outcomes.pop(number)
+
+    def run(self, job):
+        self.virtual_files.put(job.virtual_files)
+        return run_job_apart(job, self.predictor, self.memory)
 
 
 def check(paths, tmp_path, chosen, least=2, **options):
@@ -179,6 +189,78 @@ def test_a_run_that_ended_is_gone_on_with(tmp_path, monkeypatch):
     report, found = maps(paths, tmp_path / "spread", chosen, workers)
     assert found == expected
     assert 0 < report.tiles < maps(paths, tmp_path / "again", chosen)[0].tiles
+
+
+def test_workers_go_on_with_fewer_tiles_where_the_memory_runs_out(tmp_path, monkeypatch, caplog):
+    """Later than when the number of tiles was found out; each worker knows it from then on."""
+    monkeypatch.setattr(tuning, "find_batch_size", lambda *_: 8)
+    network = convolution()
+    counts = []
+
+    def forward(images, extras):
+        counts.append(len(images))
+        if len(images) > 3:
+            raise torch.OutOfMemoryError
+        return network(images)
+
+    chosen = predictor(tiles=tiles(batch_size="auto"), forward=forward)
+    check([scene(tmp_path), scene(tmp_path, "wide", (40, 50))], tmp_path, chosen, least=4)
+    too_many = [count for count in counts if count > 3]
+    assert too_many == [8, 4, 8, 4]  # in one process, and in one that is a worker
+    said = [record.getMessage() for record in caplog.records if record.module == "distributed"]
+    assert said == ["Out of memory with 8 tiles at once: going on with 4"]
+
+
+def test_workers_elsewhere_get_the_virtual_rasters_of_scenes(tmp_path, monkeypatch):
+    """The files that they name are there under the same path."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    ours = tmp_path / "temporary" / "ours"
+    ours.mkdir(parents=True)
+    paths = [ours / f"{name}.vrt" for name in ("first", "other")]
+    for path, size in zip(paths, [(70, 31), (40, 50)], strict=True):
+        copy(scene(tmp_path, path.stem, size), path, driver="VRT")
+
+    class Elsewhere(Here):
+        def run(self, job):
+            hidden = ours.rename(tmp_path / "hidden")
+            try:
+                return super().run(job)
+            finally:
+                assert {file.name for file in ours.iterdir()} <= {path.name for path in paths}
+                self.virtual_files.remove()
+                self.virtual_files = VirtualFiles()
+                assert not ours.exists()
+                hidden.rename(ours)
+
+    chosen = predictor(tiles=tiles())
+    _, expected = maps(paths, tmp_path / "whole", chosen)
+    workers = Elsewhere(chosen)
+    report, found = maps(paths, tmp_path / "spread", chosen, workers)
+    assert len(workers.done) > 2
+    assert not report.failures
+    assert found == expected
+
+
+def test_virtual_rasters_that_are_there_stay_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    there, missing, given = tmp_path / "a.vrt", tmp_path / "new" / "b.vrt", tmp_path / "c.tif"
+    for path in (there, given):
+        path.write_text("ours")
+    assert read_virtual_files([there, given, Path("/elsewhere/d.vrt")]) == {there: b"ours"}
+    files, others = VirtualFiles(), VirtualFiles()
+    for each in (files, others):
+        each.put({there: b"theirs", missing: b"theirs"})
+    assert (there.read_text(), missing.read_text()) == ("ours", "theirs")
+    others.remove()
+    assert missing.exists()
+    files.remove()
+    assert {path.name for path in tmp_path.iterdir()} == {"a.vrt", "c.tif"}
+
+
+def test_a_virtual_raster_that_cannot_be_put_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OutputError, match=r"file/a\.vrt: it cannot be written on .*set TMPDIR"):
+        VirtualFiles().put({tmp_path / "file" / "a.vrt": b""})
 
 
 def test_a_mistake_in_a_worker_ends_the_run(tmp_path):

@@ -113,11 +113,13 @@ def group_runner(
         yield run_group
         return
     from terratorch.inference.streaming.ray_workers import RayWorkers
+    from terratorch.inference.tiles.batch_size import release_memory
 
     with ExitStack() as stack:
 
         def start() -> RayWorkers:
             predictor.task.cpu()  # it travels from there, and leaves the GPU to the workers
+            release_memory()
             workers = RayWorkers(predictor.on, device, settings.workers, settings.ray_address)
             return stack.enter_context(workers)
 

@@ -17,6 +17,7 @@ from terratorch.inference.streaming.planned_scene import PlannedScene, ScenePred
 from terratorch.inference.streaming.scene_stream import Outlet
 from terratorch.inference.streaming.segment_run import Job, Message, Outcome
 from terratorch.inference.streaming.segments import Part, Segment, cut
+from terratorch.inference.streaming.virtual_files import read_virtual_files
 from terratorch.inference.tiles.batch_size import SplittingForward
 
 _SEGMENTS_EACH = 4  # of a worker, at least, where there are so many tiles: that all end together
@@ -112,6 +113,7 @@ class _Group:
         self.failed: set[int] = set()
         self.unreadable: set[int] = set()
         self._takes: dict[int, TakeRows] = {}
+        self._virtual_files = read_virtual_files(scene.path for scene in planned)
 
     def job(self, segment: Segment) -> Job:
         """Return a segment as a worker takes it, with what is known of its scenes."""
@@ -120,7 +122,9 @@ class _Group:
         # In one process only tiles that cannot be read are left out of batches with others.
         is_shared = not self.failed.issuperset(indexes)
         left_out = frozenset((self.unreadable if is_shared else self.failed).intersection(indexes))
-        return Job(segment.parts, scenes, left_out, self.splits)
+        paths = self._virtual_files.keys() & {scene.path for scene in scenes}
+        virtual_files = {path: self._virtual_files[path] for path in paths}
+        return Job(segment.parts, scenes, left_out, self.splits, virtual_files)
 
     def is_outdated(self, sent: Job, job: Job) -> bool:
         """Whether a scene has failed since a segment was sent out, with which others share batches.

@@ -20,6 +20,8 @@ import torch
 from terratorch.errors import ConfigurationError, TerraTorchError
 from terratorch.inference.streaming.planned_scene import ScenePredictor
 from terratorch.inference.streaming.segment_run import Job, Outcome, run_job_apart
+from terratorch.inference.streaming.virtual_files import VirtualFiles
+from terratorch.inference.tiles.batch_size import MemoryLimit
 from terratorch.optional import import_optional
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ PredictorOn = Callable[[torch.device], AbstractContextManager[ScenePredictor]]
 
 _ATTEMPTS = 4  # of a segment, or of starting a worker
 _SECONDS_BETWEEN_LOOKS = 60.0  # that it is said that there is no room for a worker
+_SECONDS_TO_LEAVE = 5.0
 _CURE = (
     "It may be out of memory: give fewer --workers or a smaller batch_size. The log files of Ray "
     "say more."
@@ -106,6 +109,8 @@ class _Worker:
     def __init__(self) -> None:
         self._predictor_on: PredictorOn | None = None
         self._device = torch.device("cpu")
+        self._memory = MemoryLimit()
+        self._virtual_files = VirtualFiles()
 
     def set_up(self, state: ProcessState, pickled: bytes, device: str) -> None:
         state.take_over()  # before modules of the user are imported
@@ -115,8 +120,13 @@ class _Worker:
     def run(self, job: Job) -> tuple[None, Outcome]:
         """Return nothing, by which it is known that it is done, and what came of it."""
         assert self._predictor_on is not None, "workers are set up before they run"
+        self._virtual_files.put(job.virtual_files)
         with self._predictor_on(self._device) as predictor:
-            return None, run_job_apart(job, predictor)
+            return None, run_job_apart(job, predictor, self._memory)
+
+    def leave(self) -> None:
+        """Leave the machine as it was."""
+        self._virtual_files.remove()
 
 
 class RayWorkers:
@@ -176,6 +186,9 @@ class RayWorkers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        signs = [worker.leave.remote() for worker in self._idle]
+        if signs:
+            self._ray.wait(signs, num_returns=len(signs), timeout=_SECONDS_TO_LEAVE)
         working = (running.worker for running in self._running.values())
         for worker in (*self._idle, *self._starting.values(), *working):
             self._ray.kill(worker)

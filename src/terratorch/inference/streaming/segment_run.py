@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from terratorch.inference.streaming.map_sink import TakeRows
 from terratorch.inference.streaming.planned_scene import PlannedScene, ScenePredictor
 from terratorch.inference.streaming.scene_stream import BATCHES_AHEAD, GDAL_CACHE, SceneStream
 from terratorch.inference.streaming.segments import Part
-from terratorch.inference.tiles.batch_size import SplittingForward
+from terratorch.inference.tiles.batch_size import MemoryLimit, SplittingForward
 from terratorch.inference.tiles.engine import run_tiles
 from terratorch.inference.tiles.scene import Scene
 
@@ -35,12 +35,14 @@ class Job:
         scenes: The scenes.
         failed: The scenes, by index, whose tiles are left out.
         splits: Whether fewer tiles go through the model at once where the memory is too small.
+        virtual_files: The files that only the process which sends it may have, and their content.
     """
 
     parts: tuple[Part, ...]
     scenes: tuple[PlannedScene, ...]
     failed: frozenset[int] = frozenset()
     splits: bool = False
+    virtual_files: Mapping[Path, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,13 @@ class Outcome:
     messages: list[Message] = field(default_factory=list)
 
 
-def run_job(job: Job, predictor: ScenePredictor) -> Outcome:
+def run_job(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Outcome:
     """Run a segment.
 
     Args:
         job: The segment.
         predictor: What turns files into maps.
+        limit: What segments before have shown of the memory here.
     """
     outcome = Outcome()
     scenes = list(_scenes(job, predictor, outcome))
@@ -153,7 +156,7 @@ def run_job(job: Job, predictor: ScenePredictor) -> Outcome:
         with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE), torch.no_grad():
             run_tiles(
                 scenes,
-                SplittingForward(predictor.forward) if job.splits else predictor.forward,
+                SplittingForward(predictor.forward, limit) if job.splits else predictor.forward,
                 job.scenes[0].parameters.tiles_at_once,
                 predictor.device,
                 ahead=BATCHES_AHEAD,
@@ -200,13 +203,19 @@ class _Listener(logging.Handler):
         )
 
 
-def run_job_apart(job: Job, predictor: ScenePredictor) -> Outcome:
-    """Run a segment in a process that has no log of its own: the outcome holds its messages."""
+def run_job_apart(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Outcome:
+    """Run a segment in a process that has no log of its own: the outcome holds its messages.
+
+    Args:
+        job: The segment.
+        predictor: What turns files into maps.
+        limit: What segments before have shown of the memory here.
+    """
     listener = _Listener()
     log = logging.getLogger("terratorch")
     log.addHandler(listener)
     try:
-        outcome = run_job(job, predictor)
+        outcome = run_job(job, predictor, limit)
     finally:
         log.removeHandler(listener)
     outcome.messages = listener.heard

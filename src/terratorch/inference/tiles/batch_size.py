@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def find_batch_size(
         try:
             seconds = _timed(forward, tile, extras, device, count, warm=count == 1)
         except torch.OutOfMemoryError:
-            _release()
+            release_memory()
             break
         memory.took(count)
         if count / seconds < best_rate * _GAIN:
@@ -62,22 +63,34 @@ def find_batch_size(
     return best
 
 
+@dataclass
+class MemoryLimit:
+    """What is known of how many tiles the memory holds.
+
+    Attributes:
+        most: Tiles at once; None where it has held all that came.
+    """
+
+    most: int | None = None
+
+
 class SplittingForward:
     """A model that takes fewer tiles at once when the memory does not hold them all.
 
     Args:
         forward: The model.
+        limit: What is known of the memory; it is kept up to date.
     """
 
-    def __init__(self, forward: Forward) -> None:
+    def __init__(self, forward: Forward, limit: MemoryLimit | None = None) -> None:
         self.forward = forward
-        self.most: int | None = None
+        self.limit = MemoryLimit() if limit is None else limit
 
     def __call__(self, images: Images, extras: dict[str, Tensor]) -> Any:
         """Return the output for a batch; in parts once a batch was too large."""
         count = _count(images)
         while True:
-            most = min(self.most or count, count)
+            most = min(self.limit.most or count, count)
             try:
                 if most == count:
                     return self.forward(images, extras)
@@ -87,9 +100,9 @@ class SplittingForward:
                 if most == 1:
                     raise
             # Outside of the `except`: the error holds on to what was computed.
-            self.most = most // 2
-            logger.warning("Out of memory with %d tiles at once: going on with %d", most, self.most)
-            _release()
+            self.limit.most = fewer = most // 2
+            logger.warning("Out of memory with %d tiles at once: going on with %d", most, fewer)
+            release_memory()
 
     def _part(self, images: Images, extras: dict[str, Tensor], at: int, most: int) -> Any:
         part: Images
@@ -133,7 +146,8 @@ def _wait(device: torch.device | None) -> None:
         torch.cuda.synchronize(device)
 
 
-def _release() -> None:
+def release_memory() -> None:
+    """Give memory of GPUs back that is kept for later, so that others may have it."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
