@@ -42,6 +42,8 @@ return {
   marks: document.querySelectorAll(".chart .mark").length,
   squares: document.querySelectorAll(".map .chip").length,
   cells: document.querySelectorAll(".matrix tbody td").length,
+  matrix: [...document.querySelectorAll(".matrix tbody tr:first-child td")]
+    .filter((node) => node.getBoundingClientRect().right < innerWidth).length,
 };
 """
 
@@ -110,7 +112,7 @@ def test_a_report_is_whole_in_a_browser(kind, width, dark, tmp_path):
 
 
 def test_many_classes_and_two_sets_fit(tmp_path):
-    names = [f"class number {index}" for index in range(30)]
+    names = [f"class number {index} with a name that is quite long" for index in range(30)]
     cells = tuple((index * 31, 10) for index in range(30))
     chips = [ChipScore(f"{index}.tif", index / 10, cells) for index in range(9)]
     evaluation = replace(
@@ -123,6 +125,7 @@ def test_many_classes_and_two_sets_fit(tmp_path):
     assert opened.console == []
     assert opened.answer["overflow"] <= 0
     assert opened.answer["cells"] == 2 * 900
+    assert opened.answer["matrix"] >= 6  # beside their names there is room for columns
     assert "scores-1" in opened.answer["sections"]
     assert "map-0" not in opened.answer["sections"]
 

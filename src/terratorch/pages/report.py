@@ -23,10 +23,14 @@ _KIND_NAMES = {
     Kind.CLASSIFICATION: "Classification",
     Kind.REGRESSION: "Pixel-wise regression",
 }
-_LONG = 30  # characters that do not fit beside a label
+_LONG = 22  # characters that do not fit beside a label
 _NO_TEST = (
     "This run has not been tested, so there are no scores: "
     "<code>terratorch test -c CONFIG --ckpt_path best.ckpt</code> adds them."
+)
+_ONE_CLASS = (
+    '<p class="warning">There is one class, which is always right. A model that tells something '
+    "from all else has two: the background, too.</p>"
 )
 _NO_CURVES = (
     "The training of these weights left no curves where they lie. "
@@ -68,7 +72,8 @@ def _set_sections(
         nothing = '<p class="note">No chip of this test set has a label that counts.</p>'
         return [(f"scores-{index}", f"Scores{name}", nothing)]
     results = results_of(evaluation, sample_set)
-    scores = tiles(results) + overall_table(results) + interval_note(results.resampled)
+    one = _ONE_CLASS if len(evaluation.class_names) == 1 else ""
+    scores = one + tiles(results) + overall_table(results) + interval_note(results.resampled)
     sections = [("scores", "Scores", scores)]
     if results.classes:
         sections.append(("classes", "Classes", class_table(evaluation, results)))

@@ -22,6 +22,7 @@ _LISTED = 25
 _MOST_ON_MAP = 5000
 _RANKS = {"worst": "Worst", "median": "Near the median", "best": "Best"}
 _LEGEND_CLASSES = 24
+_NO_LABEL = '<span class="entry"><span class="swatch empty"></span>no label</span>'
 
 
 def panels(evaluation: Evaluation, sample_set: SampleSet) -> str:
@@ -45,8 +46,8 @@ def _panel(panel: Panel) -> str:
     )
     caption = f"<p>{escape(panel.caption)}</p>" if panel.caption else ""
     return (
-        f'<article class="panel"><header><b title="{escape(panel.filename)}">{escape(name)}</b>'
-        f"<span>{number(panel.score)}</span></header>"
+        f'<article class="panel"><header><b title="{escape(panel.filename)}">'
+        f"<bdi>{escape(name)}</bdi></b><span>{number(panel.score)}</span></header>"
         f'<div class="pictures">{pictures}</div>{caption}</article>'
     )
 
@@ -58,15 +59,18 @@ def _legend(evaluation: Evaluation, sample_set: SampleSet) -> str:
     if sample_set.scale is not None:
         scale = sample_set.scale
         values = _ramp(VIRIDIS, number(scale.low), number(scale.high))
-        low, high = f"{number(-scale.error)} too low", f"{number(scale.error)} too high"
+        low, high = f"{number(scale.error)} too low", f"{number(scale.error)} too high"
         errors = _ramp(ERROR_RAMP, low, high)
-        return f'<p class="legend">{score}<span>{values}</span><span>{errors}</span></p>'
+        return (
+            f'<p class="legend">{score}<span>Label and prediction: {values}</span>'
+            f"<span>Errors: {errors}</span>{_NO_LABEL}</p>"
+        )
     names = evaluation.class_names
     shown = zip(names[:_LEGEND_CLASSES], palette(names), strict=False)
     entries = [_swatch(css_color(color), name) for name, color in shown]
     entries.append(_swatch(css_color(WRONG), "error"))
     if any(chip.score == chip.score for chip in sample_set.chips):
-        entries.append('<span class="entry"><span class="swatch empty"></span>no label</span>')
+        entries.append(_NO_LABEL)
     return f'<p class="legend">{score}{"".join(entries)}</p>'
 
 

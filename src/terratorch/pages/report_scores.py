@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from terratorch.pages.results import ClassRow, Figure, Results
 
 _DASH, _THIN_SPACE = "\u2013", "\u2009"
 _TILES = 4
+_SMALLEST_SHARE = 0.1  # per cent
 _TINY, _HUGE = 0.01, 1e7  # beyond them a number has few digits, and an exponent if need be
 # A larger matrix fits no screen: of more classes, the largest confusions are listed alone.
 _LARGEST_MATRIX = 40
@@ -81,8 +83,9 @@ def overall_table(results: Results) -> str:
         for name, figure in results.overall.items()
     ]
     rows += [
-        f'<tr><th scope="row">{escape(name)}</th><td>{number(value)}</td><td class="range"></td>'
-        f'<td class="hint">{escape(HINTS.get(name, "as the task logged it"))}</td></tr>'
+        f'<tr><th scope="row">{escape(name)}</th><td>{_logged_number(value)}</td>'
+        f'<td class="range"></td><td class="hint">'
+        f"{escape(HINTS.get(name, 'as the task logged it'))}</td></tr>"
         for name, value in results.others.items()
     ]
     head = "<th>Score</th><th>Value</th><th>95&nbsp;% interval</th><th>What it is</th>"
@@ -92,7 +95,12 @@ def overall_table(results: Results) -> str:
 def _logged(figure: Figure) -> str:
     if figure.logged is None:
         return ""
-    return f'<div class="differs">logged: {number(figure.logged)}</div>'
+    return f'<div class="differs">logged: {_logged_number(figure.logged)}</div>'
+
+
+def _logged_number(value: float) -> str:
+    """Return what a task logged; that it is NaN is not to be taken for one it has not."""
+    return "NaN" if value != value else number(value)
 
 
 def interval_note(chips: int) -> str:
@@ -149,7 +157,9 @@ def _class_cell(figure: Figure) -> str:
 
 def _share(count: int, total: int) -> str:
     share = 100 * count / max(total, 1)
-    return f"{share:.0f}&nbsp;%" if share >= 1 or count == 0 else "&lt;&nbsp;1&nbsp;%"
+    if 0 < share < _SMALLEST_SHARE:
+        return f"&lt;&nbsp;{_SMALLEST_SHARE}&nbsp;%"
+    return f"{share:.{1 if 0 < share < 10 else 0}f}&nbsp;%"
 
 
 def _table(kind: str, head: str, rows: Sequence[str]) -> str:
@@ -166,21 +176,22 @@ def confusion(evaluation: Evaluation, results: Results) -> str:
     listed = _largest(evaluation, matrix)
     if len(matrix) > _LARGEST_MATRIX:
         return f'<p class="note">{len(matrix)} classes are too many for a matrix.</p>{listed}'
-    return f'<div class="confusion">{_matrix(evaluation, matrix)}{listed}</div>'
+    many = " many" if len(matrix) > _MOST_CLASSES_SHOWN else ""
+    return f'<div class="confusion{many}">{_matrix(evaluation, matrix)}{listed}</div>'
 
 
 def _matrix(evaluation: Evaluation, matrix: NDArray[np.int64]) -> str:
     names = [escape(name) for name in evaluation.class_names]
     unit = "pixels" if evaluation.kind is Kind.SEGMENTATION else "images"
-    head = "".join(f'<th scope="col"><span>{name}</span></th>' for name in names)
+    labels = [f'<span title="{name}">{name}</span>' for name in names]
+    head = "".join(f'<th scope="col">{label}</th>' for label in labels)
     body = "".join(
-        f'<tr><th scope="row">{names[index]}</th>{"".join(_cells(index, row, names, unit))}</tr>'
+        f'<tr><th scope="row">{labels[index]}</th>{"".join(_cells(index, row, names, unit))}</tr>'
         for index, row in enumerate(matrix)
     )
-    wide = " many" if len(matrix) > _MOST_CLASSES_SHOWN else ""
     return (
         '<div><p class="note">Rows: label. Columns: prediction. Per cent of the row.</p>'
-        f'<div class="scroll" tabindex="0"><table class="matrix{wide}">'
+        f'<div class="scroll" tabindex="0"><table class="matrix">'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
 
@@ -192,7 +203,8 @@ def _cells(index: int, row: NDArray[np.int64], names: Sequence[str], unit: str) 
         kind = "right" if column == index else "wrong"
         text = "" if count == 0 else f"{100 * share:.0f}" if share >= 0.005 else "&lt;1"
         what = f"{names[index]} predicted as {names[column]}: {count:,} {unit}"
-        yield (f'<td class="{kind}" style="--share:{100 * share:.1f}%" title="{what}">{text}</td>')
+        shade = 100 * math.sqrt(share)  # one of 5 % is to be seen
+        yield f'<td class="{kind}" style="--share:{shade:.1f}%" title="{what}">{text}</td>'
 
 
 def _largest(evaluation: Evaluation, matrix: NDArray[np.int64]) -> str:
