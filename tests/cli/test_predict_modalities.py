@@ -83,6 +83,11 @@ def test_files_of_sensors_come_together_in_three_ways(run, scenes):
         assert np.array_equal(read(Path("b", f"{name}_pred.tif")), one)
         assert np.array_equal(read(Path("c", f"{name}_pred.tif")), one)
         assert np.array_equal(model.inference(Path("stacked", f"{name}.tif")).numpy(), one)
+    files = {"S2": "s2/north_S2.tif", "S1": Path("s1/north.tif")}
+    assert np.array_equal(model.inference(files).numpy(), read("a/north_pred.tif"))
+    maps, names = model.inference_on_dir({"S2": "s2", "S1": "s1"})
+    assert [Path(name).stem for name in names] == ["north", "south"]
+    assert np.array_equal(maps[1].numpy(), read("a/south_pred.tif"))
     with rasterio.open("a/north_pred.tif") as made, rasterio.open("s2/north_S2.tif") as given:
         assert (made.crs, made.transform) == (given.crs, given.transform)
 

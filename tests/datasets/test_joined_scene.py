@@ -8,8 +8,8 @@ import rasterio
 
 from chip_files import write_tif
 from terratorch.datasets.band_names import band_in
-from terratorch.datasets.joined_scene import join_scene
 from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.joined_scene import join_scene
 from terratorch.datasets.prediction import PredictionDataset
 from terratorch.errors import ConfigurationError, DataError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +122,11 @@ class LightningInferenceModel:
         checkpoint = read_checkpoint(path)
         return cls(_trainer(), checkpoint.build_task(), from_checkpoint(checkpoint, []))
 
-    def inference(self, file_path: str | Path) -> Tensor:
-        """Predict one file.
+    def inference(self, file_path: str | Path | Mapping[str, str | Path]) -> Tensor:
+        """Predict one file, or one scene.
 
         Args:
-            file_path: The image.
+            file_path: The image; or the file of each modality, where the model takes several.
 
         Returns:
             The map `(H, W)` of class ids or values, or what else the main layer of the task holds.
@@ -136,36 +136,44 @@ class LightningInferenceModel:
         Raises:
             ConfigurationError: If it is a folder.
         """
-        if Path(file_path).is_dir():
-            raise ConfigurationError(
-                f"inference('{file_path}')",
-                "is a folder",
-                "Use inference_on_dir for the images of a folder.",
-            )
-        return self._predict([Path(file_path)])[0][0]
+        for path in file_path.values() if isinstance(file_path, Mapping) else [file_path]:
+            if Path(path).is_dir():
+                raise ConfigurationError(
+                    f"inference('{path}')",
+                    "is a folder",
+                    "Use inference_on_dir for the images of a folder.",
+                )
+        return self._predict(file_path)[0][0]
 
     def inference_on_dir(
-        self, folder: str | Path | None = None
+        self, folder: str | Path | Mapping[str, str | Path] | None = None
     ) -> tuple[Tensor | list[Tensor], list[str]]:
         """Predict all images of a folder.
 
         Args:
-            folder: The folder; None takes the images of the data module.
+            folder: The folder; or one for each modality, whose files are paired by name; None takes
+                the images of the data module.
 
         Returns:
             The maps as `inference` gives them, stacked to `(N, H, W)` where all have one size, and
-            the files that they belong to.
+            the files that they belong to; of modalities, a virtual raster called like the scene.
         """
         import torch
 
-        maps, files = self._predict(None if folder is None else [Path(folder)])
+        maps, files = self._predict(folder)
         one_size = len({one.shape for one in maps}) == 1
         return (torch.stack(maps) if one_size else maps), files
 
-    def _predict(self, paths: Sequence[Path] | None) -> tuple[list[Tensor], list[str]]:
+    def _predict(
+        self, given: str | Path | Mapping[str, str | Path] | None
+    ) -> tuple[list[Tensor], list[str]]:
         datamodule = self.datamodule
-        if paths is not None:
-            datamodule = from_datamodule(datamodule, check_data([str(path) for path in paths]))
+        if given is not None:
+            if isinstance(given, Mapping):
+                paths = [f"{modality}={path}" for modality, path in given.items()]
+            else:
+                paths = [str(given)]
+            datamodule = from_datamodule(datamodule, check_data(paths))
         predictions = self._run(datamodule)
         maps = [_map(image) for prediction in predictions for image in prediction.split()]
         return maps, [name for prediction in predictions for name in prediction.filenames]
