@@ -39,6 +39,28 @@ def _write_raster(file: Path, array: np.ndarray, names: list[str] | None = None)
             raster.descriptions = names
 
 
+def _write_scenes_of_sensors(
+    folder: Path, chips: list[str], scene: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Write what `several_sensors.md` draws: radar chips, and scenes in its three layouts."""
+    parts = ("chips/radar", "optical", "radar", "scenes/north/S1", "scenes/south")
+    for part in parts:
+        (folder / part).mkdir(parents=True)
+    for name in chips:
+        radar = rng.random((2, 64, 64), dtype="float32") * -20
+        _write_raster(folder / "chips" / "radar" / f"{name}.tif", radar)
+    radar = rng.random((2, 90, 150), dtype="float32") * -20
+    for name in ("north", "south"):
+        _write_raster(folder / "optical" / f"{name}.tif", scene)
+        _write_raster(folder / "radar" / f"{name}_S1.tif", radar)
+    _write_raster(folder / "scenes" / "north" / "S2.tif", scene)
+    numbers = ("B02", "B03", "B04", "B8A", "B11", "B12")
+    for band, pixels in zip(("VV", "VH", *numbers), [*radar, *scene], strict=True):
+        _write_raster(folder / "scenes" / "south" / f"{band}.tif", pixels[None])
+    for band, pixels in zip(("VV", "VH"), radar, strict=True):
+        _write_raster(folder / "scenes" / "north" / "S1" / f"north_{band}.tif", pixels[None])
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with what the pages speak of: chips, split files, a scene, maps."""
@@ -61,6 +83,7 @@ def folder(tmp_path, monkeypatch):
             _write_raster(patches / f"{name}_{index}.tif", image, BANDS)
     scene = rng.integers(500, 2500, (6, 90, 150), dtype="int16")
     _write_raster(tmp_path / "scene.tif", scene, BANDS)
+    _write_scenes_of_sensors(tmp_path, names, scene, rng)
     for name in ("land_cover.tif", "land_cover_labels.tif"):
         _write_raster(tmp_path / name, rng.integers(0, 3, (1, 90, 150), dtype="uint8"))
     probabilities = rng.random((3, 90, 150), dtype="float32")
@@ -88,7 +111,10 @@ class Page:
             assert block["language"] in {"text", "mermaid"}, block["language"]
 
     def python(self, text: str, mark: str | None, value: str | None) -> None:
-        exec(compile(text, "a page of the documentation", "exec"), self.names)
+        if mark == "file":
+            self.folder.joinpath(str(value)).write_text(text)
+        else:
+            exec(compile(text, "a page of the documentation", "exec"), self.names)
 
     def yaml(self, text: str, mark: str | None, value: str | None) -> None:
         if mark == "file":

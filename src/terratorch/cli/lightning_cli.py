@@ -59,7 +59,12 @@ class MyLightningCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add our options; they may stand in the YAML as well."""
         add = parser.add_argument
-        add("--predict_data", nargs="+", type=str, help="Files or folders to predict.")
+        add(
+            "--predict_data",
+            nargs="+",
+            type=str,
+            help="Files or folders to predict; NAME=PATH for each of several modalities.",
+        )
         add_to_jsonargparse(add)
         add(
             "--deploy_config_file",

@@ -55,7 +55,12 @@ def _parser() -> OptionParser:
         metavar="FILE ...",
         help="the checkpoint of the trained model; several predict together",
     )
-    add("--predict_data", nargs="+", metavar="PATH", help="files or folders to predict")
+    add(
+        "--predict_data",
+        nargs="+",
+        metavar="PATH",
+        help="files or folders to predict; NAME=PATH for each of several modalities",
+    )
     add_to_argparse(parser)
     add("--num_workers", type=int, metavar="N", help="processes that read images to label (0)")
     add("--accelerator", default="auto", help="cpu, gpu, mps, ... (auto)")
