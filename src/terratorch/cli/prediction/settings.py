@@ -73,7 +73,7 @@ class PredictionSettings:
     )
     output_file_prefix: str | None = _option(None, "what the name of every map begins with", "TEXT")
     scene_folders: bool = _option(
-        False, "each folder of --predict_data is one scene, with a file for each band, date or modality"
+        False, "each folder of --predict_data is one scene: a file for each band, date, modality"
     )
     area: str | None = _option(
         None, "predict within a file of polygons, or WEST,SOUTH,EAST,NORTH in degrees", "AREA"
