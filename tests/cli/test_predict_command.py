@@ -223,6 +223,21 @@ def test_a_damaged_image_is_listed_and_the_rest_goes_on(
     assert "torn.tif" in capsys.readouterr().err
 
 
+def test_maps_are_no_images(fitted, scenes, tmp_path, capsys):
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    assert _predict(checkpoint, "--predict_data", scenes, "--predict_output_dir", scenes) == 0
+    capsys.readouterr()
+    data = (scenes / "*th.tif", scenes / "north_pred.tif", scenes / "south_pred.png")
+    options = ("--predict_data", *data, "--predict_output_dir", tmp_path / "maps")
+    assert _predict(checkpoint, *options) == 3
+    shown = capsys.readouterr()
+    assert "2 files in" in shown.out
+    assert "2 files could not be read:" in shown.err
+    assert "north_pred.tif: it is a map that terratorch predict wrote" in shown.err
+    assert "south_pred.png: it is the picture of the map south_pred.tif" in shown.err
+    assert "Give the images, and let maps go into a folder of their own." in shown.err
+
+
 def test_tiles_give_what_the_task_gives_in_memory(fitted, scenes, tmp_path, capsys):
     from terratorch.cli_tools import LightningInferenceModel
 

@@ -1,6 +1,7 @@
 """Scenes that stream from files to maps come out as with the tensor function."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from terratorch.errors import DataError, NotANumberError, TerraTorchError
 from terratorch.inference.held_file import create
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction, PredictionKind
+from terratorch.inference.products.mosaic import Mosaic
+from terratorch.inference.products.pictures import Picture
+from terratorch.inference.products.products import Products
 from terratorch.inference.streaming import scenes as scenes_module
 from terratorch.inference.streaming.planned_scene import ScenePredictor
 from terratorch.inference.streaming.scenes import predict_scenes
@@ -335,6 +339,24 @@ def test_unfinished_files_that_nobody_writes_are_removed(tmp_path):
     run([scene(tmp_path)], maps, predictor())
     assert set(maps.glob(".*")) == {mine.path, theirs}
     mine.remove()
+
+
+def test_maps_and_what_is_made_of_them_are_no_images(tmp_path):
+    path, maps = scene(tmp_path), tmp_path / "maps"
+    products = Products(of_maps=[Picture()], of_folder=[Mosaic()])
+    with PredictionFolder(maps, products=products) as folder:
+        predict_scenes([path], predictor(run="a"), folder, progress=False)
+    shutil.copy(path, maps / "own.png")
+    report = run(sorted(maps.iterdir()), tmp_path / "again", predictor(run="a"))
+    assert {file.stem for file in report.written} == {"own_pred", "own_pred_logits"}
+    said = {file.name: error.seen for file, error in report.failures.items()}
+    wrote = "that terratorch predict wrote, and no image"
+    assert said == {
+        "mosaic.vrt": f"it is a mosaic of maps {wrote}",
+        "scene_pred.png": f"it is the picture of the map scene_pred.tif {wrote}",
+        "scene_pred.tif": f"it is a map {wrote}",
+        "scene_pred_logits.tif": f"it is a map {wrote}",
+    }
 
 
 def test_the_summary_is_one_line():

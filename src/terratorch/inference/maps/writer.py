@@ -60,16 +60,20 @@ class Georeference:
             DataError: If it is not an image.
         """
         with open_raster(path) as dataset:
-            gcps = dataset.gcps
-            return cls(
-                path=str(path),
-                height=dataset.height,
-                width=dataset.width,
-                crs=dataset.crs,
-                transform=None if dataset.transform.is_identity else dataset.transform,
-                gcps=gcps,
-                rpcs=dataset.rpcs,
-            )
+            return cls.of_open(path, dataset)
+
+    @classmethod
+    def of_open(cls, path: str | Path, dataset: Any) -> Georeference:
+        """Read it from an image that is open."""
+        return cls(
+            path=str(path),
+            height=dataset.height,
+            width=dataset.width,
+            crs=dataset.crs,
+            transform=None if dataset.transform.is_identity else dataset.transform,
+            gcps=dataset.gcps,
+            rpcs=dataset.rpcs,
+        )
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse a prediction of another size: it would lie elsewhere than the image.

@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from terratorch.geo.raster import open_raster
+from terratorch.inference.maps.recognition import refuse_map
 from terratorch.inference.maps.writer import Georeference
 from terratorch.inference.partial import Unfinished
 from terratorch.inference.prediction import Prediction
@@ -125,9 +127,11 @@ def plan_scene(path: Path, predictor: ScenePredictor) -> PlannedScene | None:
         predictor: What turns it into a map.
 
     Raises:
-        DataError: If it is not an image, or its mask does not fit.
+        DataError: If it is not an image but, say, a map of ours, or its mask does not fit.
     """
-    reference = Georeference.of(path)
+    with open_raster(path) as dataset:
+        refuse_map(path, dataset)
+        reference = Georeference.of_open(path, dataset)
     wanted = None if predictor.limits is None else predictor.limits.of(reference)
     height, width = reference.height, reference.width
     parameters = tiles_for(height, width, predictor.tiles, predictor.chip, predictor.tile_batch)
