@@ -96,6 +96,8 @@ def test_means_leave_nodata_out(tmp_path):
         steps = layer.read(Window(0, 0, 2, 2), (2, 2))
     assert steps.tolist() == [[0, 254], [254, HIDDEN]]
     assert layer.halve(steps).tolist() == [[169]]
+    assert layer.halve(np.array([[9, 9], [9, 10]], np.uint8)).tolist() == [[9]]
+    assert layer.halve(np.array([[9, 10], [10, 10]], np.uint8)).tolist() == [[10]]
     rgba = np.array([[[10, 0, 0, 255], [20, 0, 0, 255]], [[99, 99, 99, 0]] * 2], np.uint8)
     assert SceneLayer.halve(None, rgba).tolist() == [[[15, 0, 0, 255]]]
 

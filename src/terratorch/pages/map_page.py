@@ -79,15 +79,8 @@ def write_map_page(
         dataset = stack.enter_context(open_raster(map_path))
         check_bands(dataset, [band], "band")
         names = class_names(dataset, band)
-        layers: dict[str, PageLayer] = {"map": _map_layer(dataset, band, names)}
-        if labels_path is not None:
-            labels = stack.enter_context(open_raster(labels_path))
-            check_same_grid(labels, dataset, "labels")
-            layers = {"labels": _labels_layer(labels, layers["map"]), **layers}
-        if image_path is not None:
-            scene = stack.enter_context(open_raster(image_path))
-            check_same_grid(scene, dataset, "scene")
-            layers = {"scene": _scene_layer(scene, rgb), **layers}
+        drawn = _map_layer(dataset, band, names)
+        layers = _layers_below(stack, drawn, image_path, labels_path, rgb) | {"map": drawn}
         pyramids, step = build_pyramids(
             list(layers.values()), dataset.height, dataset.width, int(megabytes * 1e6)
         )
@@ -108,6 +101,28 @@ def write_map_page(
         )
     path = write_page(page_path, map_page_html(shown))
     return MapPage(path, step, shown.shown_metres, shown.bands)
+
+
+def _layers_below(
+    stack: ExitStack,
+    drawn: PageLayer,
+    image_path: str | Path | None,
+    labels_path: str | Path | None,
+    rgb: Sequence[int] | None,
+) -> dict[str, PageLayer]:
+    """Return what the map is compared with, open until the stack is closed."""
+
+    def on_grid(path: str | Path, what: str) -> Any:
+        beside = stack.enter_context(open_raster(path))
+        check_same_grid(beside, drawn.dataset, what)
+        return beside
+
+    layers: dict[str, PageLayer] = {}
+    if image_path is not None:
+        layers["scene"] = _scene_layer(on_grid(image_path, "scene"), rgb)
+    if labels_path is not None:
+        layers["labels"] = _labels_layer(on_grid(labels_path, "labels"), drawn)
+    return layers
 
 
 def _map_layer(dataset: Any, band: int, names: Sequence[str] | None) -> PageLayer:

@@ -184,7 +184,10 @@ def _swatch(color: Color) -> str:
 
 def _value_legend(limits: tuple[float, float]) -> str:
     stops = ",".join(f"rgb{color}" for color in color_ramp(VIRIDIS, 16))
-    ticks = "".join(f"<span>{escape(text)}</span>" for text in _ticks(limits))
+    low, *between, high = _ticks(limits)
+    # A few values lie beyond the ends, and have their colours.
+    texts = (f"\u2264 {low}", *between, f"\u2265 {high}")
+    ticks = "".join(f"<span>{escape(text)}</span>" for text in texts)
     return (
         f'<div class="ramp" style="background:linear-gradient(90deg,{stops})">'
         f'<i id="mark" hidden></i></div><div class="ticks">{ticks}</div>'

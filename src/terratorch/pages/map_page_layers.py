@@ -113,8 +113,7 @@ class SceneLayer(PageLayer):
         """Return the mean of each four pixels that are seen."""
         four = _quarters(pixels).astype(np.uint16)
         seen = four[..., 3:] // 255
-        count = np.maximum(seen.sum(0), 1)
-        mean = (four[..., :3] * seen).sum(0) // count
+        mean = _rounded_mean((four[..., :3] * seen).sum(0), seen.sum(0))
         alpha = np.where(seen.any(0), 255, 0)
         return np.concatenate([mean, alpha], -1).astype(np.uint8)
 
@@ -227,8 +226,14 @@ class ValueLayer(IndexLayer):
         """Return the mean of each four steps that are seen."""
         four = _quarters(pixels).astype(np.uint16)
         seen = four != HIDDEN
-        mean = (four * seen).sum(0) // np.maximum(seen.sum(0), 1)
+        mean = _rounded_mean((four * seen).sum(0), seen.sum(0))
         return np.where(seen.any(0), mean, HIDDEN).astype(np.uint8)
+
+
+def _rounded_mean(sums: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
+    """Return means to the nearest whole: cut off, each level would be lower than the last."""
+    counts = np.maximum(counts, 1)
+    return (sums + counts // 2) // counts
 
 
 def _samples(dataset: Any) -> list[dict[str, Any]]:
