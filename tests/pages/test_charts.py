@@ -6,13 +6,13 @@ from xml.etree import ElementTree
 import pytest
 
 from terratorch.errors import DataError
+from terratorch.inference.products.round_numbers import ticks_around
 from terratorch.pages.charts import (
     Series,
     histogram,
     interval_bar,
     line_chart,
     tick_texts,
-    ticks,
 )
 from terratorch.pages.chip_map import chip_map, score_color
 from terratorch.pages.curves import Curve, log_folders, read_log
@@ -30,7 +30,7 @@ from terratorch.pages.evaluation import ChipScore
     ],
 )
 def test_ticks_are_round_and_alike(low, high, texts):
-    assert tick_texts(ticks(low, high)) == texts
+    assert tick_texts(ticks_around(low, high)) == texts
 
 
 def _numbers(svg: str, attribute: str) -> list[float]:

@@ -6,10 +6,10 @@ follow its theme.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from terratorch.inference.products.round_numbers import are_alike, ticks_around
 from terratorch.pages.curves import Curve
 from terratorch.pages.page import escape
 
@@ -27,26 +27,6 @@ class Series:
     curve: Curve
 
 
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return about so many round numbers from `low` to `high`, both within reach."""
-    if _are_alike(low, high):
-        high = low + (abs(low) or 1.0)
-    step = _round_up((high - low) / count)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    digits = 6 - math.floor(math.log10(step))
-    return [round(index * step, digits) for index in range(first, last + 1)]
-
-
-def _are_alike(low: float, high: float) -> bool:
-    """Whether a range is too short to be told from a single value."""
-    return high - low <= 1e-9 * max(abs(low), abs(high))
-
-
-def _round_up(step: float) -> float:
-    power: float = 10.0 ** math.floor(math.log10(step))
-    return next(nice * power for nice in (1, 2, 2.5, 5, 10) if nice * power >= step * (1 - 1e-9))
-
-
 def tick_texts(values: Sequence[float]) -> list[str]:
     """Return numbers as they stand at an axis, all with as many decimals."""
     largest = max(map(abs, values))
@@ -60,8 +40,8 @@ def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
     """Return a chart of curves that share their axes."""
     xs = [step for one in series for step in one.curve.steps]
     ys = [value for one in series for value in one.curve.values]
-    x_ticks = [tick for tick in ticks(min(xs), max(xs), 4) if tick == int(tick)]
-    y_ticks = ticks(*_padded(min(ys), max(ys)), 4)
+    x_ticks = [tick for tick in ticks_around(min(xs), max(xs), 4) if tick == int(tick)]
+    y_ticks = ticks_around(*_padded(min(ys), max(ys)), 4)
     frame = _Frame(min(xs), max(max(xs), min(xs) + 1e-9), y_ticks[0], y_ticks[-1])
     lines = [_line(one, frame) for one in series]
     described = "; ".join(
@@ -99,7 +79,7 @@ class _Frame:
 
 def _padded(low: float, high: float) -> tuple[float, float]:
     """Widen a range of one value, so that a constant is drawn in the middle."""
-    if not _are_alike(low, high):
+    if not are_alike(low, high):
         return low, high
     margin = abs(low) * 0.1 or 0.1
     return low - margin, high + margin
@@ -171,13 +151,13 @@ def histogram(
         bins: How many bars there may be.
     """
     low, high = min(values), max(values)
-    marks = ticks(*(limits or (low, high)), 5)
+    marks = ticks_around(*(limits or (low, high)), 5)
     edges = limits or (marks[0], marks[-1])
     width = (edges[1] - edges[0]) / bins
     counts = [0] * bins
     for value in values:
         counts[min(int((value - edges[0]) / width), bins - 1)] += 1
-    y_ticks = [tick for tick in ticks(0, max(counts), 4) if tick == int(tick)]
+    y_ticks = [tick for tick in ticks_around(0, max(counts), 4) if tick == int(tick)]
     frame = _Frame(*edges, 0, y_ticks[-1])
     bars = []
     for index, count in enumerate(counts):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from terratorch.colors import VIRIDIS, Color
 from terratorch.geo.extent import METRES_PER_DEGREE, Bounds
-from terratorch.inference.products.painting import round_length
-from terratorch.pages.charts import tick_texts, ticks
+from terratorch.inference.products.round_numbers import round_length, ticks_around
+from terratorch.pages.charts import tick_texts
 from terratorch.pages.evaluation import ChipScore
 from terratorch.pages.page import escape
 
@@ -120,7 +120,7 @@ def _graticule(view: _View) -> tuple[str, str]:
         f'height="{view.height:.1f}"/>'
     ]
     labels = []
-    longitudes, latitudes = ticks(view.west, east, 5), ticks(south, view.north, 4)
+    longitudes, latitudes = ticks_around(view.west, east), ticks_around(south, view.north, 4)
     # Latitudes stand inside the frame: on a phone there is no room beside it.
     for longitude, text in zip(longitudes, _degrees(longitudes, "E", "W"), strict=True):
         x = view.x(longitude)

@@ -10,7 +10,7 @@ from rasterio.transform import Affine
 
 from terratorch.colors import NODATA_COLOR, VIRIDIS, color_ramp
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.inference.products.painting import legend, paint, read_image, read_map, round_length
+from terratorch.inference.products.painting import legend, paint, read_image, read_map
 
 METRES = {"crs": "EPSG:32633", "transform": Affine(10, 0, 330000, 0, -10, 5822040)}
 
@@ -24,13 +24,6 @@ def write(path, pixels, colormap=None, tags=None, **profile):
         if colormap:
             dataset.write_colormap(1, colormap)
     return path
-
-
-@pytest.mark.parametrize(
-    ("metres", "rounded"), [(3, 2), (999, 500), (1000, 1000), (5200, 5000), (0.7, 0.5)]
-)
-def test_the_scale_bar_is_round(metres, rounded):
-    assert round_length(metres) == rounded
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from map_files import write_maps
 from terratorch.colors import VIRIDIS
 from terratorch.inference.maps.encoding import MapOptions
 from terratorch.inference.prediction import Prediction, PredictionKind
-from terratorch.inference.products.drawing import ClassKey, Panel, Pen, Sheet, ValueKey, ticks
+from terratorch.inference.products.drawing import ClassKey, Panel, Pen, Sheet, ValueKey
 from terratorch.inference.products.quicklook import quicklook
 
 DEGREES = {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 12.5, 0, -1e-4, 52.5)}
@@ -93,20 +93,6 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         quicklook(path, tmp_path / "out" / "map.png")
     assert os.listdir(tmp_path / "out") == [path.name]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "marks"),
-    [
-        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (4.7, 5.8, [4.8, 5, 5.2, 5.4, 5.6, 5.8]),
-        (-207, 175, [-200, -100, 0, 100]),
-        (2e-7, 6e-7, [2e-7, 3e-7, 4e-7, 5e-7, 6e-7]),
-        (3, 3, [3]),
-    ],
-)
-def test_a_scale_has_round_numbers(low, high, marks):
-    assert ticks(low, high) == pytest.approx(marks, rel=1e-6)
 
 
 def test_a_legend_takes_the_lines_that_it_needs():

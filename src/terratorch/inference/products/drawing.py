@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from terratorch.colors import VIRIDIS, Color, color_ramp
-from terratorch.inference.products.painting import round_length
+from terratorch.inference.products.round_numbers import round_length, ticks_within
 
 _INK, _FAINT, _LINE, _PAPER = (31, 35, 40), (110, 118, 129), (208, 215, 222), (255, 255, 255)
 
@@ -312,24 +312,5 @@ class ValueKey:
         if self.limits is None:
             return [(0.0, "low"), (1.0, "high")]
         low, high = self.limits
-        return [((mark - low) / ((high - low) or 1), f"{mark:.6g}") for mark in ticks(low, high)]
-
-
-def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Return round numbers between two, both included where they are round.
-
-    Args:
-        low: The least.
-        high: The greatest.
-        most: How many steps there may be.
-    """
-    if not high > low:
-        return [low]
-    least = (high - low) / most
-    step = round_length(least)
-    while step < least * 0.999:
-        step = round_length(step * 2.6)  # the next of 1, 2, 5, 10
-    first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
-    return [
-        round(index * step, 12 - math.floor(math.log10(step))) for index in range(first, last + 1)
-    ]
+        marks = ticks_within(low, high)
+        return [((mark - low) / ((high - low) or 1), f"{mark:.6g}") for mark in marks]

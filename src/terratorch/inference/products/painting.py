@@ -321,9 +321,3 @@ def legend(drawn: DrawnMap) -> list[tuple[Color, str]]:
 def share_text(count: int, total: int) -> str:
     """Return a share in per cent, `< 1 %` where it would be rounded to nothing."""
     return f"{100 * count / total:.0f} %" if count * 200 >= total else "< 1 %"
-
-
-def round_length(metres: float) -> float:
-    """Return the largest 1, 2 or 5 times a power of ten that is not longer."""
-    power = 10.0 ** math.floor(math.log10(metres))
-    return max(step * power for step in (1, 2, 5) if step * power <= metres)

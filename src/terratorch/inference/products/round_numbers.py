@@ -1,0 +1,49 @@
+"""Round numbers for scales, axes and scale bars."""
+
+from __future__ import annotations
+
+import math
+
+
+def round_length(length: float) -> float:
+    """Return the largest 1, 2 or 5 times a power of ten that is not longer."""
+    power = 10.0 ** math.floor(math.log10(length))
+    return max(step * power for step in (1, 2, 5) if step * power <= length)
+
+
+def ticks_within(low: float, high: float, most: int = 6) -> list[float]:
+    """Return round numbers between two, both included where they are round.
+
+    Args:
+        low: The least.
+        high: The greatest.
+        most: How many steps there may be.
+    """
+    if not high > low:
+        return [low]
+    step = _round_step((high - low) / most)
+    return _multiples(step, math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6))
+
+
+def ticks_around(low: float, high: float, count: int = 5) -> list[float]:
+    """Return about so many round numbers from `low` to `high`, both within reach."""
+    if are_alike(low, high):
+        high = low + (abs(low) or 1.0)
+    step = _round_step((high - low) / count)
+    return _multiples(step, math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9))
+
+
+def are_alike(low: float, high: float) -> bool:
+    """Whether a range is too short to be told from a single value."""
+    return high - low <= 1e-9 * max(abs(low), abs(high))
+
+
+def _round_step(least: float) -> float:
+    """Return the smallest round number that is not smaller."""
+    power: float = 10.0 ** math.floor(math.log10(least))
+    return next(nice * power for nice in (1, 2, 2.5, 5, 10) if nice * power >= least * (1 - 1e-9))
+
+
+def _multiples(step: float, first: int, last: int) -> list[float]:
+    digits = 6 - math.floor(math.log10(step))  # what is beyond them came from multiplying
+    return [round(index * step, digits) for index in range(first, last + 1)]
