@@ -21,8 +21,9 @@ from common import print_table
 from rasterio.transform import from_origin
 
 from terratorch.inference.prediction import MAIN_LAYER
+from terratorch.inference.products.polygons import Polygons
 from terratorch.inference.products.products import FinishedMap
-from terratorch.inference.products.tracing import simplified, trace
+from terratorch.inference.products.tracing import trace
 from terratorch.inference.products.vectorize import CLASS_BAND, Grid, Vectors
 
 CLASSES, SMOOTH, PIXEL = 4, 3, 10.0
@@ -62,11 +63,16 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - start, result
 
 
-def traced(path: Path) -> Any:
+def traced(path: Path) -> Polygons:
     """Return the polygons of a map, in pixels."""
     with rasterio.open(path) as dataset:
         grid = Grid(dataset.crs, dataset.transform, dataset.height, dataset.width)
         return trace(dataset, grid.areas).polygons
+
+
+def shapes(polygons: Polygons) -> Any:
+    """Return the polygons of shapely."""
+    return polygons.shapes(polygons.corners.astype(float))
 
 
 def peak() -> float:
@@ -88,11 +94,10 @@ def main() -> None:
         whole, _ = timed(lambda: vectors.make(finished, Path(name) / "scene_pred.gpkg"))
         held = peak() - before
         tracing, polygons = timed(lambda: traced(path))
-    simplifying, simple = timed(lambda: simplified(polygons, TOLERANCE))
-    noded = simplified(polygons, 0.0)
+    simplifying, simple = timed(lambda: polygons.simplified(TOLERANCE))
+    noded = shapes(polygons.simplified(0.0))
     geos, expected = timed(lambda: shapely.coverage_simplify(noded, TOLERANCE))
-    corners = shapely.get_num_coordinates(simple).sum()
-    share = corners / shapely.get_num_coordinates(expected).sum()
+    share = len(simple.corners) / shapely.get_num_coordinates(expected).sum()
     print_table(
         [
             (f"{len(polygons):,} polygons, simplified, as a file", f"{whole:.1f} s", ""),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from rasterio.features import shapes
 
+from terratorch.inference.products.polygons import Polygons
 from terratorch.inference.products.simplifying import simplify_rings
-from terratorch.inference.products.tracing import simplified
 
 shapely = pytest.importorskip("shapely")
 
@@ -13,6 +13,12 @@ shapely = pytest.importorskip("shapely")
 def polygons_of(classes):
     found = [shape for shape, _ in shapes(classes.astype(np.uint8))]
     return np.array([shapely.geometry.shape(one) for one in found])
+
+
+def simplified(polygons, tolerance):
+    _, corners, offsets = shapely.to_ragged_array(polygons)
+    simple = Polygons(corners.astype(np.int32), *offsets).simplified(tolerance)
+    return simple.shapes(simple.corners.astype(float))
 
 
 def noise(seed, size=(24, 31), classes=3, smooth=1):

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from rasterio.features import shapes
 from rasterio.transform import Affine
 
-from terratorch.inference.products.simplifying import simplify_rings
-from terratorch.optional import import_optional
+from terratorch.inference.products.polygons import Polygons
 
 # Class ids that GDAL makes polygons of without a loss.
 TRACEABLE = ("uint8", "int8", "uint16", "int16", "int32")
@@ -26,8 +25,7 @@ TRACEABLE = ("uint8", "int8", "uint16", "int16", "int32")
 _CHUNK = 2_000  # polygons that are held as tuples
 _VALUES = 2**24  # of a layer that are read at once
 
-# Maps `(n,)` polygons in pixel coordinates to `(n,)` areas.
-Measure = Callable[[NDArray[Any]], NDArray[np.float64]]
+Measure = Callable[[Polygons], NDArray[np.float64]]
 # Maps the first row, and the row after the last, to `(n, W)` values.
 ReadRows = Callable[[int, int], NDArray[np.float64]]
 
@@ -37,19 +35,14 @@ class Traced:
     """The polygons of a class map.
 
     Attributes:
-        polygons: `(n,)` shapely polygons.
+        polygons: The `n` polygons.
         classes: `(n,)` class ids.
         areas: `(n,)` areas.
     """
 
-    polygons: NDArray[Any]
+    polygons: Polygons
     classes: NDArray[np.int32]
     areas: NDArray[np.float64]
-
-
-def import_shapely() -> Any:
-    """Return shapely, or say how it is installed."""
-    return import_optional("shapely", "vector", "write polygons")
 
 
 def trace(dataset: Any, measure: Measure, least: float = 0.0) -> Traced:
@@ -68,58 +61,35 @@ def trace(dataset: Any, measure: Measure, least: float = 0.0) -> Traced:
         if value != dataset.nodata
     )
     to_pixels = ~dataset.transform  # GDAL gives coordinates
-    parts = [_empty()]
+    parts = [Traced(Polygons.none(), np.empty(0, np.int32), np.empty(0))]
     while chunk := list(islice(found, _CHUNK)):
         polygons = _polygons([rings for rings, _ in chunk], to_pixels)
         classes = np.array([value for _, value in chunk], np.int32)
         areas = measure(polygons)
         large = areas >= least
-        parts.append(Traced(polygons[large], classes[large], areas[large]))
+        parts.append(Traced(polygons.where(large), classes[large], areas[large]))
     return Traced(
-        np.concatenate([part.polygons for part in parts]),
+        Polygons.joined([part.polygons for part in parts]),
         np.concatenate([part.classes for part in parts]),
         np.concatenate([part.areas for part in parts]),
     )
 
 
-def _empty() -> Traced:
-    return Traced(np.empty(0, object), np.empty(0, np.int32), np.empty(0))
-
-
-def _polygons(members: list[list[list[tuple[float, float]]]], to_pixels: Affine) -> NDArray[Any]:
+def _polygons(members: list[list[list[tuple[float, float]]]], to_pixels: Affine) -> Polygons:
     """Return polygons from the rings of each, at once: one by one takes ten times as long."""
-    shapely = import_shapely()
     rings = list(chain.from_iterable(members))
     flat = chain.from_iterable(chain.from_iterable(rings))
     x, y = np.fromiter(flat, np.float64).reshape(-1, 2).T
-    corners = np.rint(np.column_stack(to_pixels * (x, y)))
-    offsets = (_offsets(map(len, rings)), _offsets(map(len, members)))
-    made: NDArray[Any] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, corners, offsets)
-    return made
+    corners = np.rint(np.column_stack(to_pixels * (x, y))).astype(np.int32)
+    return Polygons(corners, _offsets(map(len, rings)), _offsets(map(len, members)))
 
 
 def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:
     return np.cumsum([0, *lengths], dtype=np.int64)
 
 
-def simplified(polygons: NDArray[Any], tolerance: float) -> NDArray[Any]:
-    """Return simpler polygons; borders that neighbours share stay shared.
-
-    Args:
-        polygons: As `trace` gives them.
-        tolerance: Side, in pixels, of a square as large as what the removal of a corner may change.
-    """
-    shapely = import_shapely()
-    _, corners, (rings, members) = shapely.to_ragged_array(polygons)
-    corners, rings = simplify_rings(np.rint(corners).astype(np.int64), rings, tolerance)
-    made: NDArray[Any] = shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON, corners.astype(np.float64), (rings, members)
-    )
-    return made
-
-
 def means_within(
-    polygons: NDArray[Any], read: ReadRows, height: int, width: int, bands: int
+    polygons: Polygons, read: ReadRows, height: int, width: int, bands: int
 ) -> NDArray[np.float64]:
     """Return the mean of a layer within each polygon, `(n,)`, by a walk along its border.
 
@@ -157,21 +127,21 @@ def _strips(height: int, step: int) -> Iterator[tuple[int, int]]:
         yield top, min(top + step, height)
 
 
-def _upright_sides(polygons: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+def _upright_sides(polygons: Polygons) -> tuple[NDArray[Any], ...]:
     """Return column, row, sign and polygon of each side of a pixel that a border runs along."""
-    shapely = import_shapely()
-    # Holes run against their border, so that they are subtracted.
-    _, corners, (rings, members) = shapely.to_ragged_array(shapely.orient_polygons(polygons))
-    corners = np.rint(corners).astype(np.int32)
-    ring_owner = np.repeat(np.arange(len(polygons)), np.diff(members))
-    owner = np.repeat(ring_owner, np.diff(rings))
+    corners, sizes = polygons.corners, np.diff(polygons.rings)
+    # Holes are subtracted, however they run.
+    ring_sign = polygons.signs * np.sign(polygons.turns(corners))
+    ring_owner = np.repeat(np.arange(len(polygons)), np.diff(polygons.members))
+    owner, sign = np.repeat(ring_owner, sizes), np.repeat(ring_sign, sizes)
     begin, end = corners[:-1], corners[1:]
     upright = begin[:, 0] == end[:, 0]
-    upright[rings[1:-1] - 1] = False  # from the last corner of a ring to the first of the next
-    begin, end, owner = begin[upright], end[upright], owner[:-1][upright]
+    upright[polygons.rings[1:-1] - 1] = False  # from the end of a ring to the next one
+    begin, end = begin[upright], end[upright]
+    owner, sign = owner[:-1][upright], sign[:-1][upright]
     lengths = np.abs(end[:, 1] - begin[:, 1])
     each = np.repeat(np.arange(len(lengths)), lengths)
     along = np.arange(len(each)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = np.minimum(begin[:, 1], end[:, 1])[each] + along
-    signs = np.sign(end[:, 1] - begin[:, 1]).astype(np.float64)[each]
+    signs = (np.sign(end[:, 1] - begin[:, 1]) * sign)[each]
     return begin[each, 0], rows, signs, owner[each]
