@@ -362,3 +362,4 @@ def test_maps_and_what_is_made_of_them_are_no_images(tmp_path):
 def test_the_summary_is_one_line():
     report = scenes_module.ScenesReport(tiles=48, pixels=3_000_000, seconds=2.0)
     assert report.summary() == "48 tiles, 2.0 s, 1.50 Mpx/s"
+    assert scenes_module.ScenesReport(tiles=1).summary().startswith("1 tile, ")

@@ -91,7 +91,8 @@ class ScenesReport:
     def summary(self) -> str:
         """Return how much was done in which time."""
         rate = self.pixels / 1e6 / max(self.seconds, 1e-9)
-        return f"{self.tiles} tiles, {self.seconds:.1f} s, {rate:.2f} Mpx/s"
+        tiles = f"{self.tiles} tile{'' if self.tiles == 1 else 's'}"
+        return f"{tiles}, {self.seconds:.1f} s, {rate:.2f} Mpx/s"
 
 
 def _is_no_number(error: DataError) -> bool:
@@ -247,7 +248,7 @@ class _Run:
         if self.predictor.tiles is None:
             tiled = [scene for scene in planned if len(scene.plan) > 1]
             if tiled:
-                log_tiles(tiled[0].parameters, len(tiled))
+                log_tiles(tiled[0].parameters, len(tiled), self.predictor.chip)
 
     def _outlet(self, write: WriteBehind, bar: TileProgress) -> Outlet:
         def take(scene: PlannedScene) -> TakeRows:
