@@ -118,6 +118,13 @@ def test_a_folder_with_nothing_to_report_is_said(folder, message, tmp_path, caps
     assert message in capsys.readouterr().err
 
 
+def test_a_report_does_not_take_the_place_of_something_else(tmp_path, capsys):
+    (tmp_path / "best.ckpt").write_text("weights")
+    assert main(["report", str(tmp_path), "--output", str(tmp_path / "best.ckpt")]) == 2
+    assert "best.ckpt is no page. Its name ends with .html." in capsys.readouterr().err
+    assert (tmp_path / "best.ckpt").read_text() == "weights"
+
+
 def test_the_newest_of_several_tests_is_shown_and_said(tested, tmp_path):
     (file,) = tested.rglob("evaluation.json")
     for name in ("one", "two"):

@@ -66,7 +66,11 @@ def test_what_is_shown_at_a_lower_resolution_is_said(folder, capsys):
         (["map.tif", "--image", "scene.tif", "--rgb", "5", "2", "1"], "and no band 5"),
         (["map.tif", "--output", "map.tif"], "--output: map.tif is no page"),
         (["map.tif", "--max_size", "0"], "--max_size: 0 is no size"),
-        (["map.tif", "--rgb", "3", "2", "1"], "--rgb: there is no scene"),
+        (["map.tif", "--max_size", "nan"], "--max_size: nan is no size"),
+        (
+            ["map.tif", "--rgb", "3", "2", "1"],
+            "rgb: there is no scene. Give the scene as well (--image)",
+        ),
         (["map.tif", "--img", "scene.tif"], "Did you mean '--image'"),
         ([], "required: MAP"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -9,17 +10,15 @@ from pathlib import Path
 
 from terratorch.cli.option_parser import OptionParser
 from terratorch.errors import ConfigurationError
+from terratorch.geo.remote import is_virtual
 from terratorch.pages.map_page import DEFAULT_MEGABYTES, MapPage, write_map_page
-
-_SUFFIX = ".html"
+from terratorch.pages.page import PAGE_SUFFIXES, page_path
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `terratorch show`."""
     options = _parser().parse_args(arguments)
-    if options.rgb is not None and options.image is None:
-        raise ConfigurationError("--rgb", "there is no scene", "Add --image SCENE.")
-    if options.max_size <= 0:
+    if not 0 < options.max_size < math.inf:
         raise ConfigurationError(
             "--max_size", f"{options.max_size:g} is no size", "Give megabytes, such as 25."
         )
@@ -73,15 +72,11 @@ def _parser() -> OptionParser:
 
 def _page_path(options: Namespace) -> Path:
     if options.output is None:
+        suffix = PAGE_SUFFIXES[0]
         path = Path(options.map)
-        # A map on a server has no folder beside it.
-        return Path(path.stem + _SUFFIX) if "://" in options.map else path.with_suffix(_SUFFIX)
-    output = Path(options.output)
-    if output.suffix.lower() not in (_SUFFIX, ".htm"):
-        raise ConfigurationError(
-            "--output", f"{output} is no page", f"Its name ends with {_SUFFIX}."
-        )
-    return output
+        # A map on a server, or in an archive, has no folder beside it.
+        return Path(path.stem + suffix) if is_virtual(options.map) else path.with_suffix(suffix)
+    return page_path("--output", options.output)
 
 
 def _summary(page: MapPage, options: Namespace) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import rasterio
 
+from terratorch.errors import ConfigurationError
 from terratorch.geo.raster import open_raster
 from terratorch.inference.products.painting import check_bands, class_colors, class_names, rgb_bands
 from terratorch.pages.map_page_html import ShownLayer, ShownMap, map_page_html
@@ -72,8 +73,10 @@ def write_map_page(
     Raises:
         MissingFileError: If a file is not there.
         DataError: If one is not a raster, or scene or labels do not lie on the map.
-        ConfigurationError: If there is no such band.
+        ConfigurationError: If there is no such band, or `rgb` is given without a scene.
     """
+    if rgb is not None and image_path is None:
+        raise ConfigurationError("rgb", "there is no scene", "Give the scene as well (--image).")
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE))
         dataset = stack.enter_context(open_raster(map_path))

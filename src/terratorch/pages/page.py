@@ -14,8 +14,10 @@ from pathlib import Path
 from string import Template
 
 import terratorch
-from terratorch.errors import DataError
+from terratorch.errors import ConfigurationError, DataError
 from terratorch.inference.held_file import replacing
+
+PAGE_SUFFIXES = (".html", ".htm")
 
 
 def render_page(
@@ -63,6 +65,24 @@ def write_page(path: str | Path, text: str) -> Path:
         raise DataError(
             str(path), f"cannot be written ({error.strerror})", "Choose another folder."
         ) from error
+    return path
+
+
+def page_path(option: str, given: str) -> Path:
+    """Return where a user wants a page, so that none takes the place of a map or a checkpoint.
+
+    Args:
+        option: What chose it, for the message.
+        given: The file.
+
+    Raises:
+        ConfigurationError: If its name is not that of a page.
+    """
+    path = Path(given)
+    if path.suffix.lower() not in PAGE_SUFFIXES:
+        raise ConfigurationError(
+            option, f"{path} is no page", f"Its name ends with {PAGE_SUFFIXES[0]}."
+        )
     return path
 
 
