@@ -66,6 +66,14 @@ def test_what_processes_kept_is_merged():
     assert [kept.score for rank, kept in one.chosen(0.5) if rank == "worst"] == [0.1, 0.2, 0.3]
 
 
+def test_a_chip_of_two_processes_is_shown_once():
+    one, _ = _kept([0.1, 0.5, 0.9, 0.4, 0.45, 0.6])
+    other, _ = _kept([0.1, 0.5, 0.9, 0.4, 0.45, 0.6])
+    one.merge(other)
+    shown = [(kept.filename, kept.score) for _, kept in one.chosen(0.5)]
+    assert len(shown) == len(set(shown))
+
+
 def test_equal_scores_do_not_compare_pictures():
     keeper, _ = _kept([1.0] * 50)
     shown = [one.filename for _, one in keeper.chosen(1.0)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -113,13 +113,18 @@ class ChipKeeper:
     def chosen(self, median: float) -> list[tuple[str, Thumbnail]]:
         """Return the worst chips, those nearest to a median score and the best, each once."""
         each = min(CHIPS_OF_A_RANK, max(1, self.seen // 3))
-        worst = [kept for *_, kept in heapq.nlargest(each, self.worst)]
-        best = [kept for *_, kept in heapq.nlargest(each, self.best)]
-        taken = {id(kept) for kept in worst}
-        best = [kept for kept in best if id(kept) not in taken]
-        taken |= {id(kept) for kept in best}
-        near = sorted(self.sample, key=lambda kept: abs(kept.score - median))
-        middle = [kept for kept in near if id(kept) not in taken][:each]
+        taken: set[tuple[str, float]] = set()
+
+        def picked(chips: Iterable[Thumbnail]) -> list[Thumbnail]:
+            # By name: processes may have had the same chip, so that each had as many.
+            new = {(chip.filename, chip.score): chip for chip in chips}
+            left = [key for key in new if key not in taken][:each]
+            taken.update(left)
+            return [new[key] for key in left]
+
+        worst = picked(kept for *_, kept in sorted(self.worst, reverse=True))
+        best = picked(kept for *_, kept in sorted(self.best, reverse=True))
+        middle = picked(sorted(self.sample, key=lambda kept: abs(kept.score - median)))
         ranks = {"worst": worst, "median": middle, "best": best}
         return [(rank, kept) for rank, chips in ranks.items() for kept in chips]
 

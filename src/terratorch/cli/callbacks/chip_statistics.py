@@ -30,6 +30,7 @@ class ChipCollector:
         ignore_index: The target that counts nowhere.
         rgb: Which bands are red, green and blue.
         modality: Of which images, where there are several; None for the first.
+        process: The number of the process, for the names of chips that have none.
     """
 
     kind: Kind
@@ -37,6 +38,7 @@ class ChipCollector:
     ignore_index: int | None
     rgb: Sequence[int]
     modality: str | None = None
+    process: int = 0
     chips: list[ChipScore] = field(default_factory=list)
     keeper: ChipKeeper = field(default_factory=ChipKeeper)
 
@@ -53,12 +55,17 @@ class ChipCollector:
         """
         valid = torch.ones_like(result.target, dtype=torch.bool) if valid is None else valid
         names = [str(name) for name in batch.get("filename") or ()]
-        first = len(self.chips)
-        names = names or [f"chip {first + index}" for index in range(len(result.target))]
+        names = names or self._made_up_names(len(result.target))
         for index, chip in enumerate(_SCORERS[self.kind](self, names, result, valid)):
             self.chips.append(chip)
             if chip.score == chip.score:
                 self.keeper.add(chip.score, self._thumbnail(chip, index, result, valid, batch))
+
+    def _made_up_names(self, count: int) -> list[str]:
+        # The same name in two processes would be a chip that was tested twice.
+        of = f" of process {self.process}" if self.process else ""
+        first = len(self.chips)
+        return [f"chip {index}{of}" for index in range(first, first + count)]
 
     def _thumbnail(
         self,

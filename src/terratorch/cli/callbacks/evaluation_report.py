@@ -155,7 +155,8 @@ def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
     modality, rgb = (None, (0, 1, 2)) if spec is None else shown_bands(spec)
     kind = Kind.REGRESSION if count is None else _KINDS[task.kind]
     shown = list(names or ()) if count else []
-    return ChipCollector(kind, shown, task.settings.ignore_index, rgb, modality)
+    ignored, process = task.settings.ignore_index, trainer.global_rank
+    return ChipCollector(kind, shown, ignored, rgb, modality, process)
 
 
 def _gather(collectors: Sequence[ChipCollector], processes: int) -> None:
