@@ -60,6 +60,9 @@ def test_class_scores_are_those_of_the_tasks(kind, build, ignore):
         assert figure.interval.low <= figure.value <= figure.interval.high
     column = {"IoU": "IoU", "Recall": "Class_Accuracy", "F1": "Class_F1"}
     for row in results.classes[:-1]:
+        if row.ignored:
+            assert all(np.isnan(figure.value) for figure in row.figures.values())
+            continue
         for heading, metric in column.items():
             if f"{metric}_{row.name}" in logged:
                 expected = logged[f"{metric}_{row.name}"]
@@ -90,6 +93,14 @@ def test_what_was_logged_is_named_where_it_is_another_number():
     results = results_of(*_evaluation(Kind.SEGMENTATION, chips, {"mIoU": 0.25, "loss": 1.0}))
     assert results.overall["mIoU"].logged == 0.25
     assert results.others == {"loss": 1.0}
+
+
+def test_small_values_that_differ_are_told_apart():
+    chips = [ChipScore("a", 0.1, sums=(10.0, 1.0, 1.0, 1e-5, 1e-5))]  # the MSE is 1e-6
+    logged = {"MSE": 1e-4, "RMSE": 1e-3 * (1 + 1e-5)}
+    overall = results_of(*_evaluation(Kind.REGRESSION, chips, logged)).overall
+    assert overall["MSE"].logged == 1e-4
+    assert overall["RMSE"].logged is None
 
 
 def test_one_chip_has_no_interval():

@@ -68,6 +68,8 @@ def _legend(evaluation: Evaluation, sample_set: SampleSet) -> str:
     names = evaluation.class_names
     shown = zip(names[:_LEGEND_CLASSES], palette(names), strict=False)
     entries = [_swatch(css_color(color), name) for name, color in shown]
+    if len(names) > _LEGEND_CLASSES:
+        entries.append(f"<span>and {len(names) - _LEGEND_CLASSES} more</span>")
     entries.append(_swatch(css_color(WRONG), "error"))
     if any(chip.score == chip.score for chip in sample_set.chips):
         entries.append(_NO_LABEL)
@@ -111,7 +113,7 @@ def places(evaluation: Evaluation, sample_set: SampleSet) -> str:
 
 def _thinned(chips: Sequence[ChipScore]) -> Sequence[ChipScore]:
     step = -(-len(chips) // _MOST_ON_MAP) or 1
-    return chips[::step]
+    return chips[::-step][::-1]  # the last are the worst: they stay
 
 
 def spread(evaluation: Evaluation, sample_set: SampleSet) -> str:

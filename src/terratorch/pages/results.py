@@ -15,8 +15,8 @@ from terratorch.pages.evaluation import ChipScore, Evaluation, Kind, SampleSet
 
 # Of fewer chips there is nothing to resample.
 _FEWEST_CHIPS = 2
-# What was logged in single precision, and summed up here in double.
-_SAME = 1e-4
+# What was logged in single precision, and summed up here in double, relatively and near 0.
+_SAME, _NOTHING = 2e-4, 1e-6
 
 
 @dataclass(frozen=True)
@@ -142,17 +142,17 @@ def _figures(
 def _class_figures(
     function: scores.ClassFunction, counts: scores.ClassCounts, samples: scores.ClassCounts | None
 ) -> list[Figure]:
-    """Return the score of each class; that of a class which is nowhere is not defined."""
-    values = np.where(counts.seen, function(counts), np.nan)
+    """Return the score of each class; one which is nowhere, or does not count, has none."""
+    values = np.where(counts.seen & counts.included, function(counts), np.nan)
     ends: Sequence[Interval | None] = [None] * len(values)
     if samples is not None:
-        ends = intervals(np.where(samples.seen, function(samples), np.nan))
+        ends = intervals(np.where(samples.seen & samples.included, function(samples), np.nan))
     return [Figure(float(value), interval) for value, interval in zip(values, ends, strict=True)]
 
 
 def _if_other(logged: float | None, value: float) -> float | None:
     """Return what was logged if it is not the same number."""
-    if logged is None or np.isclose(logged, value, rtol=_SAME, atol=_SAME, equal_nan=True):
+    if logged is None or np.isclose(logged, value, rtol=_SAME, atol=_NOTHING, equal_nan=True):
         return None
     return logged
 
