@@ -38,7 +38,7 @@ def write_checkpoint(folder: Path) -> Path:
     from terratorch.datamodules import GenericNonGeoSegmentationDataModule
     from terratorch.tasks import SemanticSegmentationTask
 
-    write_chips(folder, 2, 64)
+    write_chips(folder, 2, CHIP)  # so that chips of this size run whole
     images, labels = folder / "images", folder / "labels"
     datamodule = GenericNonGeoSegmentationDataModule(
         batch_size=2, num_workers=0, num_classes=3,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from cli_config import segmentation_config, write_config
 
-from chip_files import write_tif
+from chip_files import write_segmentation_folder, write_tif
 from terratorch.cli.inference_model import _map
 from terratorch.cli.main import main
 from terratorch.cli_tools import LightningInferenceModel
@@ -150,3 +151,29 @@ def test_a_large_scene_runs_tile_by_tile_and_is_that_of_the_command(
     with rasterio.open(tmp_path / "maps" / "large_pred.tif") as dataset:
         assert np.array_equal(model.inference(file).numpy(), dataset.read(1))
     assert shapes == {(32, 32)}
+
+
+def test_scenes_larger_than_the_chips_of_the_training_run_tile_by_tile(tmp_path, capsys):
+    import rasterio
+
+    chips = write_segmentation_folder(tmp_path / "chips", count=2, size=64)
+    config = write_config(tmp_path / "c.yaml", segmentation_config(chips, tmp_path / "run"))
+    assert main(["fit", "-c", config]) == 0
+    checkpoint = str(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    pixels = np.random.default_rng(3).integers(0, 3000, (6, 100, 64)).astype(np.int16)
+    file = write_tif(tmp_path / "scene.tif", pixels)
+    maps = []
+    for name, given in (("alone", []), ("config", ["-c", config])):
+        capsys.readouterr()
+        data = ["--predict_data", str(file), "--predict_output_dir", str(tmp_path / name)]
+        assert main(["predict", *given, "--ckpt_path", checkpoint, *data]) == 0
+        said = "chips of the training, 64 x 64 pixels, runs tile by tile: crop 64 x 64, stride 56"
+        assert said in "".join(capsys.readouterr())
+        with rasterio.open(tmp_path / name / "scene_pred.tif") as dataset:
+            maps.append(dataset.read(1))
+    for model in (
+        LightningInferenceModel.from_checkpoint(checkpoint),
+        LightningInferenceModel.from_config(config, checkpoint),
+    ):
+        maps.append(model.inference(file).numpy())
+    assert all(np.array_equal(one, maps[0]) for one in maps)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from task_tester import PixelModel, loader, trainer
 
+from terratorch.inference.tiles.tiling import ChipSize
 from terratorch.tasks.regression_tasks import PixelwiseRegressionTask
 from terratorch.tasks.segmentation_tasks import SemanticSegmentationTask
 from terratorch.tasks.settings import TaskSettings
@@ -75,12 +76,29 @@ def test_a_large_image_is_never_cut_unasked_but_the_option_is_named(stage, caplo
 
 def test_nothing_is_said_of_small_images_and_of_labels(caplog):
     settings = segmentation().settings
-    assert SceneTiles(settings, of_pixels=True).testing(torch.zeros(1, 3, 6, 6)) is None
-    assert SceneTiles(settings, of_pixels=False).testing(torch.zeros(1, 3, 9, 9)) is None
+    assert SceneTiles(settings, of_pixels=True).testing(torch.zeros(1, 3, 6, 6), None) is None
+    assert SceneTiles(settings, of_pixels=False).testing(torch.zeros(1, 3, 9, 9), None) is None
     assert not caplog.messages
 
 
-def test_tiles_have_the_size_that_the_model_was_built_for():
+@pytest.mark.parametrize(
+    ("trained", "expected"), [(None, (96, 96, 84, 3)), ((80, 160), (80, 160, 70, 2))]
+)
+def test_tiles_have_the_size_of_the_training_or_that_the_model_was_built_for(trained, expected):
     settings = TaskSettings({"backbone_img_size": 96}, tiled_inference_on_testing=True)
-    tiles = SceneTiles(settings, of_pixels=True).testing(torch.zeros(1, 3, 200, 100))
-    assert (tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.delta) == (96, 96, 84, 3)
+    chip = ChipSize.known(trained, settings.chip_size)
+    cut = SceneTiles(settings, of_pixels=True)
+    tiles = cut.testing(torch.zeros(1, 3, 200, 100), chip)
+    assert (tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.delta) == expected
+    assert cut.testing(torch.zeros(1, 3, 200, 100), ChipSize(70, 70, trained=True)) == tiles
+
+
+def test_the_largest_chips_of_a_training_are_known(monkeypatch):
+    task = segmentation()
+    monkeypatch.setattr(task, "log", lambda *_args, **_options: None)
+    assert task.chip_size is None
+    for height, width in ((40, 90), (64, 70)):
+        images = torch.rand(1, 3, height, width)
+        task.training_step({"image": images, "mask": torch.zeros(1, height, width).long()}, 0)
+    assert task.chip_size == ChipSize(64, 90, trained=True)
+    assert ChipSize.known((32, 32), 32) is None

@@ -22,7 +22,7 @@ from terratorch.errors import ConfigurationError
 from terratorch.inference.maps.encoding import layer_encoding
 from terratorch.inference.prediction import MAIN_LAYER, Prediction, PredictionKind
 from terratorch.inference.streaming.in_memory import predict_in_memory
-from terratorch.models.weights import load_state_dict_file
+from terratorch.models.weights import read_checkpoint_file, state_dict_in
 from terratorch.tasks.band_checks import check_same_bands
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import read_checkpoint
@@ -55,7 +55,9 @@ class LightningInferenceModel:
         self.datamodule = datamodule
         self.checkpoint_path = checkpoint_path
         if checkpoint_path is not None:
-            model.load_state_dict(load_state_dict_file(checkpoint_path))
+            checkpoint = read_checkpoint_file(checkpoint_path)
+            model.load_state_dict(state_dict_in(checkpoint, checkpoint_path))
+            model.on_load_checkpoint(checkpoint)
 
     @classmethod
     def from_config(
@@ -185,7 +187,7 @@ class LightningInferenceModel:
         if images is not None:
             assert isinstance(task, TerraTorchTask), "others predict no pixels that we know of"
             check_same_bands(datamodule, task.settings.model_args, "predict", task.model)
-            choices = SceneChoices.of(PredictionSettings(), task.settings, images.batch_size)
+            choices = SceneChoices.of(PredictionSettings(), task, images.batch_size)
             files = TaskPredictor(task, images.input_spec, choices, trainer.precision_plugin)
             with files.on(trainer.strategy.root_device) as predictor:
                 return predict_in_memory(images.paths, predictor)

@@ -145,7 +145,19 @@ def load_state_dict_file(path: str | os.PathLike[str]) -> StateDict:
         MissingFileError: If there is no such file.
         WeightsError: If it cannot be read, or holds no state dict.
     """
-    checkpoint = read_checkpoint_file(path)
+    return state_dict_in(read_checkpoint_file(path), path)
+
+
+def state_dict_in(checkpoint: Any, path: str | os.PathLike[str]) -> StateDict:
+    """Return the state dict in what a file holds.
+
+    Args:
+        checkpoint: What it holds.
+        path: The file, for the message.
+
+    Raises:
+        WeightsError: If it holds none.
+    """
     state = find_state_dict(checkpoint)
     if state is None:
         held = ", ".join(map(str, list(checkpoint)[:8])) if isinstance(checkpoint, Mapping) else ""

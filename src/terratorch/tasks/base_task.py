@@ -17,8 +17,10 @@ from torchmetrics import MetricCollection
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.inference.prediction import PredictionKind
 from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.inference.tiles.tiling import ChipSize
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
+from terratorch.ops.images import largest_size
 from terratorch.tasks import checkpoint_format
 from terratorch.tasks.band_checks import check_band_count, check_same_bands
 from terratorch.tasks.batch_checks import BatchChecks, check_epoch, check_same_classes
@@ -92,6 +94,8 @@ class TerraTorchTask(PredictingTask):
         self.scene_tiles = SceneTiles(self.settings, self.kind is not PredictionKind.LABELS)
         # Of the data module of the Trainer, or of the checkpoint that this was loaded from.
         self.input_spec: dict[str, Any] | None = None
+        # Height and width of the largest chips that it was trained on.
+        self.trained_size: tuple[int, int] | None = None
         # Whether the arguments alone, as they are in a checkpoint, build the model again.
         self.model_by_name = model is None and not holds_module(self.settings.model_args)
         check_given_model(model, self.settings)
@@ -209,13 +213,17 @@ class TerraTorchTask(PredictingTask):
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
-        return self._step(batch, "train/", self.train_metrics).loss
+        loss = self._step(batch, "train/", self.train_metrics).loss
+        size, before = largest_size(batch["image"]), self.trained_size or (0, 0)
+        if size is not None:
+            self.trained_size = (max(size[0], before[0]), max(size[1], before[1]))
+        return loss
 
     def validation_step(
         self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Log the loss of a batch, count its metrics, and plot the first samples."""
-        tiles = self.scene_tiles.validation(batch["image"])
+        tiles = self.scene_tiles.validation(batch["image"], self.chip_size)
         result = self._step(batch, "val/", self.val_metrics, tiles)
         if batch_idx == 0 and dataloader_idx == 0 and self._plots_are_due():
             self._plot(batch, result.decided)
@@ -224,7 +232,7 @@ class TerraTorchTask(PredictingTask):
         self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> StepResult:
         """Log the loss of a batch of a test set, count its metrics, and return what it found."""
-        tiles = self.scene_tiles.testing(batch["image"])
+        tiles = self.scene_tiles.testing(batch["image"], self.chip_size)
         metrics = self.test_metrics[dataloader_idx]
         return self._step(batch, self.test_prefixes[dataloader_idx], metrics, tiles)
 
@@ -260,6 +268,11 @@ class TerraTorchTask(PredictingTask):
         decided = self.decide(given)
         metrics.update(decided, target)
         return StepResult(losses["loss"], given, decided, target)
+
+    @property
+    def chip_size(self) -> ChipSize | None:
+        """The chips that the model was trained on, or else built for."""
+        return ChipSize.known(self.trained_size, self.settings.chip_size)
 
     # Epochs
 
@@ -347,6 +360,7 @@ class TerraTorchTask(PredictingTask):
         """Check the format, and take over what describes the input."""
         described = checkpoint_format.description(checkpoint)
         self.input_spec = described.get("input")
+        self.trained_size = checkpoint_format.size_of(described)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Load weights; those of another model are an error that names the first that differ."""

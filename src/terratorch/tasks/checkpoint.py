@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
 from terratorch.registry import TASK_REGISTRY
 from terratorch.tasks.base_task import TerraTorchTask
-from terratorch.tasks.checkpoint_format import KEY, description
+from terratorch.tasks.checkpoint_format import KEY, description, size_of
 
 # Arguments that fetch weights from elsewhere: a checkpoint has its own.
 _PRETRAINED = ("pretrained", "backbone_pretrained", "model_pretrained")
@@ -38,6 +38,7 @@ class CheckpointInfo:
         state_dict: The weights of the task.
         input: What the data module read, `InputSpec.to_dict()`; None where that is not known.
         class_names: Names of the classes.
+        chip_size: Height and width of the chips of the training; None where that is not known.
         tiled_inference_parameters: Arguments of `tiled_inference`.
         model_by_name: Whether the arguments build the model; otherwise it has to be given.
         terratorch_version: The version that wrote it.
@@ -49,6 +50,7 @@ class CheckpointInfo:
     state_dict: dict[str, Tensor] = field(repr=False)
     input: dict[str, Any] | None = None
     class_names: list[str] | None = None
+    chip_size: tuple[int, int] | None = None
     tiled_inference_parameters: dict[str, Any] | None = None
     model_by_name: bool = True
     terratorch_version: str = ""
@@ -85,7 +87,7 @@ class CheckpointInfo:
                 "--custom_modules_path.".strip(),
             ) from error
         task.load_state_dict(self.state_dict)
-        task.input_spec = self.input
+        task.input_spec, task.trained_size = self.input, self.chip_size
         return task.eval()
 
     def _task_class(self) -> type[TerraTorchTask]:
@@ -129,6 +131,7 @@ def read_checkpoint(path: str | Path) -> CheckpointInfo:
         state_dict=checkpoint["state_dict"],
         input=described["input"],
         class_names=described["class_names"],
+        chip_size=size_of(described),
         tiled_inference_parameters=described["tiled_inference_parameters"],
         model_by_name=described["model_by_name"],
         terratorch_version=described["terratorch_version"],

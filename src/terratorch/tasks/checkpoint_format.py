@@ -29,8 +29,15 @@ def complete(checkpoint: dict[str, Any], task: TerraTorchTask) -> None:
         "input": _input_of(task),
         "class_names": None if class_names is None else list(class_names),
         "tiled_inference_parameters": task.hparams.get("tiled_inference_parameters"),
+        "chip_size": None if task.trained_size is None else list(task.trained_size),
         "model_by_name": task.model_by_name,
     }
+
+
+def size_of(described: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return height and width of the chips of the training, where a description tells them."""
+    size = described.get("chip_size")
+    return None if size is None else (size[0], size[1])
 
 
 def _input_of(task: TerraTorchTask) -> dict[str, Any] | None:

@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 # Where the arguments of a task stand in a configuration.
 PATH = "model.init_args"
 
-_SMALLEST_CHIP = 64  # pixels a side; smaller ones make too many tiles of a scene
-
 
 @dataclass(frozen=True)
 class TaskSettings:
@@ -110,7 +108,7 @@ class TaskSettings:
     def chip_size(self) -> int | None:
         """The pixels a side that the model was built for, where its arguments say so."""
         size = self.model_args.get("backbone_img_size", self.model_args.get("img_size"))
-        return size if isinstance(size, int) and size >= _SMALLEST_CHIP else None
+        return size if isinstance(size, int) else None
 
     def _check(self) -> None:
         if self.custom_loss_kwargs and not self.custom_loss:

@@ -10,7 +10,7 @@ from torch import Tensor
 from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.inference.tiles.plan import plan_tiles
 from terratorch.inference.tiles.source import scene_size
-from terratorch.inference.tiles.tiling import MOST_WHOLE, default_tiles
+from terratorch.inference.tiles.tiling import MOST_WHOLE, ChipSize, default_tiles
 from terratorch.tasks.settings import PATH, TaskSettings
 
 logger = logging.getLogger(__name__)
@@ -27,21 +27,27 @@ class SceneTiles:
     def __init__(self, settings: TaskSettings, of_pixels: bool) -> None:
         self.settings, self.of_pixels = settings, of_pixels
         self._told: set[str] = set()
+        self._chosen: TiledInferenceParameters | None = None
 
-    def validation(self, image: Any) -> TiledInferenceParameters | None:
+    def validation(self, image: Any, chip: ChipSize | None) -> TiledInferenceParameters | None:
         """Return how a batch of the validation is cut; None where it runs whole."""
-        return self._tiles("validation", self.settings.tiled_inference_on_validation, image)
+        wanted = self.settings.tiled_inference_on_validation
+        return self._tiles("validation", wanted, image, chip)
 
-    def testing(self, image: Any) -> TiledInferenceParameters | None:
+    def testing(self, image: Any, chip: ChipSize | None) -> TiledInferenceParameters | None:
         """Return how a batch of a test is cut; None where it runs whole."""
-        return self._tiles("testing", self.settings.tiled_inference_on_testing, image)
+        return self._tiles("testing", self.settings.tiled_inference_on_testing, image, chip)
 
-    def _tiles(self, stage: str, wanted: bool, image: Any) -> TiledInferenceParameters | None:
+    def _tiles(
+        self, stage: str, wanted: bool, image: Any, chip: ChipSize | None
+    ) -> TiledInferenceParameters | None:
         if not wanted:
             self._hint(stage, image)
             return None
         given = self.settings.tiled_inference_parameters
-        tiles = default_tiles(self.settings.chip_size) if given is None else given
+        # In a training, what is known of its chips comes later: all runs are cut alike.
+        self._chosen = self._chosen or given or default_tiles(chip)
+        tiles = self._chosen
         if self._is_new(stage):
             _log_plan(stage, image, tiles, chosen=given is None)
         return tiles

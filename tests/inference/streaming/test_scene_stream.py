@@ -189,8 +189,19 @@ def test_large_scenes_are_cut_and_the_log_says_how(tmp_path, monkeypatch, caplog
     monkeypatch.setattr(tiling, "MOST_WHOLE", 60)
     caplog.set_level("INFO", "terratorch")
     small, large = scene(tmp_path, "small", (20, 20)), scene(tmp_path, "large", (150, 20))
-    run([small, large], tmp_path / "maps", predictor(chip=64))
-    assert "1 scene of more than 60 pixels a side runs tile by tile: crop 64" in caplog.text
+    run([small, large], tmp_path / "maps", predictor(chip=tiling.ChipSize(64, 64)))
+    assert "1 scene larger than 60 x 60 pixels runs tile by tile: crop 64 x 64" in caplog.text
+    check(small, tmp_path / "maps", SPEC, None)
+    check(large, tmp_path / "maps", SPEC, tiles(64, 56, 2))
+
+
+def test_scenes_larger_than_the_chips_of_the_training_are_cut_like_these(tmp_path, caplog):
+    caplog.set_level("INFO", "terratorch")
+    small, large = scene(tmp_path, "small", (64, 64)), scene(tmp_path, "large", (70, 20))
+    chip = tiling.ChipSize(64, 64, trained=True)
+    run([small, large], tmp_path / "maps", predictor(chip=chip))
+    said = "1 scene larger than the chips of the training, 64 x 64 pixels, runs tile by tile"
+    assert said in caplog.text
     check(small, tmp_path / "maps", SPEC, None)
     check(large, tmp_path / "maps", SPEC, tiles(64, 56, 2))
 

@@ -18,8 +18,8 @@ from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.errors import ConfigurationError
 from terratorch.inference.streaming.area import Limits
 from terratorch.inference.tiles.parameters import TiledInferenceParameters, with_options
-from terratorch.inference.tiles.tiling import default_tiles
-from terratorch.tasks.settings import TaskSettings
+from terratorch.inference.tiles.tiling import ChipSize, default_tiles
+from terratorch.tasks.base_task import TerraTorchTask
 
 logger = logging.getLogger(__name__)
 
@@ -45,18 +45,20 @@ class SceneChoices:
     limits: Limits | None
 
     @classmethod
-    def of(cls, settings: PredictionSettings, task: TaskSettings, batch_size: int) -> SceneChoices:
+    def of(
+        cls, settings: PredictionSettings, task: TerraTorchTask, batch_size: int
+    ) -> SceneChoices:
         """Return what the options, the task and the data module come to.
 
         Args:
             settings: The options, which come first.
-            task: What the task says.
+            task: The task.
             batch_size: What the data module says.
 
         Raises:
             TerraTorchError: If an option cannot be used.
         """
-        tiles = tiles_of(settings, task.tiled_inference_parameters, task.chip_size)
+        tiles = tiles_of(settings, task.settings.tiled_inference_parameters, task.chip_size)
         given = settings.batch_size
         if given is not None:
             given = with_options(default_tiles(None), {"batch_size": given}).batch_size
@@ -80,14 +82,14 @@ def limits_of(settings: PredictionSettings) -> Limits | None:
 
 
 def tiles_of(
-    settings: PredictionSettings, given: TiledInferenceParameters | None, chip: int | None
+    settings: PredictionSettings, given: TiledInferenceParameters | None, chip: ChipSize | None
 ) -> TiledInferenceParameters | None:
     """Return how scenes are cut; None where that is chosen by their size.
 
     Args:
         settings: The options, which come first.
         given: What the task says.
-        chip: Pixels a side that the model was built for, where that is known.
+        chip: The chips that the model is for, where they are known.
 
     Raises:
         ConfigurationError: If an option cannot be used.

@@ -173,7 +173,7 @@ class _SceneTask(LightningModule):
         """Write the maps of the files that this process takes."""
         task, images, writer = self.task, self.images, self.writer
         precision = self.trainer.precision_plugin
-        choices = SceneChoices.of(writer.settings, task.settings, images.batch_size)
+        choices = SceneChoices.of(writer.settings, task, images.batch_size)
         predictor = TaskPredictor(task, images.input_spec, choices, precision)
         name = run_name(predictor, writer.map_options)
         with group_runner(writer.settings, predictor, self.device) as run:

@@ -23,7 +23,7 @@ from terratorch.inference.streaming.strip import RowReader
 from terratorch.inference.tiles.engine import Forward
 from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.inference.tiles.plan import Tile, TilePlan, plan_tiles
-from terratorch.inference.tiles.tiling import tiles_for, whole
+from terratorch.inference.tiles.tiling import ChipSize, tiles_for, whole
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ScenePredictor:
             itself.
         device: Where the model runs.
         tiles: How scenes are cut; None runs those whole that are not too large.
-        chip: Pixels a side that the model was built for, where that is known.
+        chip: The chips that the model is for, where they are known.
         batch_size: Scenes in a forward pass that run whole; `auto` finds it out.
         tile_batch: Tiles in a forward pass where scenes are cut by themselves; None fits it to the
             size of tiles, `auto` finds it out.
@@ -50,7 +50,7 @@ class ScenePredictor:
     decide: Callable[[Tensor, str], Prediction]
     device: torch.device
     tiles: TiledInferenceParameters | None = None
-    chip: int | None = None
+    chip: ChipSize | None = None
     batch_size: int | Literal["auto"] = 1
     tile_batch: int | Literal["auto"] | None = None
     run: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from terratorch.inference.tiles.parameters import (
@@ -14,47 +14,87 @@ from terratorch.inference.tiles.parameters import (
 
 logger = logging.getLogger(__name__)
 
-MOST_WHOLE = 2048  # pixels a side of a scene that runs whole
+MOST_WHOLE = 2048  # pixels a side of a scene that runs whole, where no chips are known
+_SMALLEST_CHIP = 64  # pixels a side; smaller ones make too many tiles of a scene
 _CROP = 512
 _PIXELS_IN_BATCH = 4 * _CROP**2
+
+
+@dataclass(frozen=True)
+class ChipSize:
+    """The chips that a model is for, in pixels.
+
+    Attributes:
+        height: Their height.
+        width: Their width.
+        trained: Whether the model was trained on them; otherwise it was built for them.
+    """
+
+    height: int
+    width: int
+    trained: bool = False
+
+    @classmethod
+    def known(cls, trained: tuple[int, int] | None, built: int | None) -> ChipSize | None:
+        """Return what is known; None where it is nothing, or they are too small for tiles.
+
+        Args:
+            trained: Height and width of the largest chips of the training.
+            built: Pixels a side that the model was built for.
+        """
+        if trained is not None and min(trained) >= _SMALLEST_CHIP:
+            return cls(*trained, trained=True)
+        return None if built is None or built < _SMALLEST_CHIP else cls(built, built)
+
+    def holds(self, height: int, width: int) -> bool:
+        """Whether a scene is no larger."""
+        return height <= self.height and width <= self.width
 
 
 def tiles_for(
     height: int,
     width: int,
     given: TiledInferenceParameters | None,
-    chip: int | None,
+    chip: ChipSize | None,
     batch_size: int | Literal["auto"] | None = None,
 ) -> TiledInferenceParameters | None:
     """Return how a scene is cut into tiles; None where it runs whole.
+
+    Scenes larger than the chips of the training are cut into tiles as large as these.
 
     Args:
         height: Rows of the scene.
         width: Columns of the scene.
         given: What the task says, which always counts.
-        chip: Pixels a side that the model was built for, where that is known.
+        chip: The chips that the model is for, where they are known.
         batch_size: Tiles in a forward pass where nothing is given; None fits it to their size.
     """
-    if given is not None or max(height, width) <= MOST_WHOLE:
+    largest = _largest_whole(chip)
+    if given is not None or largest.holds(height, width):
         return given
     tiles = default_tiles(chip)
     return tiles if batch_size is None else replace(tiles, batch_size=batch_size)
 
 
-def default_tiles(chip: int | None) -> TiledInferenceParameters:
+def _largest_whole(chip: ChipSize | None) -> ChipSize:
+    """Return the largest scene that runs whole."""
+    return chip if chip is not None and chip.trained else ChipSize(MOST_WHOLE, MOST_WHOLE)
+
+
+def default_tiles(chip: ChipSize | None) -> TiledInferenceParameters:
     """Return tiles that overlap by an eighth.
 
     Args:
-        chip: Pixels a side that the model was built for, where that is known.
+        chip: The chips that the model is for, where they are known.
     """
-    crop = chip or _CROP
+    height, width = (_CROP, _CROP) if chip is None else (chip.height, chip.width)
     return TiledInferenceParameters(
-        h_crop=crop,
-        w_crop=crop,
-        h_stride=fitting_stride(crop),
-        w_stride=fitting_stride(crop),
-        delta=fitting_delta(crop),
-        batch_size=max(_PIXELS_IN_BATCH // crop**2, 1),
+        h_crop=height,
+        w_crop=width,
+        h_stride=fitting_stride(height),
+        w_stride=fitting_stride(width),
+        delta=fitting_delta(min(height, width)),
+        batch_size=max(_PIXELS_IN_BATCH // (height * width), 1),
     )
 
 
@@ -70,17 +110,24 @@ def whole(height: int, width: int, batch_size: int | Literal["auto"]) -> TiledIn
     )
 
 
-def log_tiles(parameters: TiledInferenceParameters, scenes: int) -> None:
+def log_tiles(parameters: TiledInferenceParameters, scenes: int, chip: ChipSize | None) -> None:
     """Say what was chosen, and how to choose otherwise."""
+    largest = _largest_whole(chip)
     logger.info(
-        "%d scene%s of more than %d pixels a side run%s tile by tile: crop %d, stride %d, delta %d,"
-        " batch_size %s. Set model.init_args.tiled_inference_parameters for others.",
+        "%d scene%s larger than %s%d x %d pixels%s run%s tile by tile: crop %d x %d, stride %d x %d, "
+        "delta %d, batch_size %s. Set --crop and --stride, or "
+        "model.init_args.tiled_inference_parameters, for others.",
         scenes,
         "" if scenes == 1 else "s",
-        MOST_WHOLE,
+        "the chips of the training, " if largest.trained else "",
+        largest.height,
+        largest.width,
+        "," if largest.trained else "",
         "s" if scenes == 1 else "",
         parameters.h_crop,
+        parameters.w_crop,
         parameters.h_stride,
+        parameters.w_stride,
         parameters.delta,
         parameters.batch_size,
     )
