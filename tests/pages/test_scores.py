@@ -9,7 +9,7 @@ from terratorch.metrics.values import regression_metrics
 from terratorch.pages import scores
 from terratorch.pages.bootstrap import intervals, resampled_sums
 from terratorch.pages.evaluation import ChipScore, Evaluation, Kind, SampleSet
-from terratorch.pages.report_scores import number
+from terratorch.pages.report_scores import interval_text, number
 from terratorch.pages.results import ranked, results_of
 
 CLASSES = 4
@@ -127,6 +127,13 @@ def test_chips_without_a_label_do_not_widen_intervals(kind, counted):
     results = results_of(*_evaluation(kind, chips[1:], {}))
     assert results.resampled == 0
     assert all(figure.interval is None for figure in results.overall.values())
+
+
+def test_an_interval_without_width_is_not_shown():
+    chips = [ChipScore(f"{index}", 1.0, cells=((0, 9), (5, 10))) for index in range(3)]
+    figure = results_of(*_evaluation(Kind.SEGMENTATION, chips, {})).overall["mIoU"]
+    assert figure.interval == (1, 1)
+    assert interval_text(figure) == ""
 
 
 def test_predictions_that_are_no_numbers_have_no_interval():

@@ -55,9 +55,12 @@ def number(value: float) -> str:
 
 
 def interval_text(figure: Figure) -> str:
-    """Return the interval of a figure, empty where it has none."""
+    """Return the interval of a figure; empty where it has none, or where its ends are the same.
+
+    Where all chips are right no resample has an error: how certain that is they cannot tell.
+    """
     ends = figure.interval
-    if ends is None or ends.low != ends.low:
+    if ends is None or not ends.high > ends.low:
         return ""
     return f"{number(ends.low)}{_THIN_SPACE}{_DASH}{_THIN_SPACE}{number(ends.high)}"
 
@@ -114,8 +117,9 @@ def interval_note(chips: int) -> str:
     few = " With so few chips they are a rough guide only." if chips < 20 else ""
     return (
         f'<p class="note">Intervals of {100 * LEVEL:.0f}&nbsp;% confidence from {RESAMPLES:,} '
-        f"resamples of the {chips:,} chips (percentile bootstrap).{few} Chips that lie side by "
-        "side are alike; where the test set has such, the true uncertainty is larger.</p>"
+        f"resamples of the {chips:,} chips (percentile bootstrap).{few} A score has none "
+        "where all resamples have the same. Chips that lie side by side are "
+        "alike; where the test set has such, the true uncertainty is larger.</p>"
     )
 
 
