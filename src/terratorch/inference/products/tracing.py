@@ -6,23 +6,21 @@ corners exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.features import shapes
-from rasterio.transform import Affine
+from rasterio.windows import Window
 
+from terratorch.inference.products.outlining import NOTHING, outlined
 from terratorch.inference.products.polygons import Polygons
 
-# Class ids that GDAL makes polygons of without a loss.
+# Of class ids that polygons are made of.
 TRACEABLE = ("uint8", "int8", "uint16", "int16", "int32")
 
-_CHUNK = 2_000  # polygons that are held as tuples
+_PIXELS = 2**20  # of the map that are looked at together
 _VALUES = 2**24  # of a layer that are read at once
 
 Measure = Callable[[Polygons], NDArray[np.float64]]
@@ -48,44 +46,27 @@ class Traced:
 def trace(dataset: Any, measure: Measure, least: float = 0.0) -> Traced:
     """Return a polygon for each group of pixels of one class that share sides.
 
-    GDAL reads the map line by line: memory depends on the polygons, not on the map.
+    The map is read some rows at a time: memory depends on the borders, not on the map.
 
     Args:
         dataset: An open map; its nodata is left out.
         measure: Gives the areas.
         least: Polygons of a smaller area are left out.
     """
-    found = (
-        (shape["coordinates"], int(value))
-        for shape, value in shapes(rasterio.band(dataset, 1))
-        if value != dataset.nodata
-    )
-    to_pixels = ~dataset.transform  # GDAL gives coordinates
-    parts = [Traced(Polygons.none(), np.empty(0, np.int32), np.empty(0))]
-    while chunk := list(islice(found, _CHUNK)):
-        polygons = _polygons([rings for rings, _ in chunk], to_pixels)
-        classes = np.array([value for _, value in chunk], np.int32)
-        areas = measure(polygons)
-        large = areas >= least
-        parts.append(Traced(polygons.where(large), classes[large], areas[large]))
-    return Traced(
-        Polygons.joined([part.polygons for part in parts]),
-        np.concatenate([part.classes for part in parts]),
-        np.concatenate([part.areas for part in parts]),
-    )
+    polygons, classes = outlined(_rows(dataset), dataset.height)
+    areas = measure(polygons)
+    large = areas >= least
+    return Traced(polygons.where(large), classes[large], areas[large])
 
 
-def _polygons(members: list[list[list[tuple[float, float]]]], to_pixels: Affine) -> Polygons:
-    """Return polygons from the rings of each, at once: one by one takes ten times as long."""
-    rings = list(chain.from_iterable(members))
-    flat = chain.from_iterable(chain.from_iterable(rings))
-    x, y = np.fromiter(flat, np.float64).reshape(-1, 2).T
-    corners = np.rint(np.column_stack(to_pixels * (x, y))).astype(np.int32)
-    return Polygons(corners, _offsets(map(len, rings)), _offsets(map(len, members)))
-
-
-def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:
-    return np.cumsum([0, *lengths], dtype=np.int64)
+def _rows(dataset: Any) -> Iterator[NDArray[np.int64]]:
+    """Yield the classes of some rows at a time."""
+    for top, bottom in _strips(dataset.height, max(_PIXELS // dataset.width, 1)):
+        window = Window(0, top, dataset.width, bottom - top)
+        classes = dataset.read(1, window=window).astype(np.int64)
+        if dataset.nodata is not None:
+            classes[classes == dataset.nodata] = NOTHING
+        yield classes
 
 
 def means_within(
