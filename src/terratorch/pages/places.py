@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from terratorch.errors import DataError
 from terratorch.geo.extent import Bounds, lon_lat_bounds
-from terratorch.geo.raster import open_raster
+from terratorch.geo.raster import georeferenced_or_not, open_raster
 
 # Opening a file is waiting, above all for one that is far away.
 _THREADS = 8
@@ -15,7 +15,7 @@ _THREADS = 8
 
 def bounds_of_files(paths: Iterable[str]) -> list[Bounds | None]:
     """Return the bounds of each file; None where it has no place on the globe."""
-    with ThreadPoolExecutor(_THREADS) as threads:
+    with georeferenced_or_not(), ThreadPoolExecutor(_THREADS) as threads:
         return list(threads.map(bounds_of_file, paths))
 
 
