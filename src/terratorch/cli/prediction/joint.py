@@ -51,7 +51,7 @@ def predict_jointly(
     of_classes = Output.PROBABILITIES in task.available_outputs
     views = views_of(settings.augment or ())
     _check_turned_tiles(views, settings, task.settings.tiled_inference_parameters)
-    measures = _measures(settings, len(views), of_classes, type(task).__name__)
+    measures = _measures(settings, of_classes, type(task).__name__)
     others = [] if first is None else list(_others(task, first, settings.further_ckpt_paths or ()))
     task.ensemble = Ensemble(views, others, of_classes, measures)
 
@@ -76,16 +76,8 @@ def _check_turned_tiles(
         )
 
 
-def _measures(
-    settings: PredictionSettings, views: int, of_classes: bool, task: str
-) -> list[Measure]:
+def _measures(settings: PredictionSettings, of_classes: bool, task: str) -> list[Measure]:
     measures = [Measure(name) for name in dict.fromkeys(settings.uncertainty or ())]
-    if Measure.VARIANCE in measures and views == 1 and not settings.further_ckpt_paths:
-        raise ConfigurationError(
-            "uncertainty",
-            "the variance is that of several predictions, and there is one",
-            "Add --augment flips rotations, or several checkpoints: --ckpt_path A.ckpt B.ckpt.",
-        )
     if Measure.ENTROPY in measures and not of_classes:
         raise ConfigurationError(
             "uncertainty",

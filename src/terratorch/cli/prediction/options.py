@@ -181,12 +181,18 @@ def _refuse_same_names(files: list[Path]) -> None:
     by_stem: dict[str, Path] = {}
     for file in files:
         other = by_stem.setdefault(file.name if file.is_dir() else file.stem, file)
-        if other is not file:
+        if other is not file and not _are_map_and_picture(file, other):
             raise ConfigurationError(
                 f"predict_data '{file}'",
                 f"its map would have the name of that of '{other}'",
                 "Predict them in separate runs, with an output folder each.",
             )
+
+
+def _are_map_and_picture(file: Path, other: Path) -> bool:
+    """Whether two files may be a map of ours and its picture: both are refused as they are read."""
+    suffixes = {file.suffix.lower(), other.suffix.lower()}
+    return "_pred" in file.stem and suffixes == {".tif", ".png"}
 
 
 def check_output_dir(path: str, option: str = "predict_output_dir") -> None:
