@@ -106,6 +106,13 @@ def test_a_band_that_is_not_there_is_named(tmp_path):
         read_map(path, band=3)
 
 
+def test_complex_numbers_are_not_cut_to_real_ones(tmp_path):
+    path = write(tmp_path / "radar.tif", np.full((1, 2, 2), 1 + 1j, "complex64"))
+    for read in (read_map, read_image):
+        with pytest.raises(DataError, match=r"radar\.tif: its pixels are complex numbers \(compl"):
+            read(path)
+
+
 def test_names_that_are_no_list_are_named(tmp_path):
     tags = {"CLASS_NAMES": "forest, water"}
     path = write(tmp_path / "map.tif", np.zeros((1, 1, 1), "uint8"), tags=tags)

@@ -94,12 +94,28 @@ def read_values(dataset: Any, band: int, **how: Any) -> tuple[NDArray[Any], NDAr
         band: Which one, counted from 1.
         how: `window` and `shape` of `read_bands`.
     """
-    raster = read_bands(dataset, [band], **how)
+    raster = _read_real(dataset, [band], **how)
     pixels, hidden = raster.data[0], _hidden(raster)
     scale, offset = dataset.scales[band - 1], dataset.offsets[band - 1]
     if (scale, offset) != (1, 0):
         pixels = pixels.astype(np.float32) * np.float32(scale) + np.float32(offset)
     return pixels, hidden
+
+
+def _read_real(dataset: Any, bands: Sequence[int], **how: Any) -> Raster:
+    """Read bands as `read_bands` does.
+
+    Raises:
+        DataError: If they hold complex numbers, of which none is larger than another.
+    """
+    kinds = {dataset.dtypes[band - 1] for band in bands}
+    if any(kind.startswith("complex") for kind in kinds):
+        raise DataError(
+            dataset.name,
+            f"its pixels are complex numbers ({', '.join(sorted(kinds))})",
+            "Give amplitudes or intensities: one real number a pixel.",
+        )
+    return read_bands(dataset, bands, **how)
 
 
 def _hidden(raster: Raster) -> NDArray[np.bool_]:
@@ -245,7 +261,7 @@ def read_rgb(
         bands: Counted from 1.
         how: `window` and `shape` of `read_bands`.
     """
-    raster = read_bands(dataset, bands, **how)
+    raster = _read_real(dataset, bands, **how)
     return np.moveaxis(raster.data.astype(np.float32), 0, -1), _hidden(raster)
 
 
