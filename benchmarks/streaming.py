@@ -95,7 +95,7 @@ def stream(folder: Path, batch_size: int) -> float:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
     from terratorch.cli.prediction.scenes import predict
     from terratorch.datamodules.prediction import PredictionDataModule
-    from terratorch.datasets.input_spec import InputSpec
+    from terratorch.datasets.inputs.input_spec import InputSpec
     from terratorch.tasks import SemanticSegmentationTask
 
     task = SemanticSegmentationTask(

@@ -14,8 +14,8 @@ from chip_files import write_tif
 from terratorch.cli.main import main
 from terratorch.cli.prediction.joint import predict_jointly
 from terratorch.cli.prediction.settings import PredictionSettings
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.prediction import PredictionDataset
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.errors import ConfigurationError
 from terratorch.inference.augmentation import SAME, views_of
 from terratorch.tasks.checkpoint import read_checkpoint

@@ -6,7 +6,7 @@ import torch
 from terratorch.cli.prediction.data import images_of
 from terratorch.cli.prediction.scenes import predicts_pixels
 from terratorch.datamodules.prediction import PredictionDataModule
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.tasks import SemanticSegmentationTask
 
 

@@ -18,7 +18,7 @@ from terratorch.datamodules import (
 from terratorch.datamodules.loading import error_of_sizes
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datamodules.utils import Normalize, read_numbers
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.errors import (
     ArgumentNameError,
     ConfigurationError,

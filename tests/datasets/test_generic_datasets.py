@@ -11,9 +11,9 @@ from terratorch.datasets import (
     GenericNonGeoPixelwiseRegressionDataset,
     GenericNonGeoSegmentationDataset,
 )
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.labels import read_class_mask
-from terratorch.datasets.prediction import PredictionBatches, PredictionDataset
+from terratorch.datasets.scenes.prediction_dataset import PredictionBatches, PredictionDataset
 from terratorch.errors import ConfigurationError, DataError
 
 PATTERNS = {"image_grep": "*_merged.tif", "label_grep": "*.mask.tif"}

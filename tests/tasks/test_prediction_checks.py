@@ -3,8 +3,8 @@ import logging
 import pytest
 import torch
 
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.modalities import ModalitiesSpec
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.inputs.modalities import ModalitiesSpec
 from terratorch.errors import DataError
 from terratorch.tasks.prediction_checks import PredictionChecks
 

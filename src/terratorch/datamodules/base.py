@@ -25,9 +25,9 @@ from terratorch.datamodules.shared_batches import SharedCollate
 from terratorch.datamodules.utils import Normalize, NormalizeModalities
 from terratorch.datasets.files import find_files
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.modalities import ModalitiesSpec, ModelInput
-from terratorch.datasets.prediction import PredictionDataset
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.inputs.modalities import ModalitiesSpec, ModelInput
+from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 
 _STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}

@@ -13,7 +13,7 @@ from terratorch.datasets.generic_pixel_wise_dataset import (
     refuse_unsupported,
 )
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.pairing import OptionNames
 from terratorch.datasets.utils import HLSBands
 

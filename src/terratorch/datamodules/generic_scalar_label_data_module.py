@@ -12,7 +12,7 @@ from terratorch.datasets.generic_scalar_label_dataset import (
     class_folders,
 )
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.pairing import OptionNames
 from terratorch.datasets.utils import HLSBands
 

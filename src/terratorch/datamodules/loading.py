@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, get_worker_info
 
 from terratorch.datamodules.shared_batches import BatchReceiver
 from terratorch.datasets.delivery import DeliversErrors
-from terratorch.datasets.prediction import PredictionBatches, PredictionDataset
+from terratorch.datasets.scenes.prediction_dataset import PredictionBatches, PredictionDataset
 from terratorch.errors import DataError, TerraTorchError
 
 

@@ -13,10 +13,10 @@ from lightning.pytorch import LightningDataModule
 
 from terratorch.datamodules.base import Loading, normalization
 from terratorch.datamodules.loading import prediction_loader
-from terratorch.datasets.joined_scene import join_scene
-from terratorch.datasets.modalities import ModelInput
-from terratorch.datasets.prediction import PredictionDataset
-from terratorch.datasets.scene_files import SceneFiles
+from terratorch.datasets.inputs.modalities import ModelInput
+from terratorch.datasets.scenes.joined_scene import join_scene
+from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
+from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.errors import DataError
 
 

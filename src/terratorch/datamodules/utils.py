@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from torch import nn
 
-from terratorch.datasets.input_spec import normalize
-from terratorch.datasets.modalities import ModalitiesSpec, normalize_images
+from terratorch.datasets.inputs.input_spec import normalize
+from terratorch.datasets.inputs.modalities import ModalitiesSpec, normalize_images
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
 

@@ -13,8 +13,11 @@ _HOMES = {
     "GenericNonGeoPixelwiseRegressionDataset": "generic_pixel_wise_dataset",
     "GenericNonGeoSegmentationDataset": "generic_pixel_wise_dataset",
     "HLSBands": "utils",
+    "InputSpec": "inputs.input_spec",
+    "ModalitiesSpec": "inputs.modalities",
     "OpticalBands": "utils",
     "SARBands": "utils",
+    "normalize_images": "inputs.modalities",
 }
 
 __all__ = sorted(_HOMES)

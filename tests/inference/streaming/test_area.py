@@ -13,8 +13,8 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from chip_files import write_tif
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.scene_reader import SceneReader
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.maps.writer import Georeference

@@ -13,7 +13,7 @@ import torch
 from rasterio.shutil import copy
 from spread_scenes import SPEC, Transformer, convolution, decide, maps, predictor, scene, tiles
 
-from terratorch.datasets.scene_reader import SceneReader
+from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, InvalidModelError, NotANumberError, OutputError
 from terratorch.inference.streaming import distributed, tuning
 from terratorch.inference.streaming.area import Limits

@@ -10,9 +10,9 @@ import rasterio.shutil
 import torch
 
 from chip_files import write_tif
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.prediction import PredictionDataset
-from terratorch.datasets.scene_reader import SceneReader
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
+from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, TerraTorchError
 from terratorch.inference.held_file import create
 from terratorch.inference.maps.folder import PredictionFolder

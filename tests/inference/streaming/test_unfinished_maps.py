@@ -18,8 +18,8 @@ import torch
 from rasterio.enums import Resampling
 
 from chip_files import write_tif
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.scene_reader import SceneReader
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, OutputError
 from terratorch.inference.maps import finishing, writer
 from terratorch.inference.maps.folder import PredictionFolder

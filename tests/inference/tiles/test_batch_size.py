@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from chip_files import write_tif
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.scene_reader import SceneReader
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction, PredictionKind

@@ -19,7 +19,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from terratorch.cli.callbacks.chip_statistics import ChipCollector
 from terratorch.cli.callbacks.report_cards import SECRET, cards_of
 from terratorch.colors import palette
-from terratorch.datasets.modalities import shown_bands
+from terratorch.datasets.inputs.modalities import shown_bands
 from terratorch.errors import DataError
 from terratorch.inference.prediction import PredictionKind
 from terratorch.pages.evaluation import EVALUATION_FILE, Evaluation, Kind, SampleSet

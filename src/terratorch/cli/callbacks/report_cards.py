@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from terratorch import __version__
-from terratorch.datasets.modalities import inputs_of
+from terratorch.datasets.inputs.modalities import inputs_of
 from terratorch.models.weights_table import weights_of
 from terratorch.pages.evaluation import Card, SampleSet
 from terratorch.tasks.base_task import TerraTorchTask

@@ -28,7 +28,7 @@ from terratorch.cli.stages import (
     setting,
 )
 from terratorch.cli.user_code import load_user_code
-from terratorch.datasets.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.errors import ConfigurationError
 
 _EPILOG = """\

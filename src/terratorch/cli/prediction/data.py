@@ -12,10 +12,10 @@ from torch import nn
 from terratorch.datamodules.base import GenericDataModule
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datamodules.utils import Normalize, NormalizeModalities
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.modalities import ModalitiesSpec, ModelInput, read_model_input
-from terratorch.datasets.prediction import PredictionDataset
-from terratorch.datasets.scene_files import SceneFiles
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.inputs.modalities import ModalitiesSpec, ModelInput, read_model_input
+from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
+from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.tasks.checkpoint import CheckpointInfo
 

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 
 from terratorch.cli.prediction.data import is_ours
 from terratorch.cli.prediction.settings import JOINT_OPTIONS, PredictionSettings
-from terratorch.datasets.modalities import inputs_of, read_model_input
+from terratorch.datasets.inputs.modalities import inputs_of, read_model_input
 from terratorch.errors import ConfigurationError
 from terratorch.inference.augmentation import View, views_of
 from terratorch.inference.ensemble import Ensemble, Measure

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from terratorch.datasets.files import FoundFile, find_files
-from terratorch.datasets.scene_files import SceneFiles, pair_modalities
+from terratorch.datasets.scenes.scene_files import SceneFiles, pair_modalities
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 from terratorch.geo.remote import is_virtual, parse_path
 

@@ -14,8 +14,8 @@ from lightning.pytorch.plugins import Precision
 from torch import Tensor
 
 from terratorch.cli.prediction.scene_options import SceneChoices
-from terratorch.datasets.modalities import ModelInput
-from terratorch.datasets.scene_reader import SceneReader
+from terratorch.datasets.inputs.modalities import ModelInput
+from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.inference.maps.encoding import MapOptions
 from terratorch.inference.prediction import Prediction
 from terratorch.inference.streaming.planned_scene import ScenePredictor

@@ -114,8 +114,8 @@ def log_tiles(parameters: TiledInferenceParameters, scenes: int, chip: ChipSize 
     """Say what was chosen, and how to choose otherwise."""
     largest = _largest_whole(chip)
     logger.info(
-        "%d scene%s larger than %s%d x %d pixels%s run%s tile by tile: crop %d x %d, stride %d x %d, "
-        "delta %d, batch_size %s. Set --crop and --stride, or "
+        "%d scene%s larger than %s%d x %d pixels%s run%s tile by tile: crop %d x %d, "
+        "stride %d x %d, delta %d, batch_size %s. Set --crop and --stride, or "
         "model.init_args.tiled_inference_parameters, for others.",
         scenes,
         "" if scenes == 1 else "s",

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from rasterio.enums import MaskFlags
 
-from terratorch.datasets.band_names import band_in
+from terratorch.datasets.inputs.band_names import band_in
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from terratorch.datasets.modalities import ModelInput, normalize_images
-from terratorch.datasets.prediction_reader import PredictionReader
+from terratorch.datasets.inputs.modalities import ModelInput, normalize_images
+from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import Raster, open_for_long, read_bands, reading_errors
 from terratorch.ops.images import Images, each_image
 

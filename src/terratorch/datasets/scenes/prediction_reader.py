@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terratorch.datasets.image_reader import ImageReader
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.joined_raster import MODALITY_TAG
-from terratorch.datasets.modalities import ModelInput, as_input, inputs_of
+from terratorch.datasets.inputs.image_reader import ImageReader
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.inputs.modalities import ModelInput, as_input, inputs_of
+from terratorch.datasets.scenes.joined_raster import MODALITY_TAG
 from terratorch.errors import DataError
 from terratorch.geo.raster import Raster
 from terratorch.ops.images import Images

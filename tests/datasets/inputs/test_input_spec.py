@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from terratorch.datasets.band_selection import BandSelection
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.inputs.band_selection import BandSelection
+from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.errors import ConfigurationError, DataError
 
 SIX = ["BLUE", "GREEN", "RED", "NIR_NARROW", "SWIR_1", "SWIR_2"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terratorch.datasets.band_selection import BandSelection
+from terratorch.datasets.inputs.band_selection import BandSelection
 from terratorch.errors import DataError
 from terratorch.geo.raster import Raster, open_raster, read_bands
 

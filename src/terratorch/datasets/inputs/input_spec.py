@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from terratorch.bands import Band, parse_bands
-from terratorch.datasets.band_selection import BandSelection
+from terratorch.datasets.inputs.band_selection import BandSelection
 from terratorch.errors import ConfigurationError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from terratorch.bands import expand_bands
-from terratorch.datasets.band_names import band_in
+from terratorch.datasets.inputs.band_names import band_in
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
 
 logger = logging.getLogger(__name__)

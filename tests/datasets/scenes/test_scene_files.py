@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from terratorch.datasets.files import FoundFile
-from terratorch.datasets.scene_files import pair_modalities
+from terratorch.datasets.scenes.scene_files import pair_modalities
 from terratorch.errors import DataError
 
 

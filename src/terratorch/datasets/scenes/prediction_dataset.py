@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from terratorch.datasets.delivery import DeliversErrors
-from terratorch.datasets.modalities import ModelInput
-from terratorch.datasets.prediction_reader import PredictionReader
+from terratorch.datasets.inputs.modalities import ModelInput
+from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import open_raster, read_bands
 
 

@@ -7,10 +7,10 @@ import pytest
 import rasterio
 
 from chip_files import write_tif
-from terratorch.datasets.band_names import band_in
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.joined_scene import join_scene
-from terratorch.datasets.prediction import PredictionDataset
+from terratorch.datasets.inputs.band_names import band_in
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.scenes.joined_scene import join_scene
+from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.errors import ConfigurationError, DataError
 
 BANDS = ["BLUE", "RED", "NIR_NARROW"]

@@ -6,12 +6,12 @@ import rasterio
 import torch
 
 from chip_files import write_tif
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.joined_scene import join_scene
-from terratorch.datasets.modalities import ModalitiesSpec, normalize_images, read_model_input
-from terratorch.datasets.prediction import PredictionBatches, PredictionDataset
-from terratorch.datasets.scene_files import SceneFiles
-from terratorch.datasets.scene_reader import SceneReader
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.inputs.modalities import ModalitiesSpec, normalize_images, read_model_input
+from terratorch.datasets.scenes.joined_scene import join_scene
+from terratorch.datasets.scenes.prediction_dataset import PredictionBatches, PredictionDataset
+from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.inference.streaming.strip import StripSource, ValidRows
 from terratorch.inference.tiles.parameters import TiledInferenceParameters

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from terratorch.datasets.input_spec import InputSpec
+from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.errors import ConfigurationError
 from terratorch.ops.images import Images
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from terratorch.datasets.band_names import band_in
 from terratorch.datasets.files import find_files, shortened
-from terratorch.datasets.input_spec import InputSpec
-from terratorch.datasets.joined_raster import Layer, Place, layers_of, write_joined
-from terratorch.datasets.modalities import ModelInput, inputs_of
-from terratorch.datasets.scene_files import SceneFiles, bears
+from terratorch.datasets.inputs.band_names import band_in
+from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.datasets.inputs.modalities import ModelInput, inputs_of
+from terratorch.datasets.scenes.joined_raster import Layer, Place, layers_of, write_joined
+from terratorch.datasets.scenes.scene_files import SceneFiles, bears
 from terratorch.errors import ConfigurationError, DataError
 
 
