@@ -5,8 +5,7 @@ from lightning.pytorch import LightningDataModule
 from torch import nn
 from torch.utils.data import DataLoader
 
-from terratorch.datasets.inputs.input_spec import InputSpec
-from terratorch.datasets.inputs.modalities import ModalitiesSpec, normalize_images
+from terratorch.datasets import InputSpec, ModalitiesSpec, normalize_images
 from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY
 
 

@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
 from terratorch.errors import MissingFileError
+from terratorch.inference.held_file import replacing
 
 # Sentinel-2 band -> name; the order is that of the raster and of the YAML.
 BANDS = {
@@ -85,7 +86,6 @@ def write_geotiff(
 ) -> None:
     """Write `(bands, rows, cols)` as a compressed GeoTIFF that appears when it is complete."""
     bands, height, width = pixels.shape
-    partial = path.with_suffix(".partial")
     profile = {
         "driver": "GTiff",
         "count": bands,
@@ -98,11 +98,10 @@ def write_geotiff(
         "compress": "deflate",
         "tiled": min(height, width) >= 256,
     }
-    with rasterio.open(partial, "w", **profile) as target:
+    with replacing(path) as partial, rasterio.open(partial, "w", **profile) as target:
         target.write(pixels)
         if descriptions:
             target.descriptions = descriptions
-    partial.replace(path)
 
 
 def _file_of(band: str, files: Mapping[str, Path]) -> Path:

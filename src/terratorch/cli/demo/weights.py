@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from terratorch.errors import WeightsError
+from terratorch.inference.held_file import replacing
 
 BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 OUTSIDE_BLOCKS = {
@@ -73,10 +74,9 @@ def convert(source: Path, target: Path) -> None:
         state_dict = torch.load(source, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise WeightsError(f"{source.name}", f"it cannot be read as weights ({error})") from error
-    partial = target.with_suffix(".partial")
     tensors = {key: tensor.contiguous() for key, tensor in rename(state_dict).items()}
-    save_file(tensors, partial, metadata={"format": "pt"})
-    partial.replace(target)
+    with replacing(target) as partial:
+        save_file(tensors, partial, metadata={"format": "pt"})
 
 
 def _stage_and_block(index: int) -> tuple[int, int]:
