@@ -19,9 +19,15 @@ from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
 from terratorch.inference.map_tags import CLASS_NAMES_TAG
 from terratorch.inference.prediction import PROBABILITIES_LAYER
-from terratorch.inference.products.polygons import Polygons, import_shapely
 from terratorch.inference.products.products import FinishedMap, MapProduct
-from terratorch.inference.products.tracing import TRACEABLE, Traced, means_within, trace
+from terratorch.inference.products.tracing import (
+    TRACEABLE,
+    Traced,
+    import_shapely,
+    means_within,
+    simplified,
+    trace,
+)
 from terratorch.optional import import_optional
 
 # An equal-area projection of the whole Earth whose meridians and parallels are straight: areas
@@ -126,7 +132,7 @@ class Vectors(MapProduct):
         file_format: A key of `VECTOR_FORMATS`.
         least_area: Polygons of a smaller area are left out: in m2, or in square units of a map
             without a CRS.
-        tolerance: In metres, or in units of a map without a CRS; see `Polygons.simplified`. None
+        tolerance: In metres, or in units of a map without a CRS; see `tracing.simplified`. None
             keeps the corners of the pixels.
     """
 
@@ -165,8 +171,8 @@ class Vectors(MapProduct):
             if layer is not None and len(traced.polygons):
                 columns |= _mean_probabilities(traced, dataset, layer)
         polygons = traced.polygons
-        if self.tolerance:
-            polygons = polygons.simplified(self.tolerance / grid.pixel_side)
+        if self.tolerance and len(polygons):
+            polygons = simplified(polygons, self.tolerance / grid.pixel_side)
         frame = import_optional("geopandas", "vector", _PURPOSE).GeoDataFrame(
             columns,
             geometry=grid.placed(polygons),
@@ -192,41 +198,52 @@ class Grid:
     height: int
     width: int
 
-    def placed(self, polygons: Polygons) -> NDArray[Any]:
-        """Return the polygons of shapely, in coordinates."""
-        return polygons.shapes(self._coordinates(polygons.corners))
+    def placed(self, polygons: NDArray[Any]) -> NDArray[Any]:
+        """Return polygons in coordinates from those in pixels."""
+        moved: NDArray[Any] = import_shapely().transform(polygons, self._coordinates)
+        return moved
 
-    def areas(self, polygons: Polygons) -> NDArray[np.float64]:
-        """Return the areas of polygons: in m2, or square units where there is no CRS."""
+    def areas(self, polygons: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the areas of polygons in pixels: in m2, or square units where there is no CRS."""
         if self.crs is None or self._keeps_areas:
-            return polygons.areas() * abs(self.transform.determinant)
+            planar: NDArray[np.float64] = import_shapely().area(polygons)
+            return planar * abs(self.transform.determinant)
         return self._ground_areas(polygons)
 
     @cached_property
     def pixel_side(self) -> float:
         """Side of a square as large as the pixel in the middle, in metres or units."""
-        middle = Polygons.boxes(np.array([self.width // 2]), np.array([self.height // 2]))
-        return float(np.sqrt(self.areas(middle)[0]))
+        box = import_shapely().box(0, 0, 1, 1, ccw=True)
+        middle = import_shapely().transform(box, self._to_middle)
+        return float(np.sqrt(self.areas(np.array([middle]))[0]))
 
     @cached_property
     def _keeps_areas(self) -> bool:
         """Whether areas in the plane are those on the ground, all over the map."""
         if self.crs.is_geographic:
             return False
-        columns = np.linspace(0, self.width - 1, 3, dtype=np.int64)
-        rows = np.linspace(0, self.height - 1, 3, dtype=np.int64)
+        columns = np.linspace(0, self.width - 1, 3)
+        rows = np.linspace(0, self.height - 1, 3)
         left, top = (axis.ravel() for axis in np.meshgrid(columns, rows))
-        ground = self._ground_areas(Polygons.boxes(left, top))
+        ground = self._ground_areas(import_shapely().box(left, top, left + 1, top + 1))
         ratios = ground / abs(self.transform.determinant)
         return bool(np.all(np.abs(ratios - 1) <= _TRUE_WITHIN))
 
-    def _ground_areas(self, polygons: Polygons) -> NDArray[np.float64]:
-        x, y = self._coordinates(polygons.corners).T
-        return polygons.areas(np.column_stack(self._to_equal_area.transform(x, y)))
+    def _ground_areas(self, polygons: NDArray[Any]) -> NDArray[np.float64]:
+        shapely = import_shapely()
+        areas: NDArray[np.float64] = shapely.area(shapely.transform(polygons, self._equal_area))
+        return areas
 
-    def _coordinates(self, corners: NDArray[Any]) -> NDArray[np.float64]:
-        x, y = corners.astype(np.float64).T
-        return np.column_stack(self.transform * (x, y))
+    def _to_middle(self, corners: NDArray[np.float64]) -> NDArray[np.float64]:
+        return corners + np.array([self.width // 2, self.height // 2])
+
+    def _coordinates(self, corners: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = self.transform * (corners[:, 0], corners[:, 1])
+        return np.column_stack((x, y))
+
+    def _equal_area(self, corners: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = self._coordinates(corners).T
+        return np.column_stack(self._to_equal_area.transform(x, y))
 
     @cached_property
     def _to_equal_area(self) -> Any:
