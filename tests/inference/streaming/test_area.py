@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.warp import transform
+from scene_parts import tiles
 
 from chip_files import write_tif
 from terratorch.datasets.inputs.input_spec import InputSpec
@@ -23,7 +24,6 @@ from terratorch.inference.streaming import area as area_module
 from terratorch.inference.streaming.area import Limits
 from terratorch.inference.streaming.planned_scene import ScenePredictor
 from terratorch.inference.streaming.scenes import predict_scenes
-from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.inference.tiles.plan import plan_tiles
 
 SPEC = InputSpec.create(means=[100.0], stds=[50.0])
@@ -37,11 +37,6 @@ def small_strips(monkeypatch):
     monkeypatch.setattr(area_module, "_ROWS", 8)
     monkeypatch.setattr("terratorch.inference.streaming.strip._LEAST_ROWS", 4)
     monkeypatch.setattr("terratorch.inference.streaming.map_sink._ROWS", 5)
-
-
-def tiles(crop=12, stride=9, delta=1, **changes):
-    sides = {"h_crop": crop, "w_crop": crop, "h_stride": stride, "w_stride": stride}
-    return TiledInferenceParameters(**sides | {"delta": delta, "batch_size": 4} | changes)
 
 
 def scene(folder, name="scene", size=(40, 31)):

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 import torch
 from rasterio.shutil import copy
-from spread_scenes import SPEC, Transformer, convolution, decide, maps, predictor, scene, tiles
+from scene_parts import SPEC, Transformer, convolution, decide, maps, predictor, scene, tiles
 
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, InvalidModelError, NotANumberError, OutputError

@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 import torch
-from spread_scenes import Transformer, maps, predictor, scene, tiles
+from scene_parts import Transformer, maps, predictor, scene, tiles
 
 from terratorch.errors import ConfigurationError, TerraTorchError
 from terratorch.inference.streaming import ray_workers

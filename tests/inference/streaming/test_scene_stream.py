@@ -8,6 +8,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 import torch
+from scene_parts import tiles
 
 from chip_files import write_tif
 from terratorch.datasets.inputs.input_spec import InputSpec
@@ -25,7 +26,6 @@ from terratorch.inference.streaming.planned_scene import ScenePredictor
 from terratorch.inference.streaming.scenes import predict_scenes
 from terratorch.inference.streaming.strip import StripSource
 from terratorch.inference.tiles import tiling
-from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.tasks.tiled_inference import tiled_inference
 
 SPEC = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0], constant_scale=0.5)
@@ -58,11 +58,6 @@ def predictor(spec=SPEC, **changes):
         "device": torch.device("cpu"),
     }
     return ScenePredictor(**parts | changes)
-
-
-def tiles(crop=12, stride=9, delta=1, **changes):
-    sides = {"h_crop": crop, "w_crop": crop, "h_stride": stride, "w_stride": stride}
-    return TiledInferenceParameters(**sides | {"delta": delta, "batch_size": 5} | changes)
 
 
 def scene(folder, name="scene", size=(40, 31), bands=2, dtype=np.int16, nodata=-1):

@@ -1,4 +1,4 @@
-"""Scenes, models and predictors for tests of predictions that are spread over workers."""
+"""Scenes, models and predictors for tests of predictions."""
 
 import numpy as np
 import rasterio
