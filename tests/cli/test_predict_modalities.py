@@ -92,6 +92,22 @@ def test_files_of_sensors_come_together_in_three_ways(run, scenes):
         assert (made.crs, made.transform) == (given.crs, given.transform)
 
 
+def test_python_names_a_scene_that_cannot_be_joined(run, scenes):
+    import shutil
+
+    from terratorch.errors import DataError
+
+    for folder, end in (("s2", "_S2"), ("s1", "")):
+        shutil.copy(Path(folder, f"north{end}.tif"), Path(folder, f"far{end}.tif"))
+    with rasterio.open("s1/far.tif", "r+") as moved:
+        moved.transform = moved.transform.translation(900_000, 100_000) @ moved.transform
+    model = LightningInferenceModel.from_checkpoint(run / "checkpoints" / "best.ckpt")
+    with pytest.raises(DataError, match="far"):
+        model.inference_on_dir({"S2": "s2", "S1": "s1"})
+    with pytest.raises(DataError, match="far"):
+        model.inference({"S2": "s2/far_S2.tif", "S1": "s1/far.tif"})
+
+
 def test_with_a_configuration_and_several_views(run, scenes):
     given = ["-c", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "best.ckpt")]
     data = ["--predict_data", "S2=s2/north_S2.tif", "S1=s1/north.tif"]

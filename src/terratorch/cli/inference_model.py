@@ -137,6 +137,7 @@ class LightningInferenceModel:
 
         Raises:
             ConfigurationError: If it is a folder.
+            DataError: If the files of the modalities make no scene, or it cannot be predicted.
         """
         for path in file_path.values() if isinstance(file_path, Mapping) else [file_path]:
             if Path(path).is_dir():
@@ -159,6 +160,9 @@ class LightningInferenceModel:
         Returns:
             The maps as `inference` gives them, stacked to `(N, H, W)` where all have one size, and
             the files that they belong to; of modalities, a virtual raster called like the scene.
+
+        Raises:
+            DataError: If one of them is no scene, or cannot be predicted: none is left out.
         """
         import torch
 
@@ -185,6 +189,8 @@ class LightningInferenceModel:
         task, trainer = self.model, self.trainer
         images = images_of(datamodule) if predicts_pixels(task) else None
         if images is not None:
+            for error in images.failures.values():
+                raise error
             assert isinstance(task, TerraTorchTask), "others predict no pixels that we know of"
             check_same_bands(datamodule, task.settings.model_args, "predict", task.model)
             choices = SceneChoices.of(PredictionSettings(), task, images.batch_size)
