@@ -5,7 +5,8 @@ import torch
 
 from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.inputs.modalities import ModalitiesSpec
-from terratorch.errors import DataError
+from terratorch.errors import NotANumberError
+from terratorch.tasks import PixelwiseRegressionTask, SemanticSegmentationTask
 from terratorch.tasks.prediction_checks import PredictionChecks
 
 SPEC = InputSpec.create(means=[1000.0, 2000.0, 1500.0], stds=[500.0, 400.0, 300.0])
@@ -72,11 +73,49 @@ def test_time_series_are_checked_too(caplog):
     assert len(said(caplog, {"image": image, "filename": FILES})) == 1
 
 
-def test_an_output_that_is_nan_names_its_file():
-    output = torch.zeros(2, 3, 8, 8)
+ALL_CLASSES = slice(None)
+
+
+@pytest.mark.parametrize(
+    ("classes", "value", "what"),
+    [
+        (2, torch.nan, "NaN"),
+        (2, torch.inf, "infinite"),
+        (ALL_CLASSES, torch.inf, "infinite"),
+        (ALL_CLASSES, -torch.inf, "infinite"),
+    ],
+)
+@pytest.mark.parametrize("size", [(8, 8), ()])
+def test_an_output_that_decides_nothing_names_its_file(classes, value, what, size):
+    output = torch.zeros(2, 3, *size)
+    output[(0, 1, *[0] * len(size))] = -torch.inf  # a class that the model leaves out
     PredictionChecks().check_output(output, {"filename": FILES})
-    output[0, 0, 0, 0], output[0, 0, 0, 1] = torch.inf, -torch.inf
-    PredictionChecks().check_output(output, {"filename": FILES})
-    output[1, 2, 0, 0] = torch.nan
-    with pytest.raises(DataError, match=r"^b\.tif: what the model gives for it is NaN"):
+    output[(1, classes, *[0] * len(size))] = value
+    with pytest.raises(NotANumberError, match=rf"^b\.tif: what the model gives for it is {what}"):
         PredictionChecks().check_output(output, {"filename": FILES})
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("shape", [(2, 8, 8), (2, 1, 8, 8), (2, 3, 8, 8)])
+def test_values_are_finite(value, shape):
+    output = torch.zeros(shape)
+    PredictionChecks().check_output(output, {"filename": FILES}, of_classes=False)
+    output.view(-1)[-1] = value
+    with pytest.raises(NotANumberError, match=r"^b\.tif: what the model gives for it is"):
+        PredictionChecks().check_output(output, {"filename": FILES}, of_classes=False)
+
+
+def test_large_numbers_of_half_precision_are_numbers():
+    PredictionChecks().check_output(torch.full((2, 3, 8, 8), 6e4).half(), {"filename": FILES})
+
+
+@pytest.mark.parametrize("task", [PixelwiseRegressionTask, SemanticSegmentationTask])
+def test_tasks_refuse_what_overflowed(task):
+    of_values = task is PixelwiseRegressionTask
+    model = torch.nn.Conv2d(3, 1 if of_values else 4, 1)
+    output = torch.zeros(1, 1 if of_values else 4, 8, 8)
+    built = task({} if of_values else {"num_classes": 4}, model=model)
+    assert len(built.prediction_of(output, ["a.tif"])) == 1
+    output[..., 0, 0] = -torch.inf
+    with pytest.raises(NotANumberError, match=r"^a\.tif: what the model gives for it is infinite"):
+        built.prediction_of(output, ["a.tif"])

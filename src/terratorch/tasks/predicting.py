@@ -116,9 +116,10 @@ class PredictingTask(LightningModule, ABC):
             valid: `(B, H, W)`, False where an image holds nodata.
 
         Raises:
-            NotANumberError: If the model gave NaN; the message names the files.
+            NotANumberError: If the model gave NaN or infinity; the message names the files.
         """
-        self.prediction_checks.check_output(output, {"filename": filenames})
+        of_classes = self.kind is not PredictionKind.VALUES
+        self.prediction_checks.check_output(output, {"filename": filenames}, of_classes)
         pooled = Pooled(output) if self.ensemble is None else self.ensemble.split(output)
         layers = self.prediction_layers(pooled.scores)
         if pooled.uncertainty is not None:

@@ -1,4 +1,4 @@
-"""Checks of what is predicted: images on another scale than in training, and outputs that are NaN.
+"""Checks of what is predicted: images on another scale than in training, outputs without numbers.
 
 Both look right in a map: a class id for every pixel.
 """
@@ -74,19 +74,32 @@ class PredictionChecks:
                 mean.mean(),
             )
 
-    def check_output(self, output: Tensor, batch: Mapping[str, Any]) -> None:
-        """Raise unless an output `(B, ...)` is free of NaN.
+    def check_output(
+        self, output: Tensor, batch: Mapping[str, Any], of_classes: bool = True
+    ) -> None:
+        """Raise unless an output `(B, ...)` has numbers to decide by.
+
+        Args:
+            output: What the model gave, `(B, C, ...)` where it is scores of classes.
+            batch: The batch, with `filename`.
+            of_classes: Whether it is scores of classes: all but one may be minus infinity, as
+                models mask classes. Values are finite.
 
         Raises:
-            NotANumberError: If it is not; the message names the files.
+            NotANumberError: If they are NaN or infinite; the message names the files.
         """
-        if not torch.isnan(output.sum()):
+        # One pass tells nearly all: a sum is finite only where all it is made of is.
+        if torch.isfinite(output.sum()):
             return
-        bad = torch.isnan(output).flatten(1).any(1).nonzero().flatten().tolist()
+        # The highest score is NaN where one is, and minus infinity where all are.
+        decisive = output.amax(dim=1) if of_classes else output
+        wrong = ~torch.isfinite(decisive)
+        bad = wrong.reshape(len(wrong), -1).any(1).nonzero().flatten().tolist()
         if bad:
+            what = "NaN" if torch.isnan(decisive).any() else "infinite"
             raise NotANumberError(
                 files_of(batch, bad),
-                "what the model gives for it is NaN",
+                f"what the model gives for it is {what}",
                 "Take the checkpoint of a training that did not diverge or, where other images "
                 "come out, look at the values of this one; with trainer.precision 16-mixed, try "
                 "bf16-mixed or 32.",
