@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 
 
-def read_ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
+def read_ahead(items: Iterable[Item], count: int) -> Generator[Item]:
     """Yield items that a thread makes while the ones before are in use.
 
-    An error of the thread is raised here, in its place among the items.
+    An error of the thread is raised here, in its place among the items. Who stops before the end
+    closes what is returned: then nothing is made any more.
 
     Args:
         items: Advanced in the thread only.

@@ -15,6 +15,7 @@ from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, TerraTorchError
+from terratorch.geo.raster import open_for_long
 from terratorch.inference.held_file import create
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction, PredictionKind
@@ -369,3 +370,41 @@ def test_the_summary_is_one_line():
     report = scenes_module.ScenesReport(tiles=48, pixels=3_000_000, seconds=2.0)
     assert report.summary() == "48 tiles, 2.0 s, 1.50 Mpx/s"
     assert scenes_module.ScenesReport(tiles=1).summary().startswith("1 tile, ")
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The images that were opened to be read bit by bit."""
+    datasets = []
+
+    def kept(path):
+        datasets.append(open_for_long(path))
+        return datasets[-1]
+
+    monkeypatch.setattr("terratorch.datasets.scenes.scene_reader.open_for_long", kept)
+    return datasets
+
+
+def test_scenes_that_cannot_be_used_leave_no_file_open(three, tmp_path, opened):
+    other = scene(tmp_path, "other", bands=3)
+    spec = InputSpec.create(dataset_bands=["RED", "BLUE"])
+    report = run([other, *three], tmp_path / "maps", predictor(spec, tiles=tiles()))
+    assert list(report.failures) == [other, three[1]]
+    assert len(opened) == 4
+    assert all(dataset.closed for dataset in opened)
+    assert "bands" in str(report.failures[other])
+    for error in report.failures.values():  # their frames would hold the rows that were read
+        assert error.__traceback__ is error.__cause__ is error.__context__ is None
+
+
+@pytest.mark.parametrize("parameters", [None, tiles(batch_size=7)])
+def test_a_run_that_ends_early_leaves_no_file_open(parameters, tmp_path, opened):
+    def failing(images, extras):
+        raise KeyboardInterrupt
+
+    paths = [scene(tmp_path, name) for name in ("first", "second")]
+    chosen = predictor(tiles=parameters, forward=failing)
+    with pytest.raises(KeyboardInterrupt):
+        run(paths, tmp_path / "maps", chosen)
+    assert opened
+    assert all(dataset.closed for dataset in opened)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,10 @@ class SceneReader:
         self._spec = input_spec
         self._reader = PredictionReader(input_spec)
         self._dataset = open_for_long(path)
-        self._bands = self._reader.bands(path, self._dataset)
+        with ExitStack() as unusable:
+            unusable.callback(self._dataset.close)
+            self._bands = self._reader.bands(path, self._dataset)
+            unusable.pop_all()
         self.block_height: int = self._dataset.block_shapes[0][0]
 
     def read_rows(self, begin: int, end: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

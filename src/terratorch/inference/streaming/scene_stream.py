@@ -94,7 +94,6 @@ class SceneStream:
         )
 
         def on_failure(error: DataError) -> None:
-            source.close()
             if not scene.rejected:
                 fail(planned.path, error)
 

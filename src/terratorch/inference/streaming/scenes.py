@@ -95,6 +95,11 @@ class ScenesReport:
         return f"{tiles}, {self.seconds:.1f} s, {rate:.2f} Mpx/s"
 
 
+def _let_go_of_frames(error: DataError) -> None:
+    """Keep the message only: the calls that led to it hold files, and rows of pixels."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+
+
 def _is_no_number(error: DataError) -> bool:
     return isinstance(error, NotANumberError)
 
@@ -268,6 +273,7 @@ class _Run:
         self.report.failures[path] = error
         if self.strict:
             raise error
+        _let_go_of_frames(error)
         logger.warning("%s is left out; the reason is told at the end", path)
 
     def _discard_failed(self, write: WriteBehind) -> None:

@@ -163,9 +163,6 @@ def run_job(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Outcome:
             )
     except TerraTorchError as error:
         outcome.error = error
-    finally:
-        for scene in scenes:
-            scene.source.close()
     return outcome
 
 

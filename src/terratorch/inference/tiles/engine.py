@@ -6,7 +6,8 @@ are finished, so that memory depends on the rows of tiles and not on the scene.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -58,35 +59,50 @@ def run_tiles(
         on_tiles: Is told how many tiles were done, after each batch.
         ahead: Batches that a thread reads while the model runs; 0 reads without one.
     """
-    for jobs, images in read_ahead(_loaded(scenes, batch_size), ahead):
-        inputs = _on_device(images, device)
-        del images
-        extras = {
-            name: torch.cat([job.scene.extras[name] for job in jobs]).to(device)
-            for name in jobs[0].scene.extras
-        }
-        outputs = _checked(forward(inputs, extras), jobs)
-        del inputs
-        for job, output in zip(jobs, outputs, strict=True):
-            if job.scene.needs(job.tile):
-                _blend(job, output)
-        if on_tiles is not None:
-            on_tiles(len(jobs))
+    with (
+        closing(_loaded(scenes, batch_size)) as loaded,
+        closing(read_ahead(loaded, ahead)) as batches,  # first of the two: its thread reads
+    ):
+        for jobs, images in batches:
+            _run_batch(jobs, _on_device(images, device), forward, device)
+            if on_tiles is not None:
+                on_tiles(len(jobs))
 
 
-def _loaded(scenes: Iterable[Scene], batch_size: int) -> Iterator[tuple[list[_Job], Images]]:
+def _run_batch(
+    jobs: list[_Job], inputs: Images, forward: Forward, device: torch.device | None
+) -> None:
+    extras = {
+        name: torch.cat([job.scene.extras[name] for job in jobs]).to(device)
+        for name in jobs[0].scene.extras
+    }
+    outputs = _checked(forward(inputs, extras), jobs)
+    del inputs
+    for job, output in zip(jobs, outputs, strict=True):
+        if job.scene.needs(job.tile):
+            _blend(job, output)
+
+
+def _loaded(scenes: Iterable[Scene], batch_size: int) -> Generator[tuple[list[_Job], Images]]:
     """Yield batches and what the model sees of them, without the tiles of scenes that failed."""
-    for jobs in _batches(scenes, batch_size):
-        is_needed = any(job.scene.needs(job.tile) for job in jobs)
-        reading = jobs if is_needed else ()
-        read = [(job, image) for job in reading if (image := _read(job)) is not None]
-        for job in jobs:
-            if (job.tile.row, job.tile.column) == job.scene.last:
-                job.scene.source.close()
-        if read:
-            done, images = zip(*read, strict=True)
-            del read
-            yield list(done), _collate(images)
+    begun: set[Scene] = set()
+    try:
+        for jobs in _batches(scenes, batch_size):
+            begun.update(job.scene for job in jobs)
+            is_needed = any(job.scene.needs(job.tile) for job in jobs)
+            reading = jobs if is_needed else ()
+            read = [(job, image) for job in reading if (image := _read(job)) is not None]
+            for job in jobs:
+                if (job.tile.row, job.tile.column) == job.scene.last:
+                    job.scene.source.close()
+                    begun.discard(job.scene)
+            if read:
+                done, images = zip(*read, strict=True)
+                del read
+                yield list(done), _collate(images)
+    finally:
+        for scene in begun:
+            scene.source.close()
 
 
 def _read(job: _Job) -> Images | None:
@@ -99,6 +115,7 @@ def _read(job: _Job) -> Images | None:
         if scene.on_failure is None:
             raise
         scene.failed = True
+        scene.source.close()
         scene.on_failure(error)
         return None
 

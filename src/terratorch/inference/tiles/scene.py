@@ -16,7 +16,7 @@ from terratorch.inference.tiles.source import Source
 Weights = Callable[[Tile], Tensor]
 
 
-@dataclass
+@dataclass(eq=False)
 class Scene:
     """One scene on its way through the engine.
 
@@ -76,16 +76,18 @@ class Scene:
         Others run only to fill a batch: the values of a tile may depend, in their last bits, on the
         size of the batch, and a part of a scene is to come out as it does within the whole.
         """
+        return not (self.failed or self.rejected) and self._touches(tile)
+
+    def _touches(self, tile: Tile) -> bool:
         top, bottom, _, _ = tile.kept
-        is_out = self.failed or self.rejected
-        return not is_out and bottom > self.begin and top < self.bottom
+        return bottom > self.begin and top < self.bottom
 
     @cached_property
     def last(self) -> tuple[int, int] | None:
-        """Row and column of the last tile that is needed; None where none is."""
+        """Row and column of the last tile that touches the rows that are wanted; None where none does."""
         for index in reversed(self._places()):
             tile = self._tile(index)
-            if self._is_wanted(tile) and self.needs(tile):
+            if self._is_wanted(tile) and self._touches(tile):
                 return tile.row, tile.column
         return None
 
