@@ -85,6 +85,17 @@ def test_a_mask_in_the_configuration(scene, fitted, predict, tmp_path):
     assert np.array_equal(read(tmp_path / "maps" / "north_pred.tif") != 255, mask == 1)
 
 
+def test_bounds_as_a_list_in_the_configuration(scene, fitted, predict, tmp_path):
+    config = yaml.safe_load((fitted / "given.yaml").read_text())
+    config |= {"area": [float(bound) for bound in CORNER.split(",")], "area_crs": 4326}
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(config))
+    assert predict("list", "-c", path, "--predict_data", scene) == 0
+    assert predict("text", "--predict_data", scene, "--area", CORNER) == 0
+    expected = read(tmp_path / "text" / "north_pred.tif")
+    assert np.array_equal(read(tmp_path / "list" / "north_pred.tif"), expected)
+
+
 @pytest.mark.parametrize("options", [("--batch_size", "auto"), ("--batch_size", "3")])
 def test_the_batch_size_does_not_change_maps(options, scene, predict, tmp_path, caplog):
     caplog.set_level("INFO", "terratorch")

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from terratorch.cli.main import main
 from terratorch.cli.prediction.options import check_data, check_output_dir
 from terratorch.cli.prediction.setting_checks import checked_settings
 from terratorch.cli.prediction.settings import Augment, OutputName, Uncertainty
@@ -47,6 +48,31 @@ def test_folders_in_a_folder_may_be_scenes(scenes):
     with pytest.raises(DataError, match=r"nothing but folders.*add --scene_folders"):
         check_data([str(scenes)])
     assert check_data([str(scenes)], scene_folders=True) == [scenes / "north", scenes / "south"]
+
+
+def test_equals_signs_in_names_of_folders_are_no_modalities(scenes, monkeypatch):
+    monkeypatch.chdir(scenes)
+    for name in ("year=2020/p.tif", "year=2021/q.tif", "2020/r.tif"):
+        scenes.joinpath(name).parent.mkdir(exist_ok=True)
+        scenes.joinpath(name).touch()
+    for given in ("year=2020/*.tif", "year=2020", "year=202?/p.tif"):
+        assert [file.name for file in check_data([given])] == ["p.tif"]
+
+
+def test_files_of_modalities_are_found_as_others_are(scenes, monkeypatch):
+    monkeypatch.chdir(scenes)
+    for name in ("one/u/a_x.tif", "one/v/b_x.tif", "two/a.tif", "two/b.tif", "two/notes.xml"):
+        scenes.joinpath(name).parent.mkdir(exist_ok=True, parents=True)
+        scenes.joinpath(name).touch()
+    paired = check_data(["tok_s1@224=one/**/*_x.tif", "tok_s2@224=two"])
+    assert [scene.name for scene in paired] == ["a", "b"]
+    assert paired[1].files == {
+        "tok_s1@224": Path("one/v/b_x.tif"),
+        "tok_s2@224": Path("two/b.tif"),
+    }
+    (scenes / "two" / "b.tif").unlink()
+    with pytest.raises(DataError, match="scenes have no file of tok_s2@224"):
+        check_data(["tok_s1@224=one/**/*_x.tif", "tok_s2@224=two"])
 
 
 def test_a_folder_for_output_is_tried_and_left_as_it_was(scenes):
@@ -118,11 +144,54 @@ def test_mistakes_in_values_are_told_at_once(configured, tmp_path):
         ({"crop": 2.5}, "crop: 2.5 is not a whole number"),
         ({"crop": True}, "crop: True is not a whole number"),
         ({"crop": 8, "h_stride": 9}, "h_stride: 9 is more than h_crop"),
+        ({"predict_output_dir": 2024}, "predict_output_dir: 2024 is not text. Put it in quotes: '"),
+        ({"predict_output_dir": ["a"]}, r"predict_output_dir: \['a'\] is not text. Give one value"),
+        ({"valid_mask": 3}, "valid_mask: 3 is not text"),
+        ({"area_crs": 4326.0, "area": "9,38,10,39"}, "area_crs: 4326.0 is not text"),
+        ({"distributed": "ray", "ray_address": 3}, "ray_address: 3 is not text"),
+        ({"further_ckpt_paths": [None]}, "further_ckpt_paths: None is not text. Leave it out"),
+        ({"outputs": []}, "outputs: the list is empty. Fill it, or leave it out"),
+        ({"outputs": [["classes"]]}, r"outputs: \['classes'\] is none of"),
+        ({"stac": "false"}, "stac: 'false' is not true or false. Write one of these, without quot"),
+        ({"mosaic": 1}, "mosaic: 1 is not true or false"),
+        ({"quicklook": "maybe"}, "quicklook: 'maybe' is not true or false"),
+        ({"average_patches": "maybe"}, "average_patches: 'maybe' is not true or false"),
+        ({"area": [9, 38, -8]}, r"area: \[9, 38, -8\] is not four numbers. Write \[WEST, SOUTH, E"),
+        ({"area": [9, 38, True, 39]}, "is not four numbers"),
+        ({"area": 3}, "area: 3 is not text"),
     ],
 )
 def test_mistakes_in_the_yaml_are_told_alike(written, message):
     with pytest.raises(ConfigurationError, match=message):
         checked_settings([], written)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("ckpt_path: 3", "ckpt_path: 3 is not text. Put it in quotes: '3'."),
+        ("ckpt_path: a.ckpt\ncustom_modules_path: [a]", "custom_modules_path: ['a'] is not text."),
+        ("ckpt_path: a.ckpt\ntrainer: [a]", "predict_output_dir: is missing"),
+    ],
+)
+def test_paths_in_the_yaml_are_text(written, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.ckpt").touch()
+    sections = "model: {class_path: Any}\ndata: {class_path: Any}\n"
+    (tmp_path / "c.yaml").write_text(sections + written)
+    folder = [] if "missing" in message else ["--predict_output_dir", "maps"]
+    assert main(["predict", "-c", "c.yaml", *folder]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bounds", [[-9, 38, -8, 39.5], "-9,38,-8,39.5"])
+def test_bounds_may_be_a_list_in_the_yaml(bounds):
+    assert checked_settings([], {"area": bounds}).area == "-9,38,-8,39.5"
+
+
+def test_the_number_of_a_crs_is_its_epsg_code():
+    assert checked_settings([], {"area": "a.gpkg", "area_crs": 32633}).area_crs == "EPSG:32633"
+    assert checked_settings(["--area_crs", "4326"], {}).area_crs == "EPSG:4326"
 
 
 def test_the_command_line_comes_before_the_yaml():

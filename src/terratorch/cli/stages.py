@@ -12,6 +12,7 @@ from terratorch.cli.configuration import Configuration, read_configuration, requ
 from terratorch.cli.hardware import check_hardware, check_precision
 from terratorch.cli.help_texts import stage_help, write_help
 from terratorch.cli.logs import show_lightning_messages
+from terratorch.cli.option_values import text
 from terratorch.cli.prediction.options import check_output_dir
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.user_code import load_user_code
@@ -103,7 +104,7 @@ def read_given(
     checkpoint = setting("ckpt_path", configuration, arguments)
     if checkpoint is not None:
         check_checkpoint(checkpoint)
-    check_precision(_trainer_setting("precision", configuration, arguments), _TRAINER)
+    check_precision(trainer_setting("precision", configuration, arguments), _TRAINER)
     return configuration
 
 
@@ -130,7 +131,7 @@ def check_machine(configuration: Configuration, arguments: Sequence[str]) -> Non
         ConfigurationError: If it does not have the accelerator, or as many devices.
     """
     accelerator, devices = (
-        _trainer_setting(name, configuration, arguments) for name in ("accelerator", "devices")
+        trainer_setting(name, configuration, arguments) for name in ("accelerator", "devices")
     )
     check_hardware(accelerator, devices, _TRAINER)
 
@@ -159,17 +160,22 @@ def _refuse_prediction_options(
 
 def _check_root_dir(configuration: Configuration, arguments: Sequence[str]) -> None:
     """Refuse a folder for the output of a training that cannot be written to."""
-    path = _trainer_setting("default_root_dir", configuration, arguments)
+    path = trainer_setting("default_root_dir", configuration, arguments)
     if isinstance(path, str) and "://" not in path:
         check_output_dir(path, f"{_TRAINER}default_root_dir")
 
 
 def setting(name: str, configuration: Configuration, arguments: Sequence[str]) -> str | None:
-    """Return a setting of the command line, else of the configuration."""
-    return option_value(arguments, f"--{name}") or configuration.content.get(name)
+    """Return a setting of the command line, else of the configuration.
+
+    Raises:
+        ConfigurationError: If it is no text.
+    """
+    given = option_value(arguments, f"--{name}") or configuration.content.get(name)
+    return None if given is None else text(name, given)
 
 
-def _trainer_setting(name: str, configuration: Configuration, arguments: Sequence[str]) -> Any:
+def trainer_setting(name: str, configuration: Configuration, arguments: Sequence[str]) -> Any:
     """Return a setting of the Trainer of the command line, else of the configuration."""
     section = configuration.content.get("trainer")
     written = section.get(name) if isinstance(section, dict) else None

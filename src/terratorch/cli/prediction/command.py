@@ -26,6 +26,7 @@ from terratorch.cli.stages import (
     read_given,
     run_prepared,
     setting,
+    trainer_setting,
 )
 from terratorch.cli.user_code import load_user_code
 from terratorch.datasets.scenes.scene_files import SceneFiles
@@ -84,7 +85,7 @@ def _predict_with_configuration(arguments: Sequence[str]) -> int:
     configuration = read_given("predict", arguments)
     settings = checked_settings(arguments, configuration.content)
     output_dir = settings.predict_output_dir
-    if output_dir is None and not (configuration.content.get("trainer") or {}).get("callbacks"):
+    if output_dir is None and not trainer_setting("callbacks", configuration, arguments):
         raise _missing_output()
     if output_dir is not None:
         check_output_dir(output_dir)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from terratorch.cli import option_values
 from terratorch.errors import ConfigurationError, did_you_mean
 
 # The types that a map can be written in; None fits the type to what is predicted.
@@ -30,8 +30,16 @@ TILE_SIZES = ("crop", "stride", "delta", "h_crop", "w_crop", "h_stride", "w_stri
 TILE_OPTIONS = (*TILE_SIZES, "average_patches", "blend_overlaps", "padding")
 
 
-def _option(default: Any, text: str, metavar: str | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "metavar": metavar})
+def _option(
+    default: Any,
+    text: str,
+    metavar: str | None = None,
+    read: Callable[[str, Any], Any] | None = None,
+    hint: Any = None,
+) -> Any:
+    """Return an option; it may be read in its own way, and stand in the YAML as other types."""
+    facts = {"help": text, "metavar": metavar, "read": read, "hint": hint}
+    return field(default=default, metadata=facts)
 
 
 @dataclass(frozen=True)
@@ -76,9 +84,19 @@ class PredictionSettings:
         False, "each folder of --predict_data is one scene: a file for each band, date, modality"
     )
     area: str | None = _option(
-        None, "predict within a file of polygons, or WEST,SOUTH,EAST,NORTH in degrees", "AREA"
+        None,
+        "predict within a file of polygons, or WEST,SOUTH,EAST,NORTH in degrees",
+        metavar="AREA",
+        read=option_values.area,
+        hint=str | list[float] | None,
     )
-    area_crs: str | None = _option(None, "what the coordinates of --area are in", "EPSG:CODE")
+    area_crs: str | None = _option(
+        None,
+        "what the coordinates of --area are in",
+        metavar="EPSG:CODE",
+        read=option_values.crs,
+        hint=str | int | None,
+    )
     valid_mask: str | None = _option(
         None, "rasters on the grids of the scenes: a file, a folder, or a path with {stem}", "PATH"
     )
@@ -171,7 +189,12 @@ class _Option:
         if given is None or given == "null":  # as the YAML would have it
             return None
         if self.takes_many:
-            return [self._item(item) for item in (given if isinstance(given, list) else [given])]
+            items = given if isinstance(given, list) else [given]
+            if not items:
+                raise ConfigurationError(
+                    self.name, "the list is empty", "Fill it, or leave it out."
+                )
+            return [self._item(item) for item in items]
         return self._item(given)
 
     def _item(self, given: Any) -> Any:
@@ -179,37 +202,22 @@ class _Option:
             listed = ", ".join(self.choices)
             cure = did_you_mean(str(given), self.choices) or "Use one of these."
             raise ConfigurationError(self.name, f"{given!r} is none of {listed}", cure)
-        if self.kind in _NUMBERS:
-            return _number(self.name, given, self.kind)
-        is_plain = self.choices or self.is_switch or self.kind is str
-        return given if is_plain or not isinstance(given, str) else _scalar(given)
-
-
-_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
+        if self.choices:
+            return given
+        if self.metadata["read"] is not None:
+            return self.metadata["read"](self.name, given)
+        if self.kind in option_values.NUMBERS:
+            return option_values.number(self.name, given, self.kind)
+        if self.kind is str:
+            return option_values.text(self.name, given)
+        if self.is_switch:
+            return option_values.switch(self.name, given)
+        value = option_values.scalar(given)
+        return option_values.switch(self.name, value) if self.kind is bool else value
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-
-
-def _number(name: str, given: Any, kind: Callable[[str], float]) -> float:
-    try:
-        value = kind(str(given))  # of a number in the YAML too: 3.5 and true are no int
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ConfigurationError(name, f"{given!r} is not {_NUMBERS[kind]}", "Give one, such as 8.")
-    return value
-
-
-def _scalar(text: str) -> Any:
-    """Return a value as the YAML would have it: a number, true or false, or text."""
-    from yaml import YAMLError, safe_load
-
-    try:
-        return safe_load(text)
-    except YAMLError:
-        return text
 
 
 def _options() -> Iterator[_Option]:
@@ -260,5 +268,5 @@ def add_to_jsonargparse(add_argument: Callable[..., Any]) -> None:
             add_argument(f"--{option.name}", action="store_true", help=text)
             continue
         many = {"nargs": "+"} if option.takes_many else {}
-        hint = option.kind if many else option.hint
+        hint = option.kind if many else option.metadata["hint"] or option.hint
         add_argument(f"--{option.name}", type=hint, default=option.default, help=text, **many)
