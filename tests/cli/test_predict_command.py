@@ -95,6 +95,27 @@ def test_a_writer_of_the_configuration_needs_no_option(fitted, scenes, tmp_path,
     assert "but the writer in trainer.callbacks says" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("in_yaml", [True, False])
+def test_what_is_given_comes_before_what_the_writer_says_also_where_it_is_the_default(
+    in_yaml, fitted, scenes, tmp_path
+):
+    config = yaml.safe_load((fitted / "given.yaml").read_text())
+    settings = {"format": "cog", "quicklook": False, "stac": True, "crop": 32}
+    writer = {"class_path": "PredictionWriter", "init_args": {"settings": settings}}
+    config["trainer"]["callbacks"] = [writer]
+    config |= {"format": "gtiff", "quicklook": True} if in_yaml else {}
+    options = [] if in_yaml else ["--format", "gtiff", "--quicklook"]
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(config))
+    given = ("-c", path, "--predict_data", scenes / "north.tif", *options)
+    folder = ("--predict_output_dir", tmp_path / "maps")
+    assert _predict(fitted / "checkpoints" / "best.ckpt", *given, *folder) == 0
+    with rasterio.open(tmp_path / "maps" / "north_pred.tif") as dataset:
+        assert "LAYOUT" not in dataset.tags(ns="IMAGE_STRUCTURE")
+    assert (tmp_path / "maps" / "north_pred.png").is_file()
+    assert (tmp_path / "maps" / "north_pred.json").is_file()  # what is not given stays
+
+
 OWN_WRITER = """
 from pathlib import Path
 from lightning.pytorch.callbacks import BasePredictionWriter
@@ -118,6 +139,7 @@ class Counter(BasePredictionWriter):
         (["--area", "1,2,3,4"], "area: 1,2,3,4, but Counter in trainer.callbacks writes"),
         (["--crop", "32"], "crop: 32, but Counter in trainer.callbacks writes"),
         (["--distributed", "ray"], "distributed: ray, but Counter in trainer.callbacks writes"),
+        (["--format", "gtiff"], "format: gtiff, but Counter in trainer.callbacks writes"),
         (["beside", "--area", "1,2,3,4"], "area: is for maps of scenes, but here"),
     ],
 )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
-from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.tasks.checkpoint import without_weights
 
 DEPLOY_FILE = "config_deploy.yaml"
@@ -39,9 +37,8 @@ def deployed(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unset(config: Mapping[str, Any]) -> list[str]:
-    """Return the sections that nobody gave, and options of a prediction with their defaults."""
-    defaults = {option.name: option.default for option in fields(PredictionSettings)}
-    return [key for key, value in config.items() if value is None or value == defaults.get(key)]
+    """Return the sections, and the options of a prediction, that nobody gave."""
+    return [key for key, value in config.items() if value is None]
 
 
 def _model_without_weights(model: Any) -> Any:

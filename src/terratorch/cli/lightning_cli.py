@@ -26,7 +26,11 @@ from terratorch.cli.prediction.joint import predict_jointly
 from terratorch.cli.prediction.options import check_data
 from terratorch.cli.prediction.scene_options import check_used_by_writer
 from terratorch.cli.prediction.scenes import predict, predicts_labels
-from terratorch.cli.prediction.settings import PredictionSettings, add_to_jsonargparse
+from terratorch.cli.prediction.settings import (
+    PredictionSettings,
+    add_to_jsonargparse,
+    given_options,
+)
 from terratorch.cli.run_summary import say_how_to_go_on, say_where_checkpoints_are
 from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
 from terratorch.cli.trainer import MyTrainer
@@ -146,14 +150,14 @@ class MyLightningCLI(LightningCLI):
         """Hand the options to the writers; add one where there is none."""
         found = [callback for callback in callbacks if isinstance(callback, BasePredictionWriter)]
         writers = [callback for callback in found if isinstance(callback, PredictionWriter)]
-        settings = PredictionSettings.chosen(partial(self._get, self.config))
+        options = given_options(partial(self._get, self.config))
         if not found:
             writers = [PredictionWriter()]
             callbacks += writers if self.subcommand == "predict" else []
         elif not writers and self.subcommand == "predict":
-            check_used_by_writer(settings, type(found[0]).__name__)
+            check_used_by_writer(options, type(found[0]).__name__)
         for writer in writers:
-            writer.configure(settings)
+            writer.configure(options)
         self._writers = writers
 
     def _add_configure_optimizers_method_to_model(self, subcommand: str | None) -> None:

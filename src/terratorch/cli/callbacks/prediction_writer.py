@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -52,16 +53,23 @@ class PredictionWriter(BasePredictionWriter):
         self._processes: Any = None  # that share the images
         self._is_first = True
 
-    def configure(self, settings: PredictionSettings) -> None:
-        """Take the options of the command line; a folder of its own must not contradict them."""
-        given = settings.predict_output_dir
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Take the options of a run; a folder of its own must not contradict them.
+
+        Args:
+            options: Those that are given, by name: they come before the settings of the writer.
+
+        Raises:
+            ConfigurationError: If the writer names another folder.
+        """
+        given = options.get("predict_output_dir")
         if given and self.output_dir and Path(given) != Path(self.output_dir):
             raise ConfigurationError(
                 "predict_output_dir",
                 f"{given}, but the writer in trainer.callbacks says {self.output_dir}",
                 "Give one of them.",
             )
-        self.settings = self.settings.updated(settings)
+        self.settings = dataclasses.replace(self.settings, **options)
         self.output_dir = self.output_dir or given
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from lightning.pytorch import LightningDataModule
 
@@ -112,21 +113,20 @@ def tiles_of(
     return tiles
 
 
-def check_used_by_writer(settings: PredictionSettings, writer: str) -> None:
+def check_used_by_writer(options: Mapping[str, Any], writer: str) -> None:
     """Refuse options on what is written where a writer of the user's own writes.
 
     Args:
-        settings: The options.
+        options: Those that are given, by name.
         writer: The name of its class.
 
     Raises:
         ConfigurationError: If one of them is given.
     """
-    for option in fields(settings):
-        value = getattr(settings, option.name)
-        if value != option.default and option.name not in _OF_ANY_WRITER:
+    for name, value in options.items():
+        if name not in _OF_ANY_WRITER:
             raise ConfigurationError(
-                option.name,
+                name,
                 f"{value}, but {writer} in trainer.callbacks writes what is predicted",
                 f"Leave it out, or {writer}.",
             )

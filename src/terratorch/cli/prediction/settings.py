@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import NoneType, UnionType
@@ -127,15 +126,6 @@ class PredictionSettings:
         None, "of a Ray cluster, or auto for that of this machine; else Ray is started here", "HOST"
     )
 
-    def updated(self, other: PredictionSettings) -> PredictionSettings:
-        """Return these settings with those of another that are given there."""
-        given = {
-            option.name: value
-            for option in fields(other)
-            if (value := getattr(other, option.name)) != option.default
-        }
-        return dataclasses.replace(self, **given)
-
     @classmethod
     def chosen(cls, get: Callable[[str], Any]) -> PredictionSettings:
         """Return the settings whose values a function gives by name; None is not given.
@@ -146,8 +136,20 @@ class PredictionSettings:
         Raises:
             ConfigurationError: If a value is none that the option can have.
         """
-        values = {option.name: option.read(get(option.name)) for option in _options()}
-        return cls(**{name: value for name, value in values.items() if value is not None})
+        return cls(**given_options(get))
+
+
+def given_options(get: Callable[[str], Any]) -> dict[str, Any]:
+    """Return the options that are given by name, also where they are what they are by default.
+
+    Args:
+        get: Gives what stands in the YAML, or text of the command line; None is not given.
+
+    Raises:
+        ConfigurationError: If a value is none that the option can have.
+    """
+    values = {option.name: option.read(get(option.name)) for option in _options()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -254,19 +256,19 @@ def _add_switch(parser: argparse.ArgumentParser, option: _Option) -> None:
 
 
 def add_to_jsonargparse(add_argument: Callable[..., Any]) -> None:
-    """Add the options to the parser of Lightning, where they may stand in the YAML as well."""
+    """Add the options to the parser of Lightning, where they may stand in the YAML as well.
+
+    What is not given is None there, whatever the default: so it does not hide what a writer says.
+    """
     from jsonargparse import ActionYesNo
 
     for option in _options():
         text = option.metadata["help"]
-        if option.is_switch and option.default:
-            # `--no_NAME`, and `NAME: false` in the YAML.
-            action = ActionYesNo(no_prefix="no_")
-            add_argument(f"--{option.name}", action=action, default=True, help=text)
-            continue
         if option.is_switch:
-            add_argument(f"--{option.name}", action="store_true", help=text)
+            # `--no_NAME` of what is on by default, and `NAME: false` in the YAML.
+            action = ActionYesNo(no_prefix="no_") if option.default else "store_true"
+            add_argument(f"--{option.name}", action=action, default=None, help=text)
             continue
         many = {"nargs": "+"} if option.takes_many else {}
-        hint = option.kind if many else option.metadata["hint"] or option.hint
-        add_argument(f"--{option.name}", type=hint, default=option.default, help=text, **many)
+        hint = option.kind if many else (option.metadata["hint"] or option.hint) | None
+        add_argument(f"--{option.name}", type=hint, default=None, help=text, **many)
