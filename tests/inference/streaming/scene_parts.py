@@ -1,5 +1,7 @@
 """Scenes, models and predictors for tests of predictions."""
 
+import pickle
+
 import numpy as np
 import rasterio
 import torch
@@ -12,6 +14,9 @@ from terratorch.inference.prediction import Prediction
 from terratorch.inference.streaming.distributed import SpreadGroup
 from terratorch.inference.streaming.planned_scene import ScenePredictor
 from terratorch.inference.streaming.scenes import predict_scenes
+from terratorch.inference.streaming.segment_run import run_job_apart
+from terratorch.inference.streaming.virtual_files import VirtualFiles
+from terratorch.inference.tiles.batch_size import MemoryLimit
 from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.registry import BACKBONE_REGISTRY
 
@@ -82,3 +87,26 @@ def maps(paths, folder, chosen, workers=None, **options):
 def _content(path):
     with rasterio.open(path) as dataset:
         return dataset.read().tobytes(), dataset.dtypes, dataset.tags(), dataset.descriptions
+
+
+class Here:
+    """Workers that are this process; segments are done in no order."""
+
+    def __init__(self, chosen, count=3):
+        self.predictor, self.count = chosen, count
+        self.jobs, self.outcomes, self.done = {}, {}, []
+        self.memory, self.virtual_files = MemoryLimit(), VirtualFiles()
+
+    def submit(self, number, job):
+        self.jobs[number] = pickle.loads(pickle.dumps(job))
+
+    def outcome(self, number):
+        for other in reversed(sorted(self.jobs)):
+            outcome = self.run(self.jobs.pop(other))
+            self.outcomes[other] = pickle.loads(pickle.dumps(outcome))
+            self.done.append(other)
+        return self.outcomes.pop(number)
+
+    def run(self, job):
+        self.virtual_files.put(job.virtual_files)
+        return run_job_apart(job, self.predictor, self.memory)

@@ -1,7 +1,6 @@
 """Scenes that are spread over workers give the maps of one process, bit for bit."""
 
 import logging
-import pickle
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -11,15 +10,14 @@ import pytest
 import rasterio
 import torch
 from rasterio.shutil import copy
-from scene_parts import SPEC, Transformer, convolution, decide, maps, predictor, scene, tiles
+from scene_parts import SPEC, Here, Transformer, convolution, decide, maps, predictor, scene, tiles
 
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, InvalidModelError, NotANumberError, OutputError
 from terratorch.inference.streaming import distributed, tuning
 from terratorch.inference.streaming.area import Limits
-from terratorch.inference.streaming.segment_run import PackedLayer, run_job_apart
+from terratorch.inference.streaming.segment_run import PackedLayer
 from terratorch.inference.streaming.virtual_files import VirtualFiles, read_virtual_files
-from terratorch.inference.tiles.batch_size import MemoryLimit
 
 
 @pytest.fixture(autouse=True)
@@ -33,35 +31,13 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(distributed, "cut", partial(distributed.cut, least_rows=1))
 
 
-class Here:
-    """Workers that are this process; segments are done in no order."""
-
-    def __init__(self, chosen, count=3):
-        self.predictor, self.count = chosen, count
-        self.jobs, self.outcomes, self.done = {}, {}, []
-        self.memory, self.virtual_files = MemoryLimit(), VirtualFiles()
-
-    def submit(self, number, job):
-        self.jobs[number] = pickle.loads(pickle.dumps(job))
-
-    def outcome(self, number):
-        for other in reversed(sorted(self.jobs)):
-            outcome = self.run(self.jobs.pop(other))
-            self.outcomes[other] = pickle.loads(pickle.dumps(outcome))
-            self.done.append(other)
-        return self.outcomes.pop(number)
-
-    def run(self, job):
-        self.virtual_files.put(job.virtual_files)
-        return run_job_apart(job, self.predictor, self.memory)
-
-
 def check(paths, tmp_path, chosen, least=2, **options):
     whole, expected = maps(paths, tmp_path / "whole", chosen, **options)
     workers = Here(chosen)
     spread, found = maps(paths, tmp_path / "spread", chosen, workers, **options)
     assert len(workers.done) >= least
     assert found == expected
+    assert (spread.tiles, spread.pixels) == (whole.tiles, whole.pixels)
     assert [path.name for path in spread.written] == [path.name for path in whole.written]
     assert list(map(str, spread.failures.values())) == list(map(str, whole.failures.values()))
     return whole, spread
@@ -83,8 +59,7 @@ def check(paths, tmp_path, chosen, least=2, **options):
 )
 def test_maps_are_those_of_one_process(parameters, tmp_path):
     paths = [scene(tmp_path), scene(tmp_path, "wide", (40, 50)), scene(tmp_path, "small", (9, 9))]
-    whole, spread = check(paths, tmp_path, predictor(tiles=parameters))
-    assert (spread.tiles, spread.pixels) == (whole.tiles, whole.pixels)
+    check(paths, tmp_path, predictor(tiles=parameters))
 
 
 def test_scenes_that_run_whole_share_batches(tmp_path):

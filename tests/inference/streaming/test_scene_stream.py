@@ -8,7 +8,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 import torch
-from scene_parts import tiles
+from scene_parts import Here, tiles
 
 from chip_files import write_tif
 from terratorch.datasets.inputs.input_spec import InputSpec
@@ -23,7 +23,9 @@ from terratorch.inference.products.mosaic import Mosaic
 from terratorch.inference.products.pictures import Picture
 from terratorch.inference.products.products import Products
 from terratorch.inference.streaming import scenes as scenes_module
+from terratorch.inference.streaming.distributed import SpreadGroup
 from terratorch.inference.streaming.planned_scene import ScenePredictor
+from terratorch.inference.streaming.progress import TileProgress
 from terratorch.inference.streaming.scenes import predict_scenes
 from terratorch.inference.streaming.strip import StripSource
 from terratorch.inference.tiles import tiling
@@ -370,6 +372,40 @@ def test_the_summary_is_one_line():
     report = scenes_module.ScenesReport(tiles=48, pixels=3_000_000, seconds=2.0)
     assert report.summary() == "48 tiles, 2.0 s, 1.50 Mpx/s"
     assert scenes_module.ScenesReport(tiles=1).summary().startswith("1 tile, ")
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """What counts the tiles of each run."""
+    made = []
+
+    class Kept(TileProgress):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(scenes_module, "TileProgress", Kept)
+    return made
+
+
+@pytest.mark.parametrize("workers", [False, True])
+@pytest.mark.parametrize("parameters", [None, tiles(batch_size=7)])
+def test_the_bar_fills_whatever_becomes_of_the_scenes(three, parameters, workers, tmp_path, bars):
+    undecided = scene(tmp_path, "undecided", (90, 80))
+
+    def decided(scores, filename):
+        if filename == str(undecided):
+            raise NotANumberError(filename, "it is NaN")
+        return decide(scores, filename)
+
+    chosen = predictor(tiles=parameters, decide=decided)
+    options = {"run": SpreadGroup(lambda: Here(chosen))} if workers else {}
+    report = run([undecided, *three], tmp_path / "maps", chosen, **options)
+    assert set(report.failures) == {undecided, three[1]}
+    (bar,) = bars
+    each = bar.total // 4
+    assert (bar.done, bar.total) == (4 * each, 4 * each)
+    assert report.tiles == 2 * each  # of the maps that came out, so that it is always the same
 
 
 @pytest.fixture

@@ -151,4 +151,4 @@ class _Group:
                 if rows.scene not in self._takes:
                     self._takes[rows.scene] = self.outlet.take(self.planned[rows.scene])
                 rows.hand_to(self._takes[rows.scene])
-        self.outlet.on_tiles(segment.tiles if self._is_wanted(segment.parts) else 0)
+        self.outlet.on_tiles(segment.tiles)

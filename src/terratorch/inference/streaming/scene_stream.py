@@ -36,7 +36,7 @@ class Outlet:
     Attributes:
         take: Returns what takes the rows of a scene, in order.
         fail: Is told that a file cannot be read, or gives no map, and why.
-        on_tiles: Is told how many tiles were done.
+        on_tiles: Is told how many tiles are done with, those of scenes that failed too.
     """
 
     take: Callable[[PlannedScene], TakeRows]

@@ -45,7 +45,7 @@ class ScenesReport:
         outside: The images of which nothing is wanted.
         failures: The images that have no map, as they could not be read or the model gave NaN, and
             why.
-        tiles: Tiles that ran.
+        tiles: Tiles of the scenes that were predicted.
         pixels: Pixels of the scenes that were predicted.
         seconds: How long that took.
     """
@@ -177,7 +177,6 @@ class _Run:
             # Where it was interrupted, another run goes on from there.
             self._close(MapFiles.suspend)
         self._sum_up(planned)
-        self.report.tiles = bar.done
 
     def _planned(self, path: Path) -> PlannedScene | None:
         """Return how a scene is predicted; None where there is nothing to do, or it is unusable."""
@@ -288,4 +287,5 @@ class _Run:
             files = self.files.get(scene.path)
             if files is not None:
                 self.report.written += files.written
+                self.report.tiles += scene.count
                 self.report.pixels += scene.reference.height * scene.reference.width

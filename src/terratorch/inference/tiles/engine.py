@@ -56,17 +56,19 @@ def run_tiles(
         forward: Maps a batch of tiles and their extra inputs to `(n, C, h, w)` or `(n, h, w)`.
         batch_size: Tiles in a forward pass, at most.
         device: Where the model runs; None for where the tiles are.
-        on_tiles: Is told how many tiles were done, after each batch.
+        on_tiles: Is told how many tiles are done with, after each batch: those of scenes that
+            failed too, and those that only fill a batch not.
         ahead: Batches that a thread reads while the model runs; 0 reads without one.
     """
     with (
         closing(_loaded(scenes, batch_size)) as loaded,
         closing(read_ahead(loaded, ahead)) as batches,  # first of the two: its thread reads
     ):
-        for jobs, images in batches:
-            _run_batch(jobs, _on_device(images, device), forward, device)
+        for count, jobs, images in batches:
+            if images is not None:
+                _run_batch(jobs, _on_device(images, device), forward, device)
             if on_tiles is not None:
-                on_tiles(len(jobs))
+                on_tiles(count)
 
 
 def _run_batch(
@@ -83,8 +85,13 @@ def _run_batch(
             _blend(job, output)
 
 
-def _loaded(scenes: Iterable[Scene], batch_size: int) -> Generator[tuple[list[_Job], Images]]:
-    """Yield batches and what the model sees of them, without the tiles of scenes that failed."""
+def _loaded(
+    scenes: Iterable[Scene], batch_size: int
+) -> Generator[tuple[int, list[_Job], Images | None]]:
+    """Yield how many tiles are done with a batch, those that run, and what the model sees of them.
+
+    Tiles of scenes that failed do not run; where there are no others, there is nothing to see.
+    """
     begun: set[Scene] = set()
     try:
         for jobs in _batches(scenes, batch_size):
@@ -96,10 +103,12 @@ def _loaded(scenes: Iterable[Scene], batch_size: int) -> Generator[tuple[list[_J
                 if (job.tile.row, job.tile.column) == job.scene.last:
                     job.scene.source.close()
                     begun.discard(job.scene)
-            if read:
-                done, images = zip(*read, strict=True)
-                del read
-                yield list(done), _collate(images)
+            count = sum(job.scene.touches(job.tile) for job in jobs)
+            images = _collate([image for _, image in read]) if read else None
+            read_jobs = [job for job, _ in read]
+            del read
+            yield count, read_jobs, images
+            del images  # not held while the next are read
     finally:
         for scene in begun:
             scene.source.close()

@@ -71,23 +71,24 @@ class Scene:
         return (tile for index in self._places() if self._is_wanted(tile := self._tile(index)))
 
     def needs(self, tile: Tile) -> bool:
+        """Whether what is predicted of a wanted tile is of use."""
+        return not (self.failed or self.rejected) and self.touches(tile)
+
+    def touches(self, tile: Tile) -> bool:
         """Whether a wanted tile touches the rows that are wanted.
 
         Others run only to fill a batch: the values of a tile may depend, in their last bits, on the
         size of the batch, and a part of a scene is to come out as it does within the whole.
         """
-        return not (self.failed or self.rejected) and self._touches(tile)
-
-    def _touches(self, tile: Tile) -> bool:
         top, bottom, _, _ = tile.kept
         return bottom > self.begin and top < self.bottom
 
     @cached_property
     def last(self) -> tuple[int, int] | None:
-        """Row and column of the last tile that touches the rows that are wanted; None where none does."""
+        """Row and column of the last tile that touches what is wanted; None where none does."""
         for index in reversed(self._places()):
             tile = self._tile(index)
-            if self._is_wanted(tile) and self._touches(tile):
+            if self._is_wanted(tile) and self.touches(tile):
                 return tile.row, tile.column
         return None
 
