@@ -132,6 +132,12 @@ def _matcher(pattern: str) -> re.Pattern[str]:
         ) from error
 
 
+def wildcard_text(pattern: str, path: str) -> str | None:
+    """Return what the wildcards of a pattern stand for in a path; None where they do not tell."""
+    match = _matcher(pattern).fullmatch(path)
+    return None if match is None else _key(match.groups(), pattern) or None
+
+
 def _key(groups: Sequence[str], pattern: str) -> str:
     # The extension belongs to the name of the chip only where the pattern does not give it.
     *rest, last = groups if groups else ("",)

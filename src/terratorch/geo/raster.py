@@ -27,6 +27,9 @@ from terratorch.geo.remote import is_on_network, is_virtual, network_settings
 # files (.aux.xml, .ovr) are still found by their names.
 _GDAL_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
 
+# The tag of a virtual raster that joins the files of a scene, and is gone with the run.
+JOINED_TAG = "TERRATORCH_JOINED"
+
 # Files beside an image that a viewer may add at any time.
 _OF_VIEWERS = (".aux.xml", ".ovr")
 
@@ -161,6 +164,24 @@ def files_behind(path: str | Path) -> list[Path]:
     return [file for file in map(Path, names) if file.exists()]
 
 
+def images_behind(path: str | Path) -> list[str]:
+    """Return the files of a scene that was joined for a run; any other image alone.
+
+    Args:
+        path: The image; it need not be there any more.
+
+    Raises:
+        DataError: If it is a virtual raster that cannot be read.
+    """
+    if not str(path).lower().endswith(".vrt") or not Path(path).is_file():
+        return [str(path)]
+    with open_raster(path) as dataset:
+        if JOINED_TAG not in dataset.tags():
+            return [str(path)]
+        files = [name for name in dataset.files if not name.endswith(_OF_VIEWERS)]
+        return [name for name in files if Path(name) != Path(path)]
+
+
 def read_bands(
     dataset: Any,
     indexes: Sequence[int] | None = None,
@@ -226,14 +247,23 @@ def _equals(data: NDArray[Any], value: float | None) -> NDArray[np.bool_]:
 def _masked(
     dataset: Any, indexes: Sequence[int], how: Mapping[str, Any]
 ) -> NDArray[np.bool_] | None:
-    """Return where a mask of the file hides pixels, or None if nowhere.
-
-    An alpha band that is read is data: GDAL calls the last of four bytes alpha, such as near
-    infrared beside red, green and blue.
-    """
-    if MaskFlags.per_dataset not in dataset.mask_flag_enums[indexes[0] - 1]:
-        return None
-    if any(dataset.colorinterp[index - 1] is ColorInterp.alpha for index in indexes):
+    """Return where a mask of the file hides pixels, or None if nowhere."""
+    if not has_mask(dataset, indexes):
         return None
     hidden = dataset.read_masks(indexes, **how) == 0
     return hidden if hidden.any() else None
+
+
+def has_mask(dataset: Any, indexes: Sequence[int]) -> bool:
+    """Whether a mask of an open raster may hide pixels of bands.
+
+    An alpha band that is read is data: GDAL calls the last of four bytes alpha, such as near
+    infrared beside red, green and blue.
+
+    Args:
+        dataset: An open `rasterio.DatasetReader`.
+        indexes: The bands that are read, counted from 1.
+    """
+    if MaskFlags.per_dataset not in dataset.mask_flag_enums[indexes[0] - 1]:
+        return False
+    return all(dataset.colorinterp[index - 1] is not ColorInterp.alpha for index in indexes)

@@ -52,3 +52,15 @@ def test_two_files_of_a_modality_in_a_scene_are_refused():
     files = found(S1=["a.tif", "S1_a.tif"], S2=["a.tif"])
     with pytest.raises(DataError, match=r"the scene a has 2 files of S1: S1/a\.tif, S1/S1_a\.tif"):
         pair_modalities(files, "predict_data")
+
+
+def test_names_of_scenes_are_names_of_files():
+    files = found(S1=["x.tif|u/|a", "y.tif|v/|a"], S2=["p.tif|u/|a", "q.tif|v/|a"])
+    paired = pair_modalities(files, "predict_data")
+    assert [scene.name for scene in paired] == ["u_a", "v_a"]
+
+
+def test_swapped_modalities_are_told():
+    files = found(S2=["a_S1.tif", "b_S1.tif"], S1=["a_S2.tif", "b_S2.tif"])
+    with pytest.raises(DataError, match=r"S2=S2/a_S1\.tif: the file is called like one of S1\."):
+        pair_modalities(files, "predict_data")

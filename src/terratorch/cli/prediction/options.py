@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from terratorch.datasets.files import FoundFile, find_files
+from terratorch.datasets.files import FoundFile, find_files, wildcard_text
 from terratorch.datasets.scenes.scene_files import SceneFiles, pair_modalities
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 from terratorch.geo.remote import is_virtual, parse_path
 
 _FURTHER = "--further_ckpt_paths"
 # What stands before a path: the name of a modality, not the scheme or the query of an address.
-_OF_MODALITY = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<path>.+)")
+_OF_MODALITY = re.compile(r"(?P<name>[^\W\d][^=/\\\s]*)=(?P<path>.+)")
 
 
 def check_data(paths: Sequence[str] | None, scene_folders: bool = False) -> list[Path | SceneFiles]:
@@ -70,16 +70,41 @@ def _files_at(path: Path) -> list[Path]:
     )
 
 
+def find_modalities(given: Mapping[str, Sequence[str | Path]]) -> list[SceneFiles]:
+    """Return the scenes that files of several modalities belong to.
+
+    Args:
+        given: Files, folders and patterns of each modality.
+
+    Raises:
+        MissingFileError: If one is not there.
+        DataError: If they do not make scenes.
+    """
+    found = {
+        name: [file for path in paths for file in _files_of_modality(str(path))]
+        for name, paths in given.items()
+    }
+    return pair_modalities(found, "predict_data")
+
+
+def _files_of_modality(given: str) -> Iterator[FoundFile]:
+    for path in _expanded(given, folders=False):
+        for file in _files_at(path):
+            yield FoundFile(file, file.name, wildcard_text(given, str(file)) or file.stem)
+
+
 def _modality(given: str) -> tuple[str | None, str]:
     """Return the modality and the path of NAME=PATH; None without one."""
     match = _OF_MODALITY.fullmatch(given)
     if match is None or is_virtual(given) or Path(given).exists():
         return None, given
+    if glob.has_magic(given) and any(glob.iglob(given, recursive=True)):  # as in year=2020/*.tif
+        return None, given
     return match["name"], match["path"]
 
 
 def _scenes_of(given: Sequence[tuple[str | None, str]], scene_folders: bool) -> list[SceneFiles]:
-    """Return the scenes that files of several modalities belong to."""
+    """Return the scenes of NAME=PATH."""
     without = [path for name, path in given if name is None]
     if without or scene_folders:
         raise ConfigurationError(
@@ -88,23 +113,10 @@ def _scenes_of(given: Sequence[tuple[str | None, str]], scene_folders: bool) -> 
             "Give all as NAME=PATH; or the folders that hold all files of a scene, with "
             "--scene_folders.",
         )
-    found: dict[str, list[FoundFile]] = {}
+    by_modality: dict[str, list[str]] = {}
     for name, path in given:
-        assert name is not None, "the others are refused"
-        files = found.setdefault(name, [])
-        if glob.has_magic(path) and not is_virtual(path) and not Path(path).exists():
-            folder, pattern = _split_pattern(path)
-            files += find_files(folder, pattern, f"predict_data {name}=")
-        else:
-            files += [FoundFile(file, file.name, file.stem) for file in _files_at(Path(path))]
-    return pair_modalities(found, "predict_data")
-
-
-def _split_pattern(path: str) -> tuple[Path, str]:
-    """Return the folder that a pattern begins at, and the rest of it."""
-    parts = Path(path).parts
-    place = next(place for place, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:place]), "/".join(parts[place:])
+        by_modality.setdefault(str(name), []).append(path)
+    return find_modalities(by_modality)
 
 
 def first_checkpoint_apart(arguments: Sequence[str]) -> list[str]:

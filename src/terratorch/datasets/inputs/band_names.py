@@ -38,8 +38,18 @@ def band_in(name: str, own: Iterable[str] = ()) -> str | None:
         name: The name of a file without its suffix, or the description of a band.
         own: Further names, which are in no table.
     """
+    return split_band(name, own)[1]
+
+
+def split_band(name: str, own: Iterable[str] = ()) -> tuple[str, str | None]:
+    """Return a name without that of its band, and the band; the name as it is without exactly one.
+
+    Args:
+        name: The name of a file without its suffix, or the description of a band.
+        own: Further names, which are in no table.
+    """
     if _MASK.match(name):
-        return None
+        return name, None
     text = name.upper()
     matches = [
         (match.start(), match.end(), band)
@@ -48,14 +58,17 @@ def band_in(name: str, own: Iterable[str] = ()) -> str | None:
     ]
     # RED is not meant where RED_EDGE_1 is.
     widest = {
-        band
+        band: (begin, end)
         for begin, end, band in matches
         if not any(
             first <= begin and end <= last and (first, last) != (begin, end)
             for first, last, _ in matches
         )
     }
-    return widest.pop() if len(widest) == 1 else None
+    if len(widest) != 1:
+        return name, None
+    ((band, (begin, end)),) = widest.items()
+    return name[:begin] + name[end:], band
 
 
 def _numbered(name: str) -> str:

@@ -6,6 +6,7 @@ and the same wherever a window begins.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
-from rasterio.enums import MaskFlags
+import rasterio
+from rasterio.control import GroundControlPoint
 
 from terratorch.datasets.inputs.band_names import band_in
 from terratorch.errors import DataError
-from terratorch.geo.raster import open_raster
+from terratorch.geo.raster import JOINED_TAG, georeferenced_or_not, has_mask, open_raster
+from terratorch.geo.remote import is_virtual
 
 # The tag of a band that says which of the inputs of a model it belongs to.
 MODALITY_TAG = "TERRATORCH_MODALITY"
@@ -44,6 +47,8 @@ class Layer:
         nodata: What stands for no data.
         crs: The coordinate reference system.
         transform: From pixels to coordinates.
+        ground: Ground control points, as row, column, x, y and z, and their CRS.
+        rpcs: Rational polynomial coefficients, None where there are none.
     """
 
     path: Path
@@ -55,11 +60,18 @@ class Layer:
     nodata: float | None
     crs: Any
     transform: Any
+    ground: tuple[tuple[tuple[float, ...], ...], Any] = ((), None)
+    rpcs: Any = None
+
+    @property
+    def needs_warping(self) -> bool:
+        """Whether it lies where no transform tells."""
+        return bool(self.ground[0]) or self.rpcs is not None
 
     @property
     def pixel(self) -> float:
         """Width of a pixel in units of the map."""
-        return abs(float(self.transform.a))
+        return math.hypot(self.transform.a, self.transform.d)
 
 
 @dataclass(frozen=True)
@@ -93,12 +105,15 @@ def layers_of(path: Path, band: str | None = None, own: Iterable[str] = ()) -> I
                 f"{dataset.count} bands, but its name says {band}",
                 "Give a file for each band, or leave the name of the band out.",
             )
-        if any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums):
+        if has_mask(dataset, dataset.indexes):
             raise DataError(
                 str(path),
                 "a mask, which is not read where files are joined",
                 "Mark the pixels by a nodata value.",
             )
+        points = tuple(
+            (point.row, point.col, point.x, point.y, point.z) for point in dataset.gcps[0]
+        )
         for place, index in enumerate(dataset.indexes):
             yield Layer(
                 path=path,
@@ -110,6 +125,8 @@ def layers_of(path: Path, band: str | None = None, own: Iterable[str] = ()) -> I
                 nodata=dataset.nodatavals[place],
                 crs=dataset.crs,
                 transform=dataset.transform,
+                ground=(points, dataset.gcps[1]),
+                rpcs=dataset.rpcs,
             )
 
 
@@ -133,6 +150,7 @@ def write_joined(path: Path, thing: Path, places: Sequence[Place]) -> None:
         raise DataError(str(thing), f"its values are {dtype}", "Give real numbers.")
     height, width = finest.shape
     root = _element(None, "VRTDataset", {"rasterXSize": width, "rasterYSize": height})
+    _element(_element(root, "Metadata"), "MDI", {"key": JOINED_TAG}, text=thing)
     if finest.crs is not None:
         _element(root, "SRS", text=finest.crs.to_wkt())
     geotransform = ", ".join(repr(value) for value in finest.transform.to_gdal())
@@ -142,9 +160,22 @@ def write_joined(path: Path, thing: Path, places: Sequence[Place]) -> None:
         attributes = {"dataType": _GDAL_TYPES[dtype], "band": number}
         _band(_element(root, "VRTRasterBand", attributes), place, (height, width))
     ET.ElementTree(root).write(path, encoding="utf-8")
+    if finest.needs_warping:
+        _pin(path, finest)
     # As old as its newest file: what was made of them is there already.
-    newest = max(layer.path.stat().st_mtime_ns for layer in present)
-    os.utime(path, ns=(newest, newest))
+    ages = [layer.path.stat().st_mtime_ns for layer in present if not is_virtual(layer.path)]
+    if ages:
+        os.utime(path, ns=(max(ages), max(ages)))
+
+
+def _pin(path: Path, layer: Layer) -> None:
+    """Give a raster the ground control points and coefficients of a file."""
+    points, crs = layer.ground
+    with georeferenced_or_not(), rasterio.open(path, "r+") as dataset:
+        if points:
+            dataset.gcps = ([GroundControlPoint(*point) for point in points], crs)
+        if layer.rpcs is not None:
+            dataset.rpcs = layer.rpcs
 
 
 def _band(band: ET.Element, place: Place, shape: tuple[int, int]) -> None:
@@ -159,7 +190,7 @@ def _band(band: ET.Element, place: Place, shape: tuple[int, int]) -> None:
     if layer.nodata is not None:
         _element(band, "NoDataValue", text=repr(layer.nodata))
     source = _element(band, "SimpleSource", {"resampling": "nearest"})
-    name = str(layer.path.absolute())
+    name = str(layer.path if is_virtual(layer.path) else layer.path.absolute())
     _element(source, "SourceFilename", {"relativeToVRT": 0}, text=name)
     _element(source, "SourceBand", text=layer.index)
     for tag, (height, width) in (("SrcRect", layer.shape), ("DstRect", shape)):
@@ -177,13 +208,21 @@ def _element(
 
 def _check_place(layer: Layer, finest: Layer) -> None:
     """Refuse files that lie elsewhere than the finest one."""
+    if layer.needs_warping or finest.needs_warping:
+        if (layer.ground, layer.rpcs, layer.shape) != (finest.ground, finest.rpcs, finest.shape):
+            raise DataError(
+                str(layer.path),
+                f"ground control points or coefficients other than those of {finest.path}",
+                "Bring the files of a scene onto one grid, such as with gdalwarp.",
+            )
+        return
     corners = _corners(layer), _corners(finest)
     allowed = _APART * max(layer.pixel, finest.pixel)
     apart = max(abs(a - b) for a, b in zip(*corners, strict=True))
     if layer.crs != finest.crs or apart > allowed:
         raise DataError(
             str(layer.path),
-            f"lies elsewhere than {finest.path.name}: {_extent(layer)}, and not {_extent(finest)}",
+            f"lies elsewhere than {finest.path}: {_extent(layer)}, and not {_extent(finest)}",
             "The files of a scene have to cover the same area in one CRS.",
         )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from terratorch.datasets.files import find_files, shortened
-from terratorch.datasets.inputs.band_names import band_in
+from terratorch.datasets.inputs.band_names import band_in, split_band
 from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.inputs.modalities import ModelInput, inputs_of
 from terratorch.datasets.scenes.joined_raster import Layer, Place, layers_of, write_joined
@@ -52,6 +52,11 @@ def join_scene(scene: Path | SceneFiles, spec: ModelInput, target: Path) -> Path
     return path
 
 
+# What is no part of a date in the names of files: how large pixels are, and what joins words.
+_RESOLUTION = re.compile(r"(?<![A-Z0-9])R?\d{1,4}m(?![A-Z0-9])", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[\s_./-]+")
+
+
 @dataclass(frozen=True)
 class _Files:
     """Files of an input.
@@ -59,10 +64,12 @@ class _Files:
     Attributes:
         paths: The files.
         own: Whether they are known to be its own, so that their bands need no names.
+        in_folder: Whether they lie in the folder of the scene, so that folders within tell dates.
     """
 
     paths: Sequence[Path]
     own: bool = False
+    in_folder: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,9 @@ class _Wanted:
                 "dataset_bands",
                 f"the files of the scene {self.thing}{self.label} are told apart by the names of "
                 "their bands, which are not given",
-                "List them in dataset_bands for the training: a checkpoint keeps them.",
+                "List them in data.init_args.dataset_bands, in the order of the training, and "
+                "predict with that configuration: -c CONFIG --ckpt_path FILE. A checkpoint of a "
+                "training with them keeps them.",
             )
         return [str(band) for band in self.names]
 
@@ -129,7 +138,7 @@ def _given(scene: SceneFiles, inputs: Mapping[str | None, InputSpec]) -> dict[st
             "Give files of each of these: --predict_data "
             + " ".join(f"{name}=PATH" for name in known),
         )
-    return {name: _Files([scene.files[name]], own=True) for name in known}
+    return {name: _Files([scene.files[name]], own=True, in_folder=False) for name in known}
 
 
 def _sorted(folder: Path, inputs: Mapping[str | None, InputSpec]) -> dict[str | None, _Files]:
@@ -145,10 +154,16 @@ def _sorted(folder: Path, inputs: Mapping[str | None, InputSpec]) -> dict[str | 
 
 
 def _owner(relative: str, names: Sequence[str]) -> str | None:
-    """Return the modality that a path bears as a word, of the longest name where there are two."""
-    words = re.compile(r"\.[^./]*$").sub("", relative)
-    bearing = [name for name in names if bears(name).search(words)]
-    return max(bearing, key=len, default=None)
+    """Return the modality that a path bears as a word, the longest name where there are two.
+
+    The name of the file tells first, then the folders that it lies in, from the nearest one.
+    """
+    folders, name = relative.split("/")[:-1], Path(relative).stem
+    for part in (name, *reversed(folders)):
+        bearing = [name for name in names if bears(name).search(part)]
+        if bearing:
+            return max(bearing, key=len)
+    return None
 
 
 def _layers(wanted: _Wanted) -> list[Layer | None]:
@@ -179,31 +194,62 @@ def _dates(wanted: _Wanted) -> list[Layer | None]:
     """Return the layers of all dates, one after the other."""
     names, files = wanted.named(), wanted.files.paths
     if not any(band_in(path.stem, wanted.needed) in wanted.needed for path in files):
-        dates = [list(layers_of(path)) for path in files]
-        for path, layers in zip(files, dates, strict=True):
-            if len(layers) % len(names) or (len(layers) > len(names) and len(files) > 1):
-                raise DataError(
-                    str(path),
-                    f"{len(layers)} bands, but dataset_bands{wanted.label} lists {len(names)} for "
-                    "each date",
-                    "Give a file with all bands for each date, or one for each band and date.",
-                )
-        return [layer for layers in dates for layer in layers]
-    found = _by_band(wanted)
-    counts = {name: len(layers) for name, layers in found.items()}
-    if len(set(counts.values())) > 1:
-        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        dates = sorted(files, key=lambda path: _in_order(str(path)))
+        return [layer for path in dates for layer in _date(wanted, path, names)]
+    by_band = {band: _by_date(wanted, band, layers) for band, layers in _by_band(wanted).items()}
+    dates_of_all = sorted({date for layers in by_band.values() for date in layers}, key=_in_order)
+    missing = [
+        f"{band} has none of {shortened([date for date in dates_of_all if date not in layers], 2)}"
+        for band, layers in by_band.items()
+        if len(layers) < len(dates_of_all)
+    ]
+    if missing:
         raise DataError(
             str(wanted.thing),
-            f"its bands{wanted.label} have several numbers of dates: {listed}",
-            "Put one file for each band and date there.",
+            f"its bands{wanted.label} do not have the same dates: {'; '.join(missing)}",
+            "Put a file for each band and date there; those of one date are called alike, but for "
+            "the name of the band.",
         )
-    steps = range(next(iter(counts.values())))
-    return [found[name][step] if name in found else None for step in steps for name in names]
+    return [
+        by_band[name][date] if name in by_band else None for date in dates_of_all for name in names
+    ]
+
+
+def _date(wanted: _Wanted, path: Path, names: Sequence[str]) -> list[Layer]:
+    """Return the layers of a file that has all bands of a date: as described, else in its order."""
+    layers = list(layers_of(path, own=wanted.needed))
+    alone = len(wanted.files.paths) == 1  # then it may hold all dates
+    if len(layers) != len(names) and not (alone and len(layers) % len(names) == 0):
+        raise DataError(
+            str(path),
+            f"{len(layers)} bands, but dataset_bands{wanted.label} lists {len(names)} for each "
+            "date",
+            "Give a file with all bands for each date, or one for each band and date.",
+        )
+    described = {layer.band: layer for layer in layers}
+    in_any_order = len(described) == len(layers) and all(name in described for name in names)
+    return [described[name] for name in names] if in_any_order else layers
+
+
+def _by_date(wanted: _Wanted, band: str, layers: Sequence[Layer]) -> dict[str, Layer]:
+    """Return the layers of a band by what their files are called, but for band and resolution."""
+    dates: dict[str, list[Layer]] = {}
+    for layer in layers:
+        path = layer.path
+        inside = path.parts[:-1][len(wanted.thing.parts) :] if wanted.files.in_folder else ()
+        words = "/".join((*inside, split_band(path.stem, wanted.needed)[0]))
+        date = _SEPARATORS.sub("_", _RESOLUTION.sub("", words)).strip("_")
+        dates.setdefault(date, []).append(layer)
+    return {date: _one(wanted, band, alike) for date, alike in dates.items()}
+
+
+def _in_order(text: str) -> list[str | int]:
+    """Return what sorts numbers by their value, and other text as it is."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
 def _by_band(wanted: _Wanted) -> dict[str, list[Layer]]:
-    """Return the layers of each band that is needed, in the order of file names."""
+    """Return the layers of each band that is needed."""
     needed, files = wanted.needed, wanted.files.paths
     found: dict[str, list[Layer]] = {}
     for path in files:
@@ -216,8 +262,6 @@ def _by_band(wanted: _Wanted) -> dict[str, list[Layer]]:
         if layer.band is not None and layer.band in missing:
             found.setdefault(layer.band, []).append(layer)
     _check_found(wanted, sorted(needed - found.keys()))
-    for layers in found.values():
-        layers.sort(key=lambda layer: layer.path.name)
     return found
 
 

@@ -56,7 +56,7 @@ class PredictionReader:
         indexes: list[int] = []
         parts: dict[str | None, slice] = {}
         for name, one in self._inputs.items():
-            found = one.reader.indexes(path, dataset, places.get(name))
+            found = one.indexes(path, dataset, places.get(name))
             parts[name] = slice(len(indexes), len(indexes) + len(found))
             indexes += found
         return FileBands(tuple(indexes), parts)
@@ -120,6 +120,20 @@ class _Input:
         if selection.expand_time or selection.file_bands is None:
             return None
         return len(selection.file_bands)
+
+    def indexes(self, path: Path, dataset: Any, own: Sequence[int] | None) -> tuple[int, ...]:
+        found = self.reader.indexes(path, dataset, own)
+        # Where bands have no names, the means tell how many there are.
+        expected = len(found) if self._fill is None else len(self._fill)
+        if self.reader.selection.count is None and len(found) != expected:
+            raise DataError(
+                str(path),
+                f"{len(found)} band{'' if len(found) == 1 else 's'}, but the model takes "
+                f"{expected}: so many have means and stds",
+                "Give images with the bands of the training, in their order; or list those of the "
+                "files in dataset_bands of a configuration, and those to take in output_bands.",
+            )
+        return found
 
     def image(self, raster: Raster) -> Tensor:
         return torch.from_numpy(self.reader.filled(raster, self._fill))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,22 +38,29 @@ def pair_modalities(found: Mapping[str, Sequence[FoundFile]], option: str) -> li
         option: What gives them, for messages.
 
     Raises:
-        DataError: If a scene has no file, or several, of a modality.
+        DataError: If a scene has no file, or several, of a modality, or one of another.
     """
+    _refuse_swapped(found, option)
     modalities = list(found)
-    by_name = _scenes({name: {f.path: f.path.stem for f in files} for name, files in found.items()})
-    scenes = by_name
-    if not _is_complete(by_name, modalities):
-        if all(len(files) == 1 for files in found.values()):
-            paths = {name: files[0].path for name, files in found.items()}
-            return [SceneFiles(next(iter(paths.values())).stem, paths)]
-        by_key = _scenes({name: {f.path: f.key for f in files} for name, files in found.items()})
-        scenes = by_key if _is_complete(by_key, modalities) else by_name
-    _check(scenes, modalities, option)
+    ways = [_scenes(found, name_of) for name_of in _NAMES]
+    scenes = next((way for way in ways if _is_complete(way, modalities)), None)
+    if scenes is None and all(len(files) == 1 for files in found.values()):
+        paths = {name: files[0].path for name, files in found.items()}
+        return [SceneFiles(next(iter(paths.values())).stem, paths)]
+    if scenes is None:
+        raise _incomplete(ways[0], modalities, option)
     return [
         SceneFiles(name, {modality: paths[0] for modality, paths in files.items()})
         for name, files in sorted(scenes.items())
     ]
+
+
+# What may tell scenes apart: the first that makes them complete.
+_NAMES: tuple[Callable[[FoundFile], str], ...] = (
+    lambda file: file.path.stem,
+    lambda file: file.key.rpartition("|")[2],  # what the last wildcard stands for
+    lambda file: file.key,
+)
 
 
 def bears(name: str) -> re.Pattern[str]:
@@ -65,18 +72,21 @@ def bears(name: str) -> re.Pattern[str]:
 _Scenes = Mapping[str, Mapping[str, Sequence[Path]]]
 
 
-def _scenes(names: Mapping[str, Mapping[Path, str]]) -> _Scenes:
-    """Return the files of each scene; `names` are those of the files of each modality."""
+def _scenes(
+    found: Mapping[str, Sequence[FoundFile]], name_of: Callable[[FoundFile], str]
+) -> _Scenes:
+    """Return the files of each scene, which a name tells apart."""
     scenes: dict[str, dict[str, list[Path]]] = {}
-    for modality, files in names.items():
-        for path, name in files.items():
+    for modality, files in found.items():
+        for path, name in {file.path: name_of(file) for file in files}.items():
             scene = scenes.setdefault(_scene_name(name, modality), {})
             scene.setdefault(modality, []).append(path)
     return scenes
 
 
 def _scene_name(name: str, modality: str) -> str:
-    """Return what is left of a name without that of the modality."""
+    """Return what is left of a name without that of the modality, as the name of a file."""
+    name = re.sub(r"[|/\\]+", "_", name).strip("_")
     match = bears(modality).search(name)
     if match is None:
         return name
@@ -86,6 +96,20 @@ def _scene_name(name: str, modality: str) -> str:
     return (joint.group() if joint else "_").join(part for part in kept if part) or name
 
 
+def _refuse_swapped(found: Mapping[str, Sequence[FoundFile]], option: str) -> None:
+    """Refuse files that bear the name of another modality than they are given as."""
+    for modality, files in found.items():
+        for file in files:
+            stem = file.path.stem
+            others = [name for name in found if name != modality and bears(name).search(stem)]
+            if others and not bears(modality).search(stem):
+                raise DataError(
+                    f"{option} {modality}={file.path}",
+                    f"the file is called like one of {others[0]}",
+                    "Give the files of each modality under its own name.",
+                )
+
+
 def _is_complete(scenes: _Scenes, modalities: Sequence[str]) -> bool:
     return all(
         len(files) == len(modalities) and all(len(paths) == 1 for paths in files.values())
@@ -93,11 +117,12 @@ def _is_complete(scenes: _Scenes, modalities: Sequence[str]) -> bool:
     )
 
 
-def _check(scenes: _Scenes, modalities: Sequence[str], option: str) -> None:
+def _incomplete(scenes: _Scenes, modalities: Sequence[str], option: str) -> DataError:
+    """Return what is wrong with scenes of which one has no file, or several, of a modality."""
     for name, files in scenes.items():
         for modality, paths in files.items():
             if len(paths) > 1:
-                raise DataError(
+                return DataError(
                     option,
                     f"the scene {name} has {len(paths)} files of {modality}: "
                     f"{shortened([str(path) for path in paths], 3)}",
@@ -112,10 +137,9 @@ def _check(scenes: _Scenes, modalities: Sequence[str], option: str) -> None:
         for modality, names in missing.items()
         if names
     ]
-    if seen:
-        raise DataError(
-            option,
-            "; ".join(seen),
-            "Files of a scene have the same name, but for that of the modality; a pattern tells "
-            "what is the name: S2='s2/*_merged.tif' S1='s1/*_vv_vh.tif'.",
-        )
+    return DataError(
+        option,
+        "; ".join(seen),
+        "Files of a scene have the same name, but for that of the modality; a pattern tells "
+        "what is the name: S2='s2/*_merged.tif' S1='s1/*_vv_vh.tif'.",
+    )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from terratorch.errors import DataError
-from terratorch.geo.raster import open_raster
+from terratorch.geo.raster import images_behind, open_raster
 
 # Tags that hold the time of acquisition: the domain of GDAL, and the name.
 _TAGS: tuple[tuple[str | None, str], ...] = (
@@ -68,11 +68,12 @@ def acquired(image: str, map_path: Path) -> tuple[datetime, str]:
 
 def _from_tags(image: str, tags: tuple[tuple[str | None, str], ...]) -> tuple[datetime, str] | None:
     try:
-        with open_raster(image) as dataset:
-            for domain, name in tags:
-                when = parse_time(dataset.tags(ns=domain).get(name, ""))
-                if when is not None:
-                    return when, f"tag {name} of the image"
+        for file in images_behind(image):
+            with open_raster(file) as dataset:
+                for domain, name in tags:
+                    when = parse_time(dataset.tags(ns=domain).get(name, ""))
+                    if when is not None:
+                        return when, f"tag {name} of the image"
     except DataError:  # it was moved since it was predicted, or is no file of one image
         return None
     return None

@@ -23,7 +23,7 @@ from rasterio.warp import transform_geom
 
 from terratorch import __version__
 from terratorch.geo.extent import LON_LAT, Bounds, lon_lat_bounds
-from terratorch.geo.raster import open_raster
+from terratorch.geo.raster import images_behind, open_raster
 from terratorch.inference.map_tags import CLASS_NAMES_TAG, RUN_TAG
 from terratorch.inference.prediction import MAIN_LAYER
 from terratorch.inference.products.acquisition import acquired
@@ -154,9 +154,10 @@ class StacItem(MapProduct):
             "links": [
                 {
                     "rel": "derived_from",
-                    "href": _href(finished.image, finished.path.parent),
+                    "href": _href(image, finished.path.parent),
                     "title": "The image that was predicted",
                 }
+                for image in images_behind(finished.image)
             ],
             "assets": assets,
         }
