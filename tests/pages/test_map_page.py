@@ -12,6 +12,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from browser import open_page
+from grids import LOCAL, MARS
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.geo.raster import open_raster
 from terratorch.pages.map_page import write_map_page
@@ -174,6 +175,15 @@ def test_a_map_without_a_place_works(tmp_path):
     path = write(tmp_path / "map.tif", np.zeros((1, 4, 8), "uint8"), crs=None, transform=None)
     page = write_map_page(path, tmp_path / "map.html")
     assert (page.step, page.metres) == (1, None)
+
+
+@pytest.mark.parametrize(("crs", "metres"), [(LOCAL, None), (MARS, 10)])
+def test_a_map_of_no_place_on_earth_works(tmp_path, crs, metres):
+    path = write(tmp_path / "map.tif", np.zeros((1, 4, 8), "uint8"), crs=crs)
+    page = write_map_page(path, tmp_path / "map.html")
+    assert (page.step, page.metres) == (1, metres)
+    with open_raster(path) as dataset:
+        assert Place.of(dataset).lonlat is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
+from grids import LOCAL, MARS
 from terratorch.colors import NODATA_COLOR, VIRIDIS, color_ramp
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.inference.products.painting import legend, paint, read_image, read_map
@@ -37,6 +38,8 @@ def write(path, pixels, colormap=None, tags=None, **profile):
         # Twice as long on a map by Mercator as on the ground, at 60 degrees.
         ({"crs": "EPSG:3857", "transform": Affine(10, 0, 0, 0, -10, 8399837.9)}, 5),
         ({"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 179.9975, 0, -1e-4, 60.001)}, 5.566),
+        ({"crs": MARS, "transform": Affine(10, 0, 0, 0, -10, 0)}, 10),
+        ({"crs": LOCAL, "transform": Affine(10, 0, 0, 0, -10, 0)}, None),
     ],
 )
 def test_the_size_of_a_pixel_is_known_where_a_map_lies_somewhere(tmp_path, place, metres):
