@@ -21,6 +21,7 @@ from chip_files import write_tif
 from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, OutputError
+from terratorch.inference.held_file import claim, leftovers
 from terratorch.inference.maps import finishing, writer
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction, PredictionKind
@@ -335,6 +336,28 @@ def test_a_full_disk_leaves_nothing_to_go_on_with(whole, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="No space left"):
         run(path, tmp_path, Model())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_map_that_cannot_be_closed_leaves_the_other_layers_to_the_next_run(
+    whole, tmp_path, monkeypatch
+):
+    path, _, _ = whole
+    suspend, closed = writer.MapWriter.suspend, []
+
+    def full(self):
+        suspend(self)
+        closed.append(self.path.name)
+        raise OutputError("The output folder", "it cannot be written to (No space left on device)")
+
+    monkeypatch.setattr(writer.MapWriter, "suspend", full)
+    with pytest.raises(OutputError, match="No space left"):
+        run(path, tmp_path, Model(12))
+    assert closed == ["scene_pred_logits.tif", "scene_pred.tif"]
+    claimed = [claim(file) for file in leftovers(tmp_path)]
+    assert len(claimed) == 2
+    for held in claimed:
+        assert held is not None
+        held.remove()
 
 
 def test_a_strict_run_keeps_the_scene_before_the_damaged_one(whole, tmp_path):

@@ -139,9 +139,10 @@ class MapFiles:
             self.discard()
             return
         self._files.pop_all()
-        for writer in self._writers.values():
-            writer.suspend()
-        self._writers.clear()
+        with ExitStack() as closing:  # each of them, and the main layer last
+            for writer in self._writers.values():
+                closing.callback(writer.suspend)
+            self._writers.clear()
         logger.warning(
             "%s: %d of %d rows are done and kept; the same command goes on from there",
             self.reference.path,

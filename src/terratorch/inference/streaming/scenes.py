@@ -6,6 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -236,11 +237,10 @@ class _Run:
         return {**self.tags, SOURCE_TAG: digest[:16]}
 
     def _close(self, close: Callable[[MapFiles], None]) -> None:
-        for path, files in self.files.items():
-            if path in self.report.failures:
-                files.discard()
-            else:
-                close(files)
+        with ExitStack() as closing:  # each of them, whatever happens to the others
+            for path, files in reversed(self.files.items()):
+                is_failed = path in self.report.failures
+                closing.callback(MapFiles.discard if is_failed else close, files)
 
     def _is_done(self, scene: PlannedScene) -> bool:
         name, tags = str(scene.path), self._tags_of(scene.path)
