@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ from terratorch.inference.partial import Unfinished
 from terratorch.inference.prediction import Prediction
 from terratorch.inference.streaming.area import Limits, WantedPixels
 from terratorch.inference.streaming.segments import Extent, Part
-from terratorch.inference.streaming.strip import RowReader
+from terratorch.inference.streaming.strip import RowReader, StripSource, ValidRows
 from terratorch.inference.tiles.engine import Forward
 from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.inference.tiles.plan import Tile, TilePlan, plan_tiles
@@ -113,6 +114,22 @@ class PlannedScene:
         """
         unfinished = self.unfinished and self.unfinished.without_files()
         return replace(self, wanted=None, unfinished=unfinished)
+
+    def source(self, predictor: ScenePredictor, valid: ValidRows) -> StripSource:
+        """Return where its tiles are read.
+
+        Args:
+            predictor: What opens its file.
+            valid: Is told where the rows are valid.
+        """
+        return StripSource(
+            partial(predictor.open_reader, self.path),
+            self.plan,
+            self.reference.height,
+            self.reference.width,
+            self.parameters.padding_mode,
+            valid,
+        )
 
     def wants(self, tile: Tile) -> bool:
         """Whether a tile is wanted."""

@@ -15,7 +15,7 @@ from terratorch.geo.raster import georeferenced_or_not
 from terratorch.inference.streaming.map_sink import DecidingSink, TakeRows
 from terratorch.inference.streaming.planned_scene import PlannedScene, ScenePredictor
 from terratorch.inference.streaming.segments import Part
-from terratorch.inference.streaming.strip import StripSource, ValidRows
+from terratorch.inference.streaming.strip import ValidRows
 from terratorch.inference.streaming.tuning import with_batch_sizes
 from terratorch.inference.tiles.batch_size import SplittingForward
 from terratorch.inference.tiles.engine import run_tiles, tile_weights
@@ -75,33 +75,23 @@ class SceneStream:
             part: What is wanted of it; None for all.
         """
         part = part or planned.rest()
-        predictor, reference, plan = self.predictor, planned.reference, planned.plan
-        height, width = reference.height, reference.width
+        plan, some = planned.plan, planned.tiles is not None
         valid = ValidRows(None if planned.wanted is None else planned.wanted.rows)
 
         def reject(error: DataError) -> None:
             scene.rejected = True  # its source is closed by the thread that reads
             fail(planned.path, error)
 
-        sink = DecidingSink(reference.path, predictor.decide, valid, take, reject)
-        source = StripSource(
-            lambda: predictor.open_reader(planned.path),
-            plan,
-            height,
-            width,
-            planned.parameters.padding_mode,
-            valid,
-        )
-
         def on_failure(error: DataError) -> None:
             if not scene.rejected:
                 fail(planned.path, error)
 
-        some = planned.tiles is not None  # what is fresh is not known where tiles are left out
+        sink = DecidingSink(planned.reference.path, self.predictor.decide, valid, take, reject)
+        zeroed = not plan.even or some  # what is fresh is not known where tiles are left out
         scene = Scene(
             plan=plan,
-            source=source,
-            canvas=RollingCanvas(sink, width, not plan.even or some, part.begin, part.end),
+            source=planned.source(self.predictor, valid),
+            canvas=RollingCanvas(sink, planned.reference.width, zeroed, part.begin, part.end),
             weights=self._weights_of(planned),
             begin=part.begin,
             end=part.end,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from terratorch.errors import DataError
-from terratorch.inference.streaming.strip import StripSource, ValidRows
+from terratorch.inference.streaming.strip import ValidRows
 from terratorch.inference.tiles.batch_size import find_batch_size
 from terratorch.inference.tiles.parameters import AUTO
 from terratorch.ops.images import Images
@@ -54,14 +54,7 @@ def _sample(scene: PlannedScene, predictor: ScenePredictor) -> Images | None:
     """Return the first tile of a scene; None where it cannot be read, which the run will say."""
     tiles = (tile for row in range(len(scene.plan.rows)) for tile in scene.plan.tile_row(row))
     first = next(tile for tile in tiles if scene.wants(tile))
-    source = StripSource(
-        lambda: predictor.open_reader(scene.path),
-        scene.plan,
-        scene.reference.height,
-        scene.reference.width,
-        scene.parameters.padding_mode,
-        ValidRows(),
-    )
+    source = scene.source(predictor, ValidRows())
     try:
         return source.read(first)
     except DataError:
