@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -188,6 +189,22 @@ def test_what_does_not_go_together_is_told(
     assert not list(tmp_path.glob("maps/*.tif"))
 
 
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("configured", [False, True])
+def test_tiles_as_large_as_chips_that_are_no_squares_are_not_turned(
+    configured, several, fitted, scene, changed, tmp_path, capsys
+):
+    given = [changed("a.ckpt", chip_size=[64, 96])]
+    given += [changed("b.ckpt", chip_size=[64, 96])] if several else []
+    options = ["-c", fitted / "given.yaml"] if configured else []
+    options += ["--predict_data", scene, "--predict_output_dir", tmp_path / "maps"]
+    assert predict("--ckpt_path", *given, *options, "--augment", "rotations") == 2
+    assert "augment: rotations turn tiles of 64 x 96 pixels, of which" in capsys.readouterr().err
+    assert not list(tmp_path.glob("maps/*.tif"))
+    options += ["--augment", "rotations", "--crop", "32", "--no_quicklook"]
+    assert predict("--ckpt_path", *given, *options) == 0
+
+
 def test_checkpoints_in_two_places_are_refused(fitted, capsys):
     first = fitted / "checkpoints" / "best.ckpt"
     assert predict("--ckpt_path", first, "b.ckpt", "--further_ckpt_paths", "c.ckpt") == 2
@@ -272,6 +289,25 @@ def test_values_are_averaged_in_memory_too(tiles):
     uncertainty = prediction.layers["uncertainty"]
     torch.testing.assert_close(uncertainty, middle.repeat(8 // length).expand(1, 1, 4, 8))
     assert prediction.band_names == {"uncertainty": ("variance",)}
+
+
+@pytest.mark.parametrize(
+    ("trained", "sides", "fits"),
+    [
+        (None, {"h_crop": 512}, True),  # the other side is that of the default
+        (None, {"h_crop": 256}, False),
+        ((64, 96), {"h_crop": 96}, True),
+        ((64, 96), {"w_crop": 96}, False),
+        ((64, 96), {"crop": 96}, True),
+        ((64, 96), {"crop": 96, "h_crop": 64}, False),
+    ],
+)
+def test_both_sides_of_tiles_that_are_turned_are_known(trained, sides, fits):
+    task = PixelwiseRegressionTask({}, model=_Slope())
+    task.trained_size = trained
+    settings = PredictionSettings(augment=["rotations"], **sides)
+    with nullcontext() if fits else pytest.raises(ConfigurationError, match="rotations turn tiles"):
+        predict_jointly(task, settings, None)
 
 
 @pytest.mark.parametrize(

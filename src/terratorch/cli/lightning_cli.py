@@ -36,6 +36,7 @@ from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
 from terratorch.cli.trainer import MyTrainer
 from terratorch.errors import ConfigurationError
 from terratorch.metrics import check_monitor
+from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import read_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -232,6 +233,8 @@ class MyLightningCLI(LightningCLI):
             return ckpt_path
         first = read_checkpoint(str(ckpt_path))
         model.load_state_dict(first.state_dict)  # before there are more models in it
+        if isinstance(model, TerraTorchTask):  # as if the trainer had loaded it
+            model.input_spec, model.trained_size = first.input, first.chip_size
         predict_jointly(model, settings, first)
         return None
 

@@ -9,13 +9,13 @@ from typing import Any
 from lightning.pytorch import LightningModule
 
 from terratorch.cli.prediction.data import is_ours
+from terratorch.cli.prediction.scene_options import check_turned_tiles, tiles_of
 from terratorch.cli.prediction.settings import JOINT_OPTIONS, PredictionSettings
 from terratorch.datasets.inputs.modalities import inputs_of, read_model_input
 from terratorch.errors import ConfigurationError
-from terratorch.inference.augmentation import View, views_of
+from terratorch.inference.augmentation import views_of
 from terratorch.inference.ensemble import Ensemble, Measure
-from terratorch.inference.prediction import Output
-from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.inference.prediction import Output, PredictionKind
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
 
@@ -50,30 +50,12 @@ def predict_jointly(
         )
     of_classes = Output.PROBABILITIES in task.available_outputs
     views = views_of(settings.augment or ())
-    _check_turned_tiles(views, settings, task.settings.tiled_inference_parameters)
     measures = _measures(settings, of_classes, type(task).__name__)
     others = [] if first is None else list(_others(task, first, settings.further_ckpt_paths or ()))
     task.ensemble = Ensemble(views, others, of_classes, measures)
-
-
-def _check_turned_tiles(
-    views: Sequence[View], settings: PredictionSettings, given: TiledInferenceParameters | None
-) -> None:
-    """Refuse rotations of tiles that are no squares: the model is for tiles of one shape.
-
-    Images that run whole may have any shape, as the model takes them in different ones anyway.
-    """
-    names = {"h_crop": getattr(given, "h_crop", None), "w_crop": getattr(given, "w_crop", None)}
-    height, width = (
-        getattr(settings, name) or settings.crop or value for name, value in names.items()
-    )
-    if height != width and any(view.turns % 2 for view in views):
-        raise ConfigurationError(
-            "augment",
-            f"rotations turn tiles of {height} x {width} pixels, of which the model may not take "
-            f"{width} x {height}",
-            "Give one crop for both sides, or --augment flips.",
-        )
+    tiles = None if task.prediction_kind() is PredictionKind.LABELS else tiles_of(settings, task)
+    if tiles is not None:  # those of the chips of the training may come with the weights
+        check_turned_tiles(tiles, task)
 
 
 def _measures(settings: PredictionSettings, of_classes: bool, task: str) -> list[Measure]:

@@ -19,7 +19,7 @@ from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.errors import ConfigurationError
 from terratorch.inference.streaming.area import Limits
 from terratorch.inference.tiles.parameters import TiledInferenceParameters, with_options
-from terratorch.inference.tiles.tiling import ChipSize, default_tiles
+from terratorch.inference.tiles.tiling import default_tiles
 from terratorch.tasks.base_task import TerraTorchTask
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,11 @@ class SceneChoices:
         Raises:
             TerraTorchError: If an option cannot be used.
         """
-        tiles = tiles_of(settings, task.settings.tiled_inference_parameters, task.chip_size)
+        tiles = tiles_of(settings, task)
+        if any(getattr(settings, name) is not None for name in TILE_SIZES):
+            assert tiles is not None, "a size is given"
+            logger.info("Tiles as asked for: %s", _sizes(tiles))
+        check_turned_tiles(tiles or default_tiles(task.chip_size), task)
         given = settings.batch_size
         if given is not None:
             given = with_options(default_tiles(None), {"batch_size": given}).batch_size
@@ -82,19 +86,17 @@ def limits_of(settings: PredictionSettings) -> Limits | None:
     return Limits.given(settings.area, settings.area_crs, settings.valid_mask)
 
 
-def tiles_of(
-    settings: PredictionSettings, given: TiledInferenceParameters | None, chip: ChipSize | None
-) -> TiledInferenceParameters | None:
+def tiles_of(settings: PredictionSettings, task: TerraTorchTask) -> TiledInferenceParameters | None:
     """Return how scenes are cut; None where that is chosen by their size.
 
     Args:
         settings: The options, which come first.
-        given: What the task says.
-        chip: The chips that the model is for, where they are known.
+        task: The task, which may say it, or know the chips that the model is for.
 
     Raises:
         ConfigurationError: If an option cannot be used.
     """
+    given = task.settings.tiled_inference_parameters
     options = {
         name: value for name in TILE_OPTIONS if (value := getattr(settings, name)) is not None
     }
@@ -102,15 +104,36 @@ def tiles_of(
         return None
     if settings.batch_size is not None:
         options["batch_size"] = settings.batch_size
-    tiles = with_options(given or default_tiles(chip), options)
-    if any(name in options for name in TILE_SIZES):
-        logger.info(
-            "Tiles as asked for: crop %d x %d, stride %d x %d, delta %d",
-            *(tiles.h_crop, tiles.w_crop),
-            *(tiles.h_stride, tiles.w_stride),
-            tiles.delta,
+    return with_options(given or default_tiles(task.chip_size), options)
+
+
+def _sizes(tiles: TiledInferenceParameters) -> str:
+    return (
+        f"crop {tiles.h_crop} x {tiles.w_crop}, stride {tiles.h_stride} x {tiles.w_stride}, "
+        f"delta {tiles.delta}"
+    )
+
+
+def check_turned_tiles(tiles: TiledInferenceParameters, task: TerraTorchTask) -> None:
+    """Refuse rotations of tiles that are no squares: the model is for tiles of one shape.
+
+    Images that run whole may have any shape, as the model takes them in different ones anyway.
+
+    Args:
+        tiles: How scenes are cut.
+        task: The task, which knows the views that it predicts from.
+
+    Raises:
+        ConfigurationError: If rotations would turn such tiles.
+    """
+    turns = task.ensemble is not None and any(view.turns % 2 for view in task.ensemble.views)
+    if turns and tiles.h_crop != tiles.w_crop:
+        raise ConfigurationError(
+            "augment",
+            f"rotations turn tiles of {tiles.h_crop} x {tiles.w_crop} pixels, of which the model "
+            f"may not take {tiles.w_crop} x {tiles.h_crop}",
+            "Give one --crop for both sides, or --augment flips.",
         )
-    return tiles
 
 
 def check_used_by_writer(options: Mapping[str, Any], writer: str) -> None:
