@@ -167,6 +167,14 @@ def test_degrees_beyond_180_come_round(west, bbox, parts, tmp_path):
         assert all(abs(longitude) <= 180 for longitude, _ in ring)
 
 
+def test_pixels_around_the_pole_end_there(tmp_path):
+    place = {"crs": "EPSG:4326", "transform": Affine(0.25, 0, 10, 0, -0.25, 90.125)}
+    item = item_of(write_map(tmp_path / "a_pred.tif", tmp_path / "gone.tif", place))
+    assert item["bbox"][3] == 90
+    (ring,) = item["geometry"]["coordinates"]
+    assert max(latitude for _, latitude in ring) == 90
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -198,7 +198,8 @@ def _footprint(dataset: Any, bounds: Bounds) -> dict[str, Any]:
     if dataset.transform.determinant > 0:  # rows run upwards
         corners.reverse()
     footprint = {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
-    if dataset.crs.is_geographic and any(abs(longitude) > 180 for longitude, _ in corners):
+    beyond = any(abs(longitude) > 180 or abs(latitude) > 90 for longitude, latitude in corners)
+    if dataset.crs.is_geographic and beyond:
         return _boxes(bounds)
     cut: dict[str, Any] = transform_geom(
         dataset.crs, LON_LAT, footprint, antimeridian_cutting=True, precision=7
