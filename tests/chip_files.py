@@ -1,5 +1,8 @@
-"""Write tiny folders of GeoTIFF chips, for the tests."""
+"""Write tiny folders of GeoTIFF chips, for the tests, and fill the disk."""
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +56,14 @@ def write_classification_folder(
             image = 1000 * place + random.integers(0, 200, (bands, 32, 32))
             write_tif(folder / name / f"{name}_{number}.tif", image.astype(np.int16))
     return folder
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let writing fail beyond some bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,24 +1,10 @@
 """A disk that fills up is told in one message, and leaves nothing that looks complete."""
 
-import resource
-from contextlib import contextmanager
-
 import numpy as np
 from cli_config import segmentation_config, write_config
 
-from chip_files import write_tif
+from chip_files import files_of_at_most, write_tif
 from terratorch.cli.main import main
-
-
-@contextmanager
-def files_of_at_most(size):
-    """Let writing fail beyond some bytes, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_prediction_on_a_full_disk_says_so(fitted, tmp_path, capfd):

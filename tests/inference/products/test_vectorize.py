@@ -1,6 +1,7 @@
 """Polygons of class maps: what they cover, where they lie, how large they are."""
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import rasterio
 from rasterio.features import rasterize
 from rasterio.transform import from_origin
 
+from chip_files import files_of_at_most
 from terratorch.errors import DataError
 from terratorch.inference.maps.encoding import Encoding
 from terratorch.inference.maps.writer import Georeference, MapWriter
@@ -241,3 +243,17 @@ def test_a_product_that_fails_is_told_and_the_map_stays(tmp_path):
     assert [path.name for path in products.written] == ["a_pred.gpkg"]
     assert [path.name for path in products.failures] == ["a_pred.geojson"]
     assert finished.path.exists()
+
+
+@pytest.mark.parametrize("file_format", ["gpkg", "geojson", "parquet"])
+def test_a_full_disk_is_told_and_nothing_half_is_left(file_format, tmp_path, monkeypatch):
+    finished = write_map(tmp_path / "a_pred.tif", np.random.default_rng(0).integers(0, 3, (90, 90)))
+    left = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: left)
+    products = Products(of_maps=[Vectors(file_format)])
+    with files_of_at_most(10_000):
+        products.take(finished)
+    (failure,) = products.failures.values()
+    assert str(failure).startswith(f"{tmp_path}/a_pred.{file_format}: the polygons could not be")
+    assert "(the disk is full: " in str(failure)
+    assert [file.name for file in tmp_path.iterdir()] == ["a_pred.tif"]

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from terratorch.errors import DataError, OutputError, TerraTorchError
 from terratorch.geo.raster import open_raster
+from terratorch.inference.disk import why_not_written
 from terratorch.inference.held_file import HeldFile, create
 from terratorch.inference.maps.encoding import Encoding
 from terratorch.inference.maps.finishing import finish
@@ -313,11 +314,9 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def _output_error(folder: Path, error: Exception) -> OutputError:
-    cause = error if isinstance(error, OSError) and error.strerror else error.__cause__ or error
-    reason = getattr(cause, "strerror", None) or str(cause).strip() or type(cause).__name__
     return OutputError(
         f"The output folder {folder}",
-        f"it cannot be written to ({reason})",
+        f"it cannot be written to ({why_not_written(folder, error)})",
         "Check that there is room on the disk and that you may write there, or choose another with "
         "--predict_output_dir. No unfinished file was left.",
     )

@@ -18,6 +18,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from terratorch.errors import DataError, TerraTorchError
+from terratorch.inference.disk import why_not_written
 from terratorch.inference.held_file import temporary_folder
 from terratorch.inference.prediction import MAIN_LAYER
 
@@ -162,10 +163,9 @@ class Products:
 def _failure(name: str, path: Path, error: BaseException) -> TerraTorchError:
     if isinstance(error, TerraTorchError):
         return error
-    reason = "there is not enough memory" if isinstance(error, MemoryError) else str(error).strip()
     return DataError(
         str(path),
-        f"the {name} could not be made ({reason or type(error).__name__})",
+        f"the {name} could not be made ({why_not_written(path.parent, error)})",
         "The map is complete: run again, and only what is missing is made.",
     )
 

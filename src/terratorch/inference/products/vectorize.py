@@ -179,7 +179,10 @@ class Vectors(MapProduct):
             crs=None if grid.crs is None else grid.crs.to_wkt(),
         )
         frame.attrs["description"] = self.description
-        self.format.write(frame, path)
+        try:
+            self.format.write(frame, path)
+        except RuntimeError as error:  # of pyogrio, whose errors have no common class of their own
+            raise OSError(str(error)) from error
 
 
 @dataclass(frozen=True)

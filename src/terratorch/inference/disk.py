@@ -1,0 +1,26 @@
+"""Why a file could not be written: libraries do not always tell that a disk is full."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+_FULL = 2**16  # bytes that are free where nothing more can be written
+
+
+def why_not_written(folder: Path, error: BaseException) -> str:
+    """Return the reason of an error, in words.
+
+    Args:
+        folder: Where the file was to go.
+        error: What was raised.
+    """
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    cause = error if isinstance(error, OSError) and error.strerror else error.__cause__ or error
+    reason = getattr(cause, "strerror", None) or str(cause).strip() or type(cause).__name__
+    with suppress(OSError):
+        if shutil.disk_usage(folder).free < _FULL and "space left" not in reason:
+            return f"the disk is full: {reason}"
+    return str(reason)
