@@ -14,10 +14,10 @@ from terratorch.tasks.step_result import StepResult
 NAMES = ["forest", "water", "built-up"]
 
 
-def _collected(kind: Kind, output, decided, target, valid=None, names=NAMES, process=0):
+def _collected(kind: Kind, output, decided, target, valid=None, names=NAMES, process=0, **more):
     collector = ChipCollector(kind, names, None, (0, 1, 2), process=process)
     result = StepResult(torch.tensor(0.0), output, decided, target)
-    collector.add(result, valid, {"image": torch.rand(len(target), 3, 2, 2)})
+    collector.add(result, valid, {"image": torch.rand(len(target), 3, 2, 2), **more})
     return collector.chips
 
 
@@ -74,3 +74,11 @@ def test_chips_of_processes_have_names_of_their_own():
         for chip in _collected(Kind.SEGMENTATION, None, target, target, process=process)
     ]
     assert names == ["chip 0", "chip 1", "chip 0 of process 1", "chip 1 of process 1"]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_chips_of_several_modalities_have_the_names_of_the_first(count):
+    target = torch.zeros(count, 2, 2, dtype=torch.long)
+    files = {name: [f"{name}_{index}.tif" for index in range(count)] for name in ("S2", "S1")}
+    chips = _collected(Kind.SEGMENTATION, None, target, target, filename=files)
+    assert [chip.filename for chip in chips] == files["S2"]

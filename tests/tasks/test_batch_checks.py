@@ -6,7 +6,7 @@ from task_tester import PixelModel, loader, trainer
 
 from terratorch.errors import DataError
 from terratorch.tasks import SemanticSegmentationTask
-from terratorch.tasks.batch_checks import BatchChecks
+from terratorch.tasks.batch_checks import BatchChecks, filenames_of
 
 NAMES = ["a.tif", "b.tif"]
 
@@ -37,6 +37,24 @@ def test_a_label_outside_the_classes_names_file_id_and_cures(value):
     assert message.startswith(start)
     for option in ("ignore_index", "no_label_replace", "reduce_zero_label", "num_classes"):
         assert option in message
+
+
+BY_MODALITY = {"S2": NAMES, "S1": ["c.tif", "d.tif"]}
+
+
+def test_of_several_modalities_the_first_names_the_files():
+    with pytest.raises(DataError, match=r"^label of b\.tif: ids 3"):
+        check(target(3), filename=BY_MODALITY)
+    assert filenames_of({"filename": BY_MODALITY}) == NAMES
+    assert filenames_of({"filename": {"optical": BY_MODALITY}}) == NAMES
+    assert filenames_of({"filename": NAMES}) == NAMES
+    assert filenames_of({"filename": {}}) is filenames_of({}) is None
+
+
+def test_predictions_of_several_modalities_have_a_name_each():
+    task = SemanticSegmentationTask({"num_classes": 4}, model=PixelModel())
+    prediction = task.predict_step(batch(filename=BY_MODALITY), 0)
+    assert prediction.filenames == NAMES
 
 
 def test_the_ignored_label_may_lie_anywhere():

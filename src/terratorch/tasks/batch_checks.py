@@ -155,12 +155,24 @@ def _report_labels(counted: Tensor, batch: Mapping[str, Any], num_classes: int) 
 
 
 def files_of(batch: Mapping[str, Any], indices: list[int] | None = None) -> str:
-    """Return the names of the files of a batch, or of some of its samples."""
-    names = batch.get("filename")
+    """Say which files a batch is of, or some of its samples."""
+    names = filenames_of(batch)
     if names is None:
         return "batch" if indices is None else f"samples {_some(indices)} of a batch"
-    chosen = list(names) if indices is None else [names[index] for index in indices]
-    return _some(chosen)
+    return _some(names if indices is None else [names[index] for index in indices])
+
+
+def filenames_of(batch: Mapping[str, Any]) -> list[str] | None:
+    """Return the name of the file of each sample of a batch; None where it has none.
+
+    Args:
+        batch: The batch, whose `filename` holds them, or those of each modality: then the first
+            stand for all.
+    """
+    names = batch.get("filename")
+    while isinstance(names, Mapping):
+        names = next(iter(names.values()), None)
+    return None if names is None else [str(name) for name in names]
 
 
 def _some(values: list[Any]) -> str:

@@ -21,6 +21,7 @@ from terratorch.inference.prediction import (
 )
 from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.models.model import ModelOutput
+from terratorch.tasks.batch_checks import filenames_of
 from terratorch.tasks.prediction_checks import PredictionChecks
 from terratorch.tasks.settings import TaskSettings
 
@@ -145,7 +146,7 @@ class PredictingTask(LightningModule, ABC):
         self.prediction_checks.check_scale(batch, getattr(datamodule, "input_spec", None))
         # In half precision probabilities would not sum to one, and files do not hold bfloat16.
         output = self.forward_batch(batch, tiles, self.forward_jointly).output.float()
-        names = batch.get("filename") or [
+        names = filenames_of(batch) or [
             f"image_{batch_idx}_{index}" for index in range(len(output))
         ]
         return self.prediction_of(output, names, batch.get("valid"))

@@ -14,6 +14,7 @@ from torch import Tensor
 from terratorch.pages import scores
 from terratorch.pages.evaluation import ChipScore, Kind
 from terratorch.pages.panels import ChipKeeper, Thumbnail, thumbnail_places
+from terratorch.tasks.batch_checks import filenames_of
 from terratorch.tasks.step_result import StepResult
 
 _NAN = float("nan")
@@ -54,8 +55,7 @@ class ChipCollector:
             batch: The batch, with its images as the model saw them.
         """
         valid = torch.ones_like(result.target, dtype=torch.bool) if valid is None else valid
-        names = [str(name) for name in batch.get("filename") or ()]
-        names = names or self._made_up_names(len(result.target))
+        names = filenames_of(batch) or self._made_up_names(len(result.target))
         for index, chip in enumerate(_SCORERS[self.kind](self, names, result, valid)):
             self.chips.append(chip)
             if chip.score == chip.score:
