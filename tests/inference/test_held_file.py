@@ -9,9 +9,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from terratorch.inference.held_file import claim, create, leftovers, replacing, temporary_folder
+from terratorch.inference import held_file
+from terratorch.inference.held_file import (
+    claim,
+    create,
+    leftovers,
+    name_with,
+    number_of,
+    replacing,
+    temporary_folder,
+)
 from terratorch.inference.maps.encoding import Encoding
 from terratorch.inference.maps.writer import Georeference, MapWriter
+from terratorch.inference.partial import remove_leftovers
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -24,15 +34,33 @@ def no_locks(monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuse)
 
 
+@pytest.fixture(autouse=True)
+def here():
+    """Find out anew where we are."""
+    yield
+    held_file._place.cache_clear()
+
+
 def left(folder, number) -> Path:
-    path = folder / f".map.tif.{number}.partial"
+    path = name_with(number, folder / "map.tif")
     path.write_text("rows")
     return path
 
 
+def number_here(process) -> int:
+    """The number that a process of this machine gives its files."""
+    places = held_file._PROCESSES * held_file._TRIALS
+    return held_file._place() * places + process
+
+
+def dead_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        return dead.pid
+
+
 def test_a_file_is_held_from_its_creation_to_its_end(tmp_path):
     held = create(tmp_path / "map.tif")
-    assert held.path.name == f".map.tif.{os.getpid()}.partial"
+    assert held.path.name == f".map.tif.{number_here(os.getpid())}.partial"
     assert claim(held.path) is None
     held.publish(tmp_path / "map.tif")
     held.remove()  # does nothing to what has its name
@@ -115,18 +143,42 @@ def test_a_map_is_held_while_gdal_writes_it(form, tmp_path, monkeypatch):
 
 
 def test_without_locks_numbers_decide(no_locks, tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    path = left(tmp_path, dead.pid)
+    path = left(tmp_path, number_here(dead_process()))
     held = claim(path)
     assert held is not None
-    assert held.path.name == f".map.tif.{os.getpid()}.partial"
+    assert number_of(held.path) == number_here(os.getpid())
     assert held.path.read_text() == "rows"
     assert claim(path) is None  # the second of two is too late
-    assert claim(left(tmp_path, os.getppid())) is None
+    assert claim(left(tmp_path, number_here(os.getppid()))) is None
     new = create(tmp_path / "other.tif")
     new.publish(tmp_path / "other.tif")
     assert (tmp_path / "other.tif").exists()
+
+
+def test_without_locks_what_is_being_written_here_is_not_claimed(no_locks, tmp_path):
+    held = create(tmp_path / "map.tif")
+    assert claim(held.path) is None
+    remove_leftovers(tmp_path)
+    assert held.path.exists()
+
+
+@pytest.mark.parametrize("where", ["machine", "container", "boot"])
+def test_without_locks_files_of_other_machines_and_containers_are_left_alone(
+    where, no_locks, tmp_path, monkeypatch
+):
+    process = dead_process()
+    path = left(tmp_path, number_here(process))
+    if where == "machine":
+        monkeypatch.setattr(held_file.socket, "gethostname", lambda: "node-7")
+    elif where == "container":
+        monkeypatch.setattr(held_file.os, "readlink", lambda _path: "pid:[1]")
+    else:
+        monkeypatch.setattr(Path, "read_text", lambda _path: "a boot")
+    held_file._place.cache_clear()
+    assert claim(path) is None
+    remove_leftovers(tmp_path)
+    assert path.exists()
+    assert claim(left(tmp_path, number_here(process))) is not None
 
 
 def test_files_of_other_programs_are_none_of_ours(tmp_path):

@@ -1,24 +1,30 @@
 """Files that are being written: under a name of their own, and locked, until they are complete.
 
 The kernel lets go of a lock when its process ends, whatever ends it: a temporary file that nobody
-has locked was left behind. Process numbers would not tell, as they are given again, in containers
-at once. They decide only where there are no locks.
+has locked was left behind. Process numbers would not tell, as they are given again. They decide
+only where there are no locks, and only of files that were made here: the numbers of other machines
+and containers say nothing.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import itertools
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 _SUFFIX = ".partial"
 _PROCESSES = 2**22  # numbers of processes are lower
-_TRIALS = 1000  # of a name that nobody has
+_TRIALS = 1024  # of a name that nobody has
+
+_NAMESPACE = "/proc/self/ns/pid"  # names the processes that share numbers
 
 _UNLOCKED = -1  # in place of a descriptor, where there are no locks
 
@@ -125,7 +131,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def number_of(path: Path) -> int | None:
-    """Return the number in the name of a temporary file: the process's, plus a multiple of 2**22.
+    """Return the number in the name of a temporary file: of place, trial and process.
 
     All layers of a map have the same. None where it is no file of ours.
     """
@@ -139,8 +145,21 @@ def name_with(number: int, path: Path) -> Path:
 
 
 def _names(path: Path) -> Iterator[Path]:
-    numbers = itertools.count(os.getpid(), _PROCESSES)
+    numbers = itertools.count(_place() * _TRIALS * _PROCESSES + os.getpid(), _PROCESSES)
     return (name_with(number, path) for number in numbers)
+
+
+@cache
+def _place() -> int:
+    """Return a number for where processes have numbers of their own.
+
+    That is this machine since it was started or, where it runs containers, one of these.
+    """
+    place = [socket.gethostname()]
+    with suppress(OSError):  # not on Linux
+        place += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink(_NAMESPACE)]
+    digest = hashlib.sha256("\0".join(place).encode()).digest()
+    return int.from_bytes(digest[:4])
 
 
 def _make_file(path: Path) -> None:
@@ -183,11 +202,9 @@ def _is_same(descriptor: int, path: Path) -> bool:
 
 
 def _claim_by_number(path: Path, number: int) -> HeldFile | None:
-    """Take over a file whose process is gone: it gets the number of this one."""
-    process = number % _PROCESSES
-    if process == os.getpid():
-        return HeldFile(path)
-    if _is_alive(process):
+    """Take over a file whose process was here and is gone: it gets the number of this one."""
+    place, process = number // (_TRIALS * _PROCESSES), number % _PROCESSES
+    if place != _place() or _is_alive(process):
         return None
     name = path.name.removesuffix(f".{number}{_SUFFIX}").removeprefix(".")
     ours = next(free for free in _names(path.with_name(name)) if not free.exists())

@@ -1,6 +1,5 @@
 """A run that ended in the middle of a scene is gone on with, and the map comes out the same."""
 
-import os
 import random
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ from chip_files import write_tif
 from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, OutputError
-from terratorch.inference.held_file import claim, leftovers
+from terratorch.inference.held_file import claim, leftovers, number_of
 from terratorch.inference.maps import finishing, writer
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.prediction import Prediction, PredictionKind
@@ -191,7 +190,7 @@ def of_another_run(whole, tmp_path):
     path, maps, _ = whole
     interrupted(path, tmp_path, 12)
     for file in tmp_path.glob(".*.partial"):
-        file.rename(file.with_name(file.name.replace(f".{os.getpid()}.", ".4194305.")))
+        file.rename(file.with_name(file.name.replace(str(number_of(file)), "4194305")))
     return path, maps, tmp_path
 
 
@@ -262,7 +261,7 @@ def another_process(folder, holds):
     ) as other:
         assert other.stdout.readline() == b"held\n"
         yield [
-            path.rename(path.with_name(path.name.replace(f".{os.getpid()}.", f".{other.pid}.")))
+            path.rename(path.with_name(path.name.replace(str(number_of(path)), str(other.pid))))
             for path in names
         ]
         other.stdin.write(b"\n")
