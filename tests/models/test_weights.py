@@ -230,6 +230,14 @@ def test_a_truncated_file_is_named(tmp_path, name):
         weights.load_state_dict_file(path)
 
 
+@pytest.mark.parametrize("text", ["trainer:\n  max_epochs: 1\n", "{}", "", "0.1 0.2"])
+def test_text_is_no_weight_file(text, tmp_path):
+    path = tmp_path / "config.pt"
+    path.write_text(text)
+    with pytest.raises(WeightsError, match=r"config\.pt'.*begins otherwise than a file of torch"):
+        weights.load_state_dict_file(path)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(MissingFileError, match=r"ckpt_path '.*none.pt': does not exist"):
         prithvi_eo_tiny(ckpt_path=tmp_path / "none.pt")

@@ -116,6 +116,8 @@ def read_checkpoint_file(path: str | os.PathLike[str]) -> Any:
             return load_file(path)
         except SafetensorError as error:
             raise _unreadable(path, str(error)) from error
+    if not is_of_torch(path):
+        raise _unreadable(path, "it begins otherwise than a file of torch.save")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -127,6 +129,15 @@ def read_checkpoint_file(path: str | os.PathLike[str]) -> Any:
         ) from error
     except (RuntimeError, EOFError, OSError) as error:  # truncated archives are RuntimeErrors
         raise _unreadable(path, str(error)) from error
+
+
+def is_of_torch(path: Path) -> bool:
+    """Whether a file may be one of `torch.save`: an archive, or a pickle of before version 1.6.
+
+    Others would be taken for a program of the unpickler, which fails at random.
+    """
+    with path.open("rb") as file:
+        return file.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _unreadable(path: Path, reason: str) -> WeightsError:
