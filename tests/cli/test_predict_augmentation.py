@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -203,6 +204,40 @@ def test_tiles_as_large_as_chips_that_are_no_squares_are_not_turned(
     assert not list(tmp_path.glob("maps/*.tif"))
     options += ["--augment", "rotations", "--crop", "32", "--no_quicklook"]
     assert predict("--ckpt_path", *given, *options) == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "used", "other"),
+    [
+        ((128, 96), {}, "h_crop 64, h_stride 56, delta 2", "h_crop 128, h_stride 112, delta 3"),
+        ((128, 96), {"stride": 60}, "h_crop 64, delta 2", "h_crop 128, delta 3"),
+        ((128, 96), {"w_crop": 96}, "h_crop 64, h_stride 56", "h_crop 128, h_stride 112"),
+        ((128, 96), {"crop": 32}, None, None),
+        ((128, 96), {"h_crop": 64, "w_crop": 64}, None, None),
+        ((64, 96), {}, None, None),
+    ],
+)
+def test_checkpoints_for_other_tiles_are_told(size, options, used, other, changed, caplog):
+    first = read_checkpoint(changed("a.ckpt", chip_size=[64, 96]))
+    further = changed("b.ckpt", chip_size=size)
+    settings = PredictionSettings(further_ckpt_paths=[str(further)], **options)
+    predict_jointly(first.build_task(), settings, first)
+    expected = (
+        f"Scenes are cut into the tiles of '{first.path}' ({used}), and not of '{further}' "
+        f"({other}). Set --crop and --stride for others."
+    )
+    assert caplog.messages == ([] if used is None else [expected])
+
+
+TILED = {"tiled_inference_parameters": {"crop": 64, "stride": 32}}
+
+
+def test_tiles_of_the_configuration_are_told_from_those_of_checkpoints(changed, caplog):
+    first = read_checkpoint(changed("a.ckpt"))
+    task = replace(first, hyper_parameters={**first.hyper_parameters, **TILED}).build_task()
+    further = str(changed("b.ckpt"))
+    predict_jointly(task, PredictionSettings(further_ckpt_paths=[further]), first)
+    assert "tiles of the configuration (h_crop 64, h_stride 32" in caplog.text
 
 
 def test_checkpoints_in_two_places_are_refused(fitted, capsys):

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule
 
 from terratorch.cli.prediction.data import is_ours
-from terratorch.cli.prediction.scene_options import check_turned_tiles, tiles_of
+from terratorch.cli.prediction.scene_options import (
+    check_turned_tiles,
+    chosen_tile_parameters,
+    tiles_of,
+    tiles_without_options,
+)
 from terratorch.cli.prediction.settings import JOINT_OPTIONS, PredictionSettings
 from terratorch.datasets.inputs.modalities import inputs_of, read_model_input
 from terratorch.errors import ConfigurationError
 from terratorch.inference.augmentation import views_of
 from terratorch.inference.ensemble import Ensemble, Measure
 from terratorch.inference.prediction import Output, PredictionKind
+from terratorch.inference.tiles.parameters import parse_tiled_inference_parameters
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
 
+logger = logging.getLogger(__name__)
+
 # What makes joint predictions; a task with its own would leave options unused.
 _TASK_METHODS = ("predict_step", "forward_batch", "forward_jointly", "prediction_of")
+# What of tiles changes no map.
+_OF_NO_MAP = {"batch_size": 1, "verbose": False}
 
 
 def predict_jointly(
@@ -51,7 +63,7 @@ def predict_jointly(
     of_classes = Output.PROBABILITIES in task.available_outputs
     views = views_of(settings.augment or ())
     measures = _measures(settings, of_classes, type(task).__name__)
-    others = [] if first is None else list(_others(task, first, settings.further_ckpt_paths or ()))
+    others = [] if first is None else list(_others(task, settings, first))
     task.ensemble = Ensemble(views, others, of_classes, measures)
     tiles = None if task.prediction_kind() is PredictionKind.LABELS else tiles_of(settings, task)
     if tiles is not None:  # those of the chips of the training may come with the weights
@@ -70,11 +82,11 @@ def _measures(settings: PredictionSettings, of_classes: bool, task: str) -> list
 
 
 def _others(
-    task: TerraTorchTask, first: CheckpointInfo, paths: Sequence[str]
+    task: TerraTorchTask, settings: PredictionSettings, first: CheckpointInfo
 ) -> Iterator[TerraTorchTask]:
     """Yield the tasks of further checkpoints, which go together with the first."""
     seen = {first.path.resolve()}
-    for path in paths:
+    for path in settings.further_ckpt_paths or ():
         if Path(path).resolve() in seen:
             raise ConfigurationError(f"ckpt_path '{path}'", "is given twice", "Drop one of them.")
         seen.add(Path(path).resolve())
@@ -83,7 +95,38 @@ def _others(
         other = checkpoint.build_task()
         classes = "the number of classes"
         _check_same(first, {classes: task.num_classes}, checkpoint, {classes: other.num_classes})
+        if task.prediction_kind() is not PredictionKind.LABELS:
+            _tell_other_tiles(task, first, other, checkpoint, settings)
         yield other
+
+
+def _tell_other_tiles(
+    task: TerraTorchTask,
+    first: CheckpointInfo,
+    other: TerraTorchTask,
+    checkpoint: CheckpointInfo,
+    settings: PredictionSettings,
+) -> None:
+    """Warn where a further checkpoint is for other tiles than those that scenes are cut into."""
+    chosen = chosen_tile_parameters(settings)
+    used, wanted = (asdict(tiles_without_options(one)) | _OF_NO_MAP for one in (task, other))
+    names = [name for name in used if used[name] != wanted[name] and name not in chosen]
+    if not names:
+        return
+    own = parse_tiled_inference_parameters(first.tiled_inference_parameters)
+    is_first = own == task.settings.tiled_inference_parameters
+    logger.warning(
+        "Scenes are cut into the tiles of %s (%s), and not of '%s' (%s). Set --crop and --stride "
+        "for others.",
+        f"'{first.path}'" if is_first else "the configuration",
+        _listed(used, names),
+        checkpoint.path,
+        _listed(wanted, names),
+    )
+
+
+def _listed(values: Mapping[str, Any], names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {values[name]}" for name in names)
 
 
 def _trained(checkpoint: CheckpointInfo) -> dict[str, Any]:

@@ -18,7 +18,11 @@ from terratorch.cli.prediction.settings import (
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.errors import ConfigurationError
 from terratorch.inference.streaming.area import Limits
-from terratorch.inference.tiles.parameters import TiledInferenceParameters, with_options
+from terratorch.inference.tiles.parameters import (
+    BOTH_SIDES,
+    TiledInferenceParameters,
+    with_options,
+)
 from terratorch.inference.tiles.tiling import default_tiles
 from terratorch.tasks.base_task import TerraTorchTask
 
@@ -96,15 +100,29 @@ def tiles_of(settings: PredictionSettings, task: TerraTorchTask) -> TiledInferen
     Raises:
         ConfigurationError: If an option cannot be used.
     """
-    given = task.settings.tiled_inference_parameters
     options = {
         name: value for name in TILE_OPTIONS if (value := getattr(settings, name)) is not None
     }
-    if not options and given is None:
+    if not options and task.settings.tiled_inference_parameters is None:
         return None
     if settings.batch_size is not None:
         options["batch_size"] = settings.batch_size
-    return with_options(given or default_tiles(task.chip_size), options)
+    return with_options(tiles_without_options(task), options)
+
+
+def tiles_without_options(task: TerraTorchTask) -> TiledInferenceParameters:
+    """Return how scenes that do not run whole are cut for a task where no option says it."""
+    return task.settings.tiled_inference_parameters or default_tiles(task.chip_size)
+
+
+def chosen_tile_parameters(settings: PredictionSettings) -> set[str]:
+    """Return the names of the parameters of tiles that the options come to."""
+    given = [name for name in TILE_OPTIONS if getattr(settings, name) is not None]
+    chosen = {name for option in given for name in BOTH_SIDES.get(option, (option,))}
+    for side in ("h", "w"):
+        if f"{side}_crop" in chosen:  # the others follow it
+            chosen |= {f"{side}_stride", "delta"}
+    return chosen
 
 
 def _sizes(tiles: TiledInferenceParameters) -> str:
