@@ -262,7 +262,7 @@ def test_loading_is_strict(caplog):
 
 
 def test_offline_says_at_once_what_to_download(monkeypatch, tmp_path):
-    import huggingface_hub
+    import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
