@@ -6,7 +6,6 @@ of temporary files. Other machines do not have that, but the files that it names
 
 from __future__ import annotations
 
-import os
 import socket
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from terratorch.errors import OutputError
+from terratorch.inference.held_file import replacing
 
 
 def read_virtual_files(paths: Iterable[Path]) -> dict[Path, bytes]:
@@ -26,15 +26,19 @@ def read_virtual_files(paths: Iterable[Path]) -> dict[Path, bytes]:
     }
 
 
+# Ends a virtual raster that was put, which tells it from that of the process that spreads: a worker
+# may be killed, and the one in its place removes the file.
+_MARK = b"\n<!-- put here by a worker -->\n"
+
+
 class VirtualFiles:
     """Files that are put where they are missing, and removed in the end.
 
-    Processes of one machine may put the same ones.
+    Workers of one machine share them: they all leave when everything is done.
     """
 
     def __init__(self) -> None:
-        self._files: list[Path] = []
-        self._folders: list[Path] = []
+        self._files: set[Path] = set()
 
     def put(self, contents: Mapping[Path, bytes]) -> None:
         """Write files where there are none; each appears when it is complete.
@@ -43,10 +47,14 @@ class VirtualFiles:
             OutputError: If one cannot be written.
         """
         for path, content in contents.items():
-            if path.exists():
-                continue
+            marked = content + _MARK
             try:
-                self._write(path, content)
+                found = path.read_bytes() if path.exists() else None
+                if found is not None and not found.endswith(_MARK):
+                    continue
+                self._files.add(path)
+                if found != marked:
+                    _write(path, marked)
             except OSError as error:
                 raise OutputError(
                     str(path),
@@ -54,25 +62,16 @@ class VirtualFiles:
                     "It joins the files of a scene: set TMPDIR to a folder that all machines have.",
                 ) from error
 
-    def _write(self, path: Path, content: bytes) -> None:
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.append(path.parent)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        part = Path(name)
-        try:
-            with open(handle, "wb") as file:
-                file.write(content)
-            with suppress(FileExistsError):  # another process was faster
-                os.link(part, path)
-                self._files.append(path)
-        finally:
-            part.unlink()
-
     def remove(self) -> None:
-        """Remove what was written here, and folders that were made for it."""
+        """Remove what workers have put, and the folders of these files where they are empty."""
         for path in self._files:
             path.unlink(missing_ok=True)
-        for folder in self._folders:
-            with suppress(OSError):  # another process has files there
+        for folder in {path.parent for path in self._files} - {Path(tempfile.gettempdir())}:
+            with suppress(OSError):  # there are other files, or another worker was faster
                 folder.rmdir()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        part.write_bytes(content)
