@@ -18,6 +18,7 @@ from rasterio.transform import Affine
 
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
+from terratorch.inference.map_tags import MOSAIC_TAG
 from terratorch.inference.products.products import FinishedMap, FolderProduct
 
 logger = logging.getLogger(__name__)
@@ -209,7 +210,7 @@ def _dataset(grid: Sequence[_Map]) -> Xml.Element:
     transform = first.transform * Affine.translation(left, top)
     _add(dataset, "GeoTransform", ", ".join(f"{value:.17g}" for value in transform.to_gdal()))
     metadata = _add(dataset, "Metadata")
-    for key, value in first.tags.items():
+    for key, value in {**first.tags, MOSAIC_TAG: str(len(grid))}.items():
         _add(metadata, "MDI", value, key=key)
     for index, band in enumerate(first.bands, start=1):
         element = _add_band(dataset, index, band)
