@@ -1,12 +1,12 @@
 """Accelerators, devices and precisions that there are not."""
 
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 from lightning.fabric import connector
 from lightning.pytorch.accelerators import AcceleratorRegistry, CUDAAccelerator, MPSAccelerator
 
-from terratorch.cli.hardware import PRECISIONS, check_hardware, check_precision
+from terratorch.cli.hardware import check_hardware, check_precision, precisions
 from terratorch.cli.main import main
 from terratorch.errors import ConfigurationError
 
@@ -34,6 +34,11 @@ def gpus(monkeypatch):
         (2, "auto", 3, "devices: 3, but PyTorch finds 2 GPUs on this machine. Leave"),
         (2, "cuda", [1, 2], r"devices: \[1, 2\], but .* 2 GPUs on this machine, numbers 0, 1. Le"),
         (1, "gpu", "0, 1", r"devices: \[0, 1\], but .* 1 GPU on this machine, number 0. Leave"),
+        (2, "gpu", "-5", "devices: -5, but there are no GPUs below 0. Use -1, or auto, for all"),
+        (2, "gpu", -2, "devices: -2, but there are no GPUs below 0"),
+        (2, "auto", [-1], r"devices: \[-1\], but there are no GPUs below 0"),
+        (2, "cuda", [0, 0], r"devices: \[0, 0\] names a GPU twice. Name each once"),
+        (2, "gpu", "1,1", r"devices: \[1, 1\] names a GPU twice"),
         (1, "gpu", "many", "devices: 'many' is no number of devices. Use 1 or more, or auto"),
         (1, "gpu", "0", "devices: '0' is no number of devices"),
         (0, "auto", "[0,1]", r"devices: \[0,1\], but on CPUs it is the number of processes"),
@@ -69,13 +74,26 @@ def test_precisions_are_those_of_lightning():
     known = [
         name for kind in kinds for name in get_args(getattr(connector, f"_PRECISION_INPUT{kind}"))
     ]
-    assert {str(name) for name in known} == set(PRECISIONS)
+    assert {str(name) for name in known} == set(precisions())
     for name in (None, *known):
         check_precision(name)
     with pytest.raises(
         ConfigurationError, match=r"precision: '17' is none of .* Leave it out for 32"
     ):
         check_precision("17")
+
+
+@pytest.mark.parametrize("hint", [Literal["17"] | None, "a hint that tells none"])
+def test_precisions_of_another_lightning_are_taken(hint, monkeypatch):
+    def trainer(precision):
+        """Stand for the Trainer."""
+
+    trainer.__annotations__["precision"] = hint
+    monkeypatch.setattr("lightning.pytorch.Trainer", trainer)
+    check_precision(17)
+
+
+def test_accelerators_are_those_of_lightning():
     assert {"cpu", "cuda", "mps", "tpu"} <= set(AcceleratorRegistry.available_accelerators())
 
 

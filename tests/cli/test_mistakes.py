@@ -57,7 +57,7 @@ DATA = "data.init_args"
         ({"trainer.accelerator": "cup"}, ["trainer.accelerator: 'cup' is none of", "'cpu'?"]),
         ({"trainer.devices": 0}, ["trainer.devices: 0 is no number of devices. Use 1 or more"]),
         ({"trainer.devices": [0]}, ["[0], but on CPUs it is the number of processes. Use 1"]),
-        ({"trainer.precision": 17}, ["trainer.precision: '17' is none of 32-true, 16-mixed"]),
+        ({"trainer.precision": 17}, ["trainer.precision: '17' is none of 64, 32, 16, "]),
         ({"trainer.precision": "bf16-mix"}, ["trainer.precision: ", "Did you mean 'bf16-mixed'"]),
         (
             {"trainer.callbacks": [{"class_path": "EarlyStoping", "init_args": {"monitor": "x"}}]},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from terratorch.errors import ConfigurationError, did_you_mean
 
@@ -14,26 +15,13 @@ if TYPE_CHECKING:
 AUTO = "auto"
 _GPU = "gpu"  # of which make it may be
 _GPUS = ("cuda", "mps")
+_ALL = -1  # as a number of GPUs
 # `3`, `0,2`, `0,` for the first one, and `[0, 2]`.
 _NUMBERS = re.compile(r"-?\d+|\d+(, *\d+)*,?|\[\d+(, *\d+)*\]")
-PRECISIONS = (
-    "32-true",
-    "16-mixed",
-    "bf16-mixed",
-    "16-true",
-    "bf16-true",
-    "64-true",
-    "32",
-    "16",
-    "bf16",
-    "64",
-    "transformer-engine",
-    "transformer-engine-float16",
-)
 
 
 def check_precision(precision: Any, section: str = "") -> None:
-    """Refuse a precision that there is not.
+    """Refuse a precision that this version of Lightning does not have.
 
     Args:
         precision: The value; None is the default.
@@ -42,13 +30,33 @@ def check_precision(precision: Any, section: str = "") -> None:
     Raises:
         ConfigurationError: If it is none.
     """
-    if isinstance(precision, str | int | float) and str(precision) not in PRECISIONS:
+    if not isinstance(precision, str | int | float):
+        return
+    known = precisions()
+    if known and str(precision) not in known:
         raise ConfigurationError(
             f"{section}precision",
-            f"{str(precision)!r} is none of {', '.join(PRECISIONS)}",
-            did_you_mean(str(precision), PRECISIONS)
+            f"{str(precision)!r} is none of {', '.join(known)}",
+            did_you_mean(str(precision), known)
             or "Leave it out for 32; of these 16-mixed and bf16-mixed save memory on GPUs.",
         )
+
+
+def precisions() -> list[str]:
+    """Return the precisions of the Trainer; none where it does not tell them."""
+    from lightning.pytorch import Trainer
+
+    words = _words(inspect.signature(Trainer).parameters["precision"].annotation)
+    return list(dict.fromkeys(map(str, words)))
+
+
+def _words(hint: Any) -> Iterator[Any]:
+    """Yield the values of all `Literal` in a type."""
+    if get_origin(hint) is Literal:
+        yield from get_args(hint)
+        return
+    for member in get_args(hint):
+        yield from _words(member)
 
 
 def check_hardware(accelerator: Any, devices: Any, section: str = "") -> None:
@@ -119,19 +127,25 @@ def _check_devices(given: Any, accelerator: str, thing: str) -> None:
         )
 
 
-def _check_gpus(devices: Any, accelerator: str, thing: str) -> None:
+def _check_gpus(devices: int | list[int], accelerator: str, thing: str) -> None:
     from torch import distributed
 
+    numbers = devices if isinstance(devices, list) else []
+    if len(set(numbers)) < len(numbers):
+        raise ConfigurationError(thing, f"{devices} names a GPU twice", "Name each once.")
+    if min(numbers, default=0) < 0 or (isinstance(devices, int) and devices < _ALL):
+        cure = "Use -1, or auto, for all GPUs; their numbers begin with 0."
+        raise ConfigurationError(thing, f"{devices}, but there are no GPUs below 0", cure)
     if distributed.is_available() and distributed.is_torchelastic_launched():
         return  # each process may see its own alone
     count = _class_of(accelerator).auto_device_count()
     last = devices if isinstance(devices, int) else max(devices) + 1
     if last > count:
         many = "" if count == 1 else "s"
-        numbers = "" if isinstance(devices, int) else f", number{many} {_listed(range(count))}"
+        which = f", number{many} {_listed(range(count))}" if numbers else ""
         raise ConfigurationError(
             thing,
-            f"{devices}, but PyTorch finds {count} GPU{many} on this machine{numbers}",
+            f"{devices}, but PyTorch finds {count} GPU{many} on this machine{which}",
             "Leave it out, or use auto, for all there are.",
         )
 

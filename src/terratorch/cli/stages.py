@@ -104,7 +104,6 @@ def read_given(
     checkpoint = setting("ckpt_path", configuration, arguments)
     if checkpoint is not None:
         check_checkpoint(checkpoint)
-    check_precision(trainer_setting("precision", configuration, arguments), _TRAINER)
     return configuration
 
 
@@ -125,15 +124,17 @@ def import_given(configuration: Configuration, arguments: Sequence[str]) -> None
 
 
 def check_machine(configuration: Configuration, arguments: Sequence[str]) -> None:
-    """Refuse a Trainer for what this machine does not have.
+    """Refuse a Trainer for what this machine, or Lightning, does not have.
 
     Raises:
-        ConfigurationError: If it does not have the accelerator, or as many devices.
+        ConfigurationError: If it does not have the accelerator, as many devices, or the precision.
     """
-    accelerator, devices = (
-        trainer_setting(name, configuration, arguments) for name in ("accelerator", "devices")
+    accelerator, devices, precision = (
+        trainer_setting(name, configuration, arguments)
+        for name in ("accelerator", "devices", "precision")
     )
     check_hardware(accelerator, devices, _TRAINER)
+    check_precision(precision, _TRAINER)
 
 
 def _refuse_prediction_options(

@@ -108,7 +108,6 @@ def _predict_from_checkpoint(options: argparse.Namespace, settings: PredictionSe
         raise _missing_output()
     check_output_dir(settings.predict_output_dir)
     check_distributed(settings)
-    check_precision(options.precision)
     _check_limits(settings)
     load_user_code(options.custom_modules_path)
     return _run(options, settings, paths)
@@ -135,6 +134,7 @@ def _run(
 
     show_lightning_messages()
     check_hardware(options.accelerator, options.devices)
+    check_precision(options.precision)
     checkpoint = read_checkpoint(options.ckpt_path)
     images = settings.batch_size if isinstance(settings.batch_size, int) else 1
     datamodule = from_checkpoint(checkpoint, paths, images, options.num_workers or 0)
