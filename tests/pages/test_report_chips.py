@@ -1,5 +1,6 @@
 """The parts of a report that show chips."""
 
+import numpy as np
 import pytest
 
 from terratorch.pages import report_chips
@@ -23,6 +24,18 @@ def test_the_worst_chip_stays_on_a_map_that_is_thinned_out(count, monkeypatch):
     assert f"chip_{count - 1}.tif" in drawn
     assert drawn.count("<title>") <= 3
     assert ("are left out" in drawn) == (count > 3)
+
+
+def test_the_legend_of_the_map_says_that_scores_lie_beyond_its_ends():
+    scores = [0.1, *np.linspace(0.5, 0.6, 100), 0.9]
+    chips = [
+        ChipScore(f"{place}.tif", score, bounds=(place, 0, place + 1, 1))
+        for place, score in enumerate(scores)
+    ]
+    drawn = report_chips.places(*_evaluation([], chips))
+    assert "\u2264 0.50" in drawn
+    assert "\u2265 0.599" in drawn
+    assert "\u2264" not in report_chips.places(*_evaluation([], chips[1:2] * 3))
 
 
 def test_classes_beyond_the_legend_are_counted():

@@ -80,13 +80,13 @@ def _page_path(options: Namespace) -> Path:
 
 
 def _summary(page: MapPage, options: Namespace) -> str:
-    lines = [f"{page.path} ({page.path.stat().st_size / 1e6:.1f} MB)"]
+    megabytes = page.path.stat().st_size / 1e6
+    lines = [f"{page.path} ({megabytes:.{1 if megabytes >= 0.1 else 3}f} MB)"]
     if page.step > 1:
         metres = "" if page.metres is None else f", {page.metres:.3g} m per pixel,"
-        lines.append(
-            f"Shown at 1/{page.step} of the resolution{metres} to keep it below "
-            f"{options.max_size:g} MB (--max_size)."
-        )
+        kept = megabytes <= options.max_size
+        why = f"to keep it below {options.max_size:g} MB" if kept else "which is the coarsest"
+        lines.append(f"Shown at 1/{page.step} of the resolution{metres} {why} (--max_size).")
     if page.bands > 1:
         lines.append(f"Band {options.band} of {page.bands} is shown (--band).")
     return "\n".join(lines) + "\n"

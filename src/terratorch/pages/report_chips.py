@@ -102,11 +102,15 @@ def places(evaluation: Evaluation, sample_set: SampleSet) -> str:
     if drawn is None:
         return ""
     name = SCORE_NAMES[evaluation.kind]
+    # Scores beyond the ends have their colours.
+    low, high = map(number, limits)
+    low = f"\u2264 {low}" if scores and min(scores) < limits[0] else low
+    high = f"\u2265 {high}" if scores and max(scores) > limits[1] else high
     left_out = len(chips) - len(shown)
     thinned = f" {left_out:,} of {len(chips):,} chips are left out." if left_out else ""
     return (
         f'{drawn}<p class="legend"><span>{escape(name)}: '
-        f"{_ramp(VIRIDIS, number(limits[0]), number(limits[1]))}</span></p>"
+        f"{_ramp(VIRIDIS, low, high)}</span></p>"
         f'<p class="note">Small chips are drawn larger than they are.{thinned}</p>'
     )
 
