@@ -9,7 +9,6 @@ import yaml
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.cli.prediction.options import bounds_in_one
 from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
 from terratorch.errors import ConfigurationError
 
@@ -136,11 +135,6 @@ def test_options_of_a_prediction_are_refused_elsewhere(fitted, tmp_path, capsys)
     path.write_text(yaml.safe_dump(config))
     assert main(["test", "-c", str(path)]) == 2
     assert "Did you mean data.init_args.batch_size?" in capsys.readouterr().err
-
-
-def test_bounds_may_begin_with_a_minus():
-    given = ["--area", "-9,38,-8,39", "--crop", "3", "--area", "x.json"]
-    assert bounds_in_one(given) == ["--area=-9,38,-8,39", *given[2:]]
 
 
 def bands_of(scene, folder, names=("B02", "B03", "green_not", "B8A", "B11", "B12")):

@@ -1,4 +1,4 @@
-"""What is to be predicted, where maps go, and the values of other options."""
+"""What is to be predicted, and the values of other options."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from terratorch.cli.main import main
-from terratorch.cli.prediction.options import check_data, check_output_dir
+from terratorch.cli.prediction.options import check_data
 from terratorch.cli.prediction.setting_checks import checked_settings
 from terratorch.cli.prediction.settings import Augment, OutputName, Uncertainty
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
@@ -74,16 +74,6 @@ def test_files_of_modalities_are_found_as_others_are(scenes, monkeypatch):
     (scenes / "two" / "b.tif").unlink()
     with pytest.raises(DataError, match="scenes have no file of tok_s2@224"):
         check_data(["tok_s1@224=one/**/*_x.tif", "tok_s2@224=two"])
-
-
-def test_a_folder_for_output_is_tried_and_left_as_it_was(scenes):
-    check_output_dir(str(scenes / "new" / "maps"))
-    assert not (scenes / "new").exists()
-    assert not list(scenes.glob(".terratorch*"))
-    with pytest.raises(
-        ConfigurationError, match=r"my\.option '/proc/maps': /proc cannot be written"
-    ):
-        check_output_dir("/proc/maps", "my.option")
 
 
 # Without torch, which takes seconds to import.

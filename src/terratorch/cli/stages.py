@@ -13,7 +13,7 @@ from terratorch.cli.hardware import check_hardware, check_precision
 from terratorch.cli.help_texts import stage_help, write_help
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_values import text
-from terratorch.cli.prediction.options import check_output_dir
+from terratorch.cli.output_folder import check_output_dir
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.user_code import load_user_code
 from terratorch.errors import ConfigurationError, MissingFileError, did_you_mean

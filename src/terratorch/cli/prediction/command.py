@@ -10,13 +10,10 @@ from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.hardware import check_hardware, check_precision
 from terratorch.cli.logs import show_lightning_messages
 from terratorch.cli.option_parser import OptionParser
+from terratorch.cli.output_folder import check_output_dir
+from terratorch.cli.prediction.arguments import bounds_in_one, first_checkpoint_apart
 from terratorch.cli.prediction.distributed import check_distributed, devices_of
-from terratorch.cli.prediction.options import (
-    bounds_in_one,
-    check_data,
-    check_output_dir,
-    first_checkpoint_apart,
-)
+from terratorch.cli.prediction.options import check_data
 from terratorch.cli.prediction.setting_checks import checked_settings
 from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
 from terratorch.cli.stages import (

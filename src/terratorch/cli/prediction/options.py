@@ -1,4 +1,4 @@
-"""What is to be predicted and where maps go: checked before anything heavy is imported."""
+"""What is to be predicted: checked before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import glob
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from terratorch.datasets.files import FoundFile, find_files, wildcard_text
 from terratorch.datasets.scenes.scene_files import SceneFiles, pair_modalities
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 from terratorch.geo.remote import is_virtual, parse_path
 
-_FURTHER = "--further_ckpt_paths"
 # What stands before a path: the name of a modality, not the scheme or the query of an address.
 _OF_MODALITY = re.compile(r"(?P<name>[^\W\d][^=/\\\s]*)=(?P<path>.+)")
 
@@ -119,41 +117,6 @@ def _scenes_of(given: Sequence[tuple[str | None, str]], scene_folders: bool) -> 
     return find_modalities(by_modality)
 
 
-def first_checkpoint_apart(arguments: Sequence[str]) -> list[str]:
-    """Return arguments where `--ckpt_path A B C` reads `--ckpt_path A --further_ckpt_paths B C`.
-
-    The option of Lightning, and the key in a configuration, hold one.
-
-    Raises:
-        ConfigurationError: If there are further ones in both places.
-    """
-    changed: list[str] = []
-    for index, argument in enumerate(arguments):
-        option, first = arguments[max(index - 2, 0)], arguments[max(index - 1, 0)]
-        if option == "--ckpt_path" and not first.startswith("-") and not argument.startswith("-"):
-            if _FURTHER in arguments:
-                raise ConfigurationError(
-                    _FURTHER, "given beside several values of --ckpt_path", "Give all in one place."
-                )
-            changed.append(_FURTHER)
-        changed.append(argument)
-    return changed
-
-
-def bounds_in_one(arguments: Sequence[str]) -> list[str]:
-    """Return arguments where `--area -9,38,-8,39` reads `--area=-9,38,-8,39`.
-
-    A parser would take a value that begins with a minus for an option.
-    """
-    joined: list[str] = []
-    for argument in arguments:
-        if joined and joined[-1] == "--area" and argument[:1] == "-" and "," in argument:
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
-
-
 def _scene_folders(folder: Path) -> list[Path]:
     """Return a folder with files, or the folders in one that holds nothing else."""
     return _seen(folder) if _holds_folders_alone(folder) else [folder]
@@ -205,30 +168,3 @@ def _are_map_and_picture(file: Path, other: Path) -> bool:
     """Whether two files may be a map of ours and its picture: both are refused as they are read."""
     suffixes = {file.suffix.lower(), other.suffix.lower()}
     return "_pred" in file.stem and suffixes == {".tif", ".png"}
-
-
-def check_output_dir(path: str, option: str = "predict_output_dir") -> None:
-    """Refuse a folder that cannot be written to; one that is not there yet is made later.
-
-    Args:
-        path: The folder.
-        option: What gives it, for the message.
-
-    Raises:
-        ConfigurationError: If it is a file, or cannot be written to.
-    """
-    folder = Path(path).absolute()
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not existing.is_dir():
-        raise ConfigurationError(
-            f"{option} '{path}'", f"{existing} is a file", "Choose another folder."
-        )
-    try:
-        # Permissions do not tell all: of a file system that takes no files, or of the superuser.
-        TemporaryDirectory(dir=existing, prefix=".terratorch-").cleanup()
-    except OSError as error:
-        raise ConfigurationError(
-            f"{option} '{path}'",
-            f"{existing} cannot be written to ({error.strerror})",
-            "Change its permissions, or choose another folder.",
-        ) from error
