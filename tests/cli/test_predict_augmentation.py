@@ -20,6 +20,7 @@ from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.errors import ConfigurationError
 from terratorch.inference.augmentation import SAME, views_of
+from terratorch.inference.tiles.tiling import ChipSize
 from terratorch.tasks.checkpoint import read_checkpoint
 from terratorch.tasks.regression_tasks import PixelwiseRegressionTask
 
@@ -327,19 +328,19 @@ def test_values_are_averaged_in_memory_too(tiles):
 
 
 @pytest.mark.parametrize(
-    ("trained", "sides", "fits"),
+    ("chip", "sides", "fits"),
     [
         (None, {"h_crop": 512}, True),  # the other side is that of the default
         (None, {"h_crop": 256}, False),
-        ((64, 96), {"h_crop": 96}, True),
-        ((64, 96), {"w_crop": 96}, False),
-        ((64, 96), {"crop": 96}, True),
-        ((64, 96), {"crop": 96, "h_crop": 64}, False),
+        (ChipSize(64, 96), {"h_crop": 96}, True),
+        (ChipSize(64, 96), {"w_crop": 96}, False),
+        (ChipSize(64, 96), {"crop": 96}, True),
+        (ChipSize(64, 96), {"crop": 96, "h_crop": 64}, False),
     ],
 )
-def test_both_sides_of_tiles_that_are_turned_are_known(trained, sides, fits):
+def test_both_sides_of_tiles_that_are_turned_are_known(chip, sides, fits, monkeypatch):
     task = PixelwiseRegressionTask({}, model=_Slope())
-    task.trained_size = trained
+    monkeypatch.setattr(PixelwiseRegressionTask, "chip_size", chip)
     settings = PredictionSettings(augment=["rotations"], **sides)
     with nullcontext() if fits else pytest.raises(ConfigurationError, match="rotations turn tiles"):
         predict_jointly(task, settings, None)
