@@ -167,7 +167,7 @@ def test_scenes_larger_than_the_chips_of_the_training_run_tile_by_tile(tmp_path,
         capsys.readouterr()
         data = ["--predict_data", str(file), "--predict_output_dir", str(tmp_path / name)]
         assert main(["predict", *given, "--ckpt_path", checkpoint, *data]) == 0
-        said = "chips of the training, 64 x 64 pixels, runs tile by tile: crop 64 x 64, stride 56"
+        said = "and validation, 64 x 64 pixels, runs tile by tile: crop 64 x 64, stride 56"
         assert said in "".join(capsys.readouterr())
         with rasterio.open(tmp_path / name / "scene_pred.tif") as dataset:
             maps.append(dataset.read(1))

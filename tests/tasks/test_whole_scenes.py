@@ -82,23 +82,12 @@ def test_nothing_is_said_of_small_images_and_of_labels(caplog):
 
 
 @pytest.mark.parametrize(
-    ("trained", "expected"), [(None, (96, 96, 84, 3)), ((80, 160), (80, 160, 70, 2))]
+    ("fitted", "expected"), [(None, (96, 96, 84, 3)), ((80, 160), (80, 160, 70, 2))]
 )
-def test_tiles_have_the_size_of_the_training_or_that_the_model_was_built_for(trained, expected):
+def test_tiles_have_the_size_of_the_training_or_that_the_model_was_built_for(fitted, expected):
     settings = TaskSettings({"backbone_img_size": 96}, tiled_inference_on_testing=True)
-    chip = ChipSize.known(trained, settings.chip_size)
+    chip = ChipSize.known(fitted, settings.chip_size)
     cut = SceneTiles(settings, of_pixels=True)
     tiles = cut.testing(torch.zeros(1, 3, 200, 100), chip)
     assert (tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.delta) == expected
-    assert cut.testing(torch.zeros(1, 3, 200, 100), ChipSize(70, 70, trained=True)) == tiles
-
-
-def test_the_largest_chips_of_a_training_are_known(monkeypatch):
-    task = segmentation()
-    monkeypatch.setattr(task, "log", lambda *_args, **_options: None)
-    assert task.chip_size is None
-    for height, width in ((40, 90), (64, 70)):
-        images = torch.rand(1, 3, height, width)
-        task.training_step({"image": images, "mask": torch.zeros(1, height, width).long()}, 0)
-    assert task.chip_size == ChipSize(64, 90, trained=True)
-    assert ChipSize.known((32, 32), 32) is None
+    assert cut.testing(torch.zeros(1, 3, 200, 100), ChipSize(70, 70, fitted=True)) == tiles

@@ -19,16 +19,3 @@ def each_image(images: Images, change: Callable[[Tensor], Tensor]) -> Images:
     if isinstance(images, Tensor):
         return change(images)
     return {name: change(image) for name, image in images.items()}
-
-
-def largest_size(images: Images) -> tuple[int, int] | None:
-    """Return height and width of the largest of some images; None where none has both.
-
-    Args:
-        images: `(B, C, H, W)` or `(B, C, T, H, W)`, one or several by modality.
-    """
-    given = [images] if isinstance(images, Tensor) else images.values()
-    sizes = [(int(one.shape[-2]), int(one.shape[-1])) for one in given if one.ndim > 3]
-    if not sizes:
-        return None
-    return max(height for height, _ in sizes), max(width for _, width in sizes)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
 from lightning.pytorch.utilities.parsing import collect_init_args
 from torch import Tensor, nn
-from torch.utils.data import Subset
 from torchmetrics import MetricCollection
 
 from terratorch.errors import ConfigurationError, DataError
@@ -20,11 +19,11 @@ from terratorch.inference.tiles.parameters import TiledInferenceParameters
 from terratorch.inference.tiles.tiling import ChipSize
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
-from terratorch.ops.images import largest_size
 from terratorch.tasks import checkpoint_format
 from terratorch.tasks.band_checks import check_band_count, check_same_bands
 from terratorch.tasks.batch_checks import BatchChecks, check_epoch, check_same_classes
-from terratorch.tasks.figures import figure_senders, plot_samples
+from terratorch.tasks.figures import datasets_of, figure_senders, plot_samples
+from terratorch.tasks.fitted_chips import FittedChips
 from terratorch.tasks.loss_handler import LossHandler, zero_losses
 from terratorch.tasks.model_building import build_model, check_given_model, freeze_parts
 from terratorch.tasks.monitors import check_callbacks
@@ -94,8 +93,7 @@ class TerraTorchTask(PredictingTask):
         self.scene_tiles = SceneTiles(self.settings, self.kind is not PredictionKind.LABELS)
         # Of the data module of the Trainer, or of the checkpoint that this was loaded from.
         self.input_spec: dict[str, Any] | None = None
-        # Height and width of the largest chips that it was trained on.
-        self.trained_size: tuple[int, int] | None = None
+        self.fitted_chips = FittedChips()
         # Whether the arguments alone, as they are in a checkpoint, build the model again.
         self.model_by_name = model is None and not holds_module(self.settings.model_args)
         check_given_model(model, self.settings)
@@ -213,11 +211,7 @@ class TerraTorchTask(PredictingTask):
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
-        loss = self._step(batch, "train/", self.train_metrics).loss
-        size, before = largest_size(batch["image"]), self.trained_size or (0, 0)
-        if size is not None:
-            self.trained_size = (max(size[0], before[0]), max(size[1], before[1]))
-        return loss
+        return self._step(batch, "train/", self.train_metrics).loss
 
     def validation_step(
         self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
@@ -267,12 +261,14 @@ class TerraTorchTask(PredictingTask):
         given = output.output.detach()
         decided = self.decide(given)
         metrics.update(decided, target)
+        if tiles is None:
+            self.fitted_chips.add(raw, self._trainer)
         return StepResult(losses["loss"], given, decided, target)
 
     @property
     def chip_size(self) -> ChipSize | None:
-        """The chips that the model was trained on, or else built for."""
-        return ChipSize.known(self.trained_size, self.settings.chip_size)
+        """The chips that the model was trained on and chosen by, or else built for."""
+        return ChipSize.known(self.fitted_chips.size, self.settings.chip_size)
 
     # Epochs
 
@@ -286,6 +282,7 @@ class TerraTorchTask(PredictingTask):
     def on_fit_start(self) -> None:
         """Check that the callbacks watch their metrics in the right direction."""
         check_callbacks(self.trainer)
+        self.fitted_chips.start(self.trainer)
 
     def on_train_epoch_end(self) -> None:
         """Log the metrics of an epoch."""
@@ -345,7 +342,7 @@ class TerraTorchTask(PredictingTask):
 
     def _plot(self, batch: Mapping[str, Any], decided: Tensor) -> None:
         senders = figure_senders(self.trainer.loggers)
-        dataset = next(_datasets(self.trainer.val_dataloaders), None)
+        dataset = next(datasets_of(self.trainer.val_dataloaders), None)
         if senders and callable(getattr(dataset, "plot", None)):
             names = self.settings.class_names
             plot_samples(dataset, batch, decided, senders, self.global_step, names)
@@ -360,7 +357,7 @@ class TerraTorchTask(PredictingTask):
         """Check the format, and take over what describes the input."""
         described = checkpoint_format.description(checkpoint)
         self.input_spec = described.get("input")
-        self.trained_size = checkpoint_format.size_of(described)
+        self.fitted_chips.size = checkpoint_format.size_of(described)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Load weights; those of another model are an error that names the first that differ."""
@@ -378,14 +375,3 @@ def _constructor_arguments() -> dict[str, Any]:
     for values in collect_init_args(frame.f_back, [], classes=(HyperparametersMixin,)):
         arguments.update(values)
     return {**arguments, "model": None}
-
-
-def _datasets(loaders: Any) -> Iterator[Any]:
-    if isinstance(loaders, Sequence):
-        for loader in loaders:
-            yield from _datasets(loader)
-    elif loaders is not None:
-        dataset = getattr(loaders, "dataset", None)
-        while isinstance(dataset, Subset):
-            dataset = dataset.dataset
-        yield dataset

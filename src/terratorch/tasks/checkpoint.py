@@ -38,7 +38,8 @@ class CheckpointInfo:
         state_dict: The weights of the task.
         input: What the data module read, `InputSpec.to_dict()`; None where that is not known.
         class_names: Names of the classes.
-        chip_size: Height and width of the chips of the training; None where that is not known.
+        chip_size: Height and width of the chips of the training and validation; None where that is
+            not known.
         tiled_inference_parameters: Arguments of `tiled_inference`.
         model_by_name: Whether the arguments build the model; otherwise it has to be given.
         terratorch_version: The version that wrote it.
@@ -87,7 +88,7 @@ class CheckpointInfo:
                 "--custom_modules_path.".strip(),
             ) from error
         task.load_state_dict(self.state_dict)
-        task.input_spec, task.trained_size = self.input, self.chip_size
+        task.input_spec, task.fitted_chips.size = self.input, self.chip_size
         return task.eval()
 
     def _task_class(self) -> type[TerraTorchTask]:

@@ -20,7 +20,7 @@ KEY = "terratorch"
 def complete(checkpoint: dict[str, Any], task: TerraTorchTask) -> None:
     """Add the description of a task to a checkpoint of it, in plain containers."""
     settings = task.settings
-    class_names = settings.class_names
+    class_names, chip_size = settings.class_names, task.fitted_chips.size
     checkpoint["hparams_name"] = "kwargs"
     checkpoint[KEY] = {
         "format_version": FORMAT_VERSION,
@@ -29,13 +29,13 @@ def complete(checkpoint: dict[str, Any], task: TerraTorchTask) -> None:
         "input": _input_of(task),
         "class_names": None if class_names is None else list(class_names),
         "tiled_inference_parameters": task.hparams.get("tiled_inference_parameters"),
-        "chip_size": None if task.trained_size is None else list(task.trained_size),
+        "chip_size": None if chip_size is None else list(chip_size),
         "model_by_name": task.model_by_name,
     }
 
 
 def size_of(described: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return height and width of the chips of the training, where a description tells them."""
+    """Return height and width of the chips of the training and validation, where it is told."""
     size = described.get("chip_size")
     return None if size is None else (size[0], size[1])
 

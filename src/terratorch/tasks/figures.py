@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.utils.data import Subset
 
 from terratorch.models.arguments import accepted_names
 
@@ -63,6 +64,18 @@ def _bound(
         send(logger, tag, figure, step)
 
     return bound
+
+
+def datasets_of(loaders: Any) -> Iterator[Any]:
+    """Yield the data sets of loaders, which may be nested in lists; those behind a subset."""
+    if isinstance(loaders, Sequence):
+        for loader in loaders:
+            yield from datasets_of(loader)
+    elif loaders is not None:
+        dataset = getattr(loaders, "dataset", None)
+        while isinstance(dataset, Subset):
+            dataset = dataset.dataset
+        yield dataset
 
 
 def plot_samples(

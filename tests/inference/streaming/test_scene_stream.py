@@ -196,9 +196,9 @@ def test_large_scenes_are_cut_and_the_log_says_how(tmp_path, monkeypatch, caplog
 def test_scenes_larger_than_the_chips_of_the_training_are_cut_like_these(tmp_path, caplog):
     caplog.set_level("INFO", "terratorch")
     small, large = scene(tmp_path, "small", (64, 64)), scene(tmp_path, "large", (70, 20))
-    chip = tiling.ChipSize(64, 64, trained=True)
+    chip = tiling.ChipSize(64, 64, fitted=True)
     run([small, large], tmp_path / "maps", predictor(chip=chip))
-    said = "1 scene larger than the chips of the training, 64 x 64 pixels, runs tile by tile"
+    said = "1 scene larger than the chips of the training and validation, 64 x 64 pixels, runs tile"
     assert said in caplog.text
     check(small, tmp_path / "maps", SPEC, None)
     check(large, tmp_path / "maps", SPEC, tiles(64, 56, 2))

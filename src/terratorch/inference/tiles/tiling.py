@@ -27,23 +27,24 @@ class ChipSize:
     Attributes:
         height: Their height.
         width: Their width.
-        trained: Whether the model was trained on them; otherwise it was built for them.
+        fitted: Whether the model was trained on them and chosen by them; otherwise it was built for
+            them.
     """
 
     height: int
     width: int
-    trained: bool = False
+    fitted: bool = False
 
     @classmethod
-    def known(cls, trained: tuple[int, int] | None, built: int | None) -> ChipSize | None:
+    def known(cls, fitted: tuple[int, int] | None, built: int | None) -> ChipSize | None:
         """Return what is known; None where it is nothing, or they are too small for tiles.
 
         Args:
-            trained: Height and width of the largest chips of the training.
+            fitted: Height and width of the largest chips of the training and validation.
             built: Pixels a side that the model was built for.
         """
-        if trained is not None and min(trained) >= _SMALLEST_CHIP:
-            return cls(*trained, trained=True)
+        if fitted is not None and min(fitted) >= _SMALLEST_CHIP:
+            return cls(*fitted, fitted=True)
         return None if built is None or built < _SMALLEST_CHIP else cls(built, built)
 
     def holds(self, height: int, width: int) -> bool:
@@ -60,7 +61,8 @@ def tiles_for(
 ) -> TiledInferenceParameters | None:
     """Return how a scene is cut into tiles; None where it runs whole.
 
-    Scenes larger than the chips of the training are cut into tiles as large as these.
+    Scenes larger than the chips of the training and validation are cut into tiles as large as
+    these: what a checkpoint was chosen by is what draws maps.
 
     Args:
         height: Rows of the scene.
@@ -78,7 +80,7 @@ def tiles_for(
 
 def _largest_whole(chip: ChipSize | None) -> ChipSize:
     """Return the largest scene that runs whole."""
-    return chip if chip is not None and chip.trained else ChipSize(MOST_WHOLE, MOST_WHOLE)
+    return chip if chip is not None and chip.fitted else ChipSize(MOST_WHOLE, MOST_WHOLE)
 
 
 def default_tiles(chip: ChipSize | None) -> TiledInferenceParameters:
@@ -119,10 +121,10 @@ def log_tiles(parameters: TiledInferenceParameters, scenes: int, chip: ChipSize 
         "model.init_args.tiled_inference_parameters, for others.",
         scenes,
         "" if scenes == 1 else "s",
-        "the chips of the training, " if largest.trained else "",
+        "the chips of the training and validation, " if largest.fitted else "",
         largest.height,
         largest.width,
-        "," if largest.trained else "",
+        "," if largest.fitted else "",
         "s" if scenes == 1 else "",
         parameters.h_crop,
         parameters.w_crop,
