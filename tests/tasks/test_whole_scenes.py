@@ -90,4 +90,38 @@ def test_tiles_have_the_size_of_the_training_or_that_the_model_was_built_for(fit
     cut = SceneTiles(settings, of_pixels=True)
     tiles = cut.testing(torch.zeros(1, 3, 200, 100), chip)
     assert (tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.delta) == expected
-    assert cut.testing(torch.zeros(1, 3, 200, 100), ChipSize(70, 70, fitted=True)) == tiles
+    other = ChipSize(70, 70, fitted=True)
+    assert cut.validation(torch.zeros(1, 3, 200, 100), other) is None
+    assert cut.testing(torch.zeros(1, 3, 200, 100), other) == tiles  # as the batches before
+    cut.choose_anew()
+    assert cut.testing(torch.zeros(1, 3, 200, 100), other).h_crop == 70
+
+
+def test_a_test_is_cut_alike_in_the_run_of_the_training_and_in_one_of_its_own(caplog, monkeypatch):
+    monkeypatch.setattr("terratorch.inference.tiles.tiling._SMALLEST_CHIP", 7)
+    tiled = {"tiled_inference_on_validation": True, "tiled_inference_on_testing": True}
+    task, run = segmentation(**tiled), trainer(max_epochs=2)
+    chips, scenes = loader(torch.zeros(2, 8, 8).long(), "mask"), scenes_of(20)
+    run.fit(task, chips, scenes)
+    validations = said_of(caplog, "validation")
+    assert [text.partition(": ")[2].partition(",")[0] for text in validations] == [
+        "crop 6 x 6",  # the trial: nothing is known of chips
+        "crop 8 x 8",
+    ]
+    within = run.test(task, scenes, verbose=False)
+    tests = said_of(caplog, "testing")
+    alone = segmentation(**tiled)
+    alone.load_state_dict(task.state_dict())
+    alone.fitted_chips.size = task.fitted_chips.size
+    assert trainer().test(alone, scenes, verbose=False) == within
+    assert said_of(caplog, "testing") == tests * 2
+    assert "crop 8 x 8" in tests[0]
+
+
+def scenes_of(size):
+    samples = [{"image": torch.rand(3, size, size), "mask": torch.zeros(size, size).long()}]
+    return torch.utils.data.DataLoader(samples)
+
+
+def said_of(caplog, stage):
+    return [text for text in caplog.messages if text.startswith(f"{stage} runs tile by tile")]

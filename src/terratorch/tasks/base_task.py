@@ -278,11 +278,16 @@ class TerraTorchTask(PredictingTask):
         check_same_bands(datamodule, self.settings.model_args, stage, self.model)
         if stage != "predict":
             check_same_classes(datamodule, self.num_classes)
+        self.scene_tiles.choose_anew()
 
     def on_fit_start(self) -> None:
         """Check that the callbacks watch their metrics in the right direction."""
         check_callbacks(self.trainer)
         self.fitted_chips.start(self.trainer)
+
+    def on_train_start(self) -> None:
+        """Choose tiles anew after the trial of a validation, which knows of no chips."""
+        self.scene_tiles.choose_anew()
 
     def on_train_epoch_end(self) -> None:
         """Log the metrics of an epoch."""

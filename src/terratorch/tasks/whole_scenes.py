@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class SceneTiles:
-    """Says how the images of validation and tests are cut, once for each.
+    """Says how the images of validation and tests are cut, and tells when that changes.
 
     Args:
         settings: Those of the task.
@@ -26,8 +26,12 @@ class SceneTiles:
 
     def __init__(self, settings: TaskSettings, of_pixels: bool) -> None:
         self.settings, self.of_pixels = settings, of_pixels
-        self._told: set[str] = set()
+        self._told: dict[str, TiledInferenceParameters | None] = {}
         self._chosen: TiledInferenceParameters | None = None
+
+    def choose_anew(self) -> None:
+        """Forget the tiles of the run before: by now the chips may be known, or be others."""
+        self._chosen = None
 
     def validation(self, image: Any, chip: ChipSize | None) -> TiledInferenceParameters | None:
         """Return how a batch of the validation is cut; None where it runs whole."""
@@ -45,10 +49,11 @@ class SceneTiles:
             self._hint(stage, image)
             return None
         given = self.settings.tiled_inference_parameters
-        # In a training, what is known of its chips comes later: all runs are cut alike.
+        # While a model is trained, more is known of its chips from batch to batch: all its
+        # validations are cut alike.
         self._chosen = self._chosen or given or default_tiles(chip)
         tiles = self._chosen
-        if self._is_new(stage):
+        if self._is_new(stage, tiles):
             _log_plan(stage, image, tiles, chosen=given is None)
         return tiles
 
@@ -65,10 +70,11 @@ class SceneTiles:
                 *(stage, height, width, PATH, stage),
             )
 
-    def _is_new(self, stage: str) -> bool:
-        new = stage not in self._told
-        self._told.add(stage)
-        return new
+    def _is_new(self, stage: str, tiles: TiledInferenceParameters | None = None) -> bool:
+        if stage in self._told and self._told[stage] == tiles:
+            return False
+        self._told[stage] = tiles
+        return True
 
 
 def _log_plan(stage: str, image: Any, tiles: TiledInferenceParameters, chosen: bool) -> None:
