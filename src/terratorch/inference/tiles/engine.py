@@ -67,6 +67,7 @@ def run_tiles(
         for count, jobs, images in batches:
             if images is not None:
                 _run_batch(jobs, _on_device(images, device), forward, device)
+            del images  # not held while waiting for the next
             if on_tiles is not None:
                 on_tiles(count)
 
