@@ -53,7 +53,7 @@ def test_the_score_of_an_image_is_the_probability_of_its_class():
     output = torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0], [torch.nan, 0.0, 0.0]])
     target, decided = torch.tensor([1, 2, 1]), torch.tensor([1, 0, 0])
     chips = _collected(Kind.CLASSIFICATION, output, decided, target)
-    expected = [output[0].softmax(0)[1].item(), output[1].softmax(0)[2].item(), 0]
+    expected = [output[0].softmax(0)[1].item(), output[1].softmax(0)[2].item(), -np.inf]
     assert [chip.score for chip in chips] == pytest.approx(expected)
     assert [chip.cells for chip in chips] == [((4, 1),), ((6, 1),), ((3, 1),)]
 

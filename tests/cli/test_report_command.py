@@ -293,6 +293,34 @@ def test_a_model_that_diverged_and_a_test_of_one_batch_are_said(tmp_path):
     assert "No chip of this test set" not in report.written.read_text()
 
 
+def test_a_classifier_that_diverged_is_said(tmp_path):
+    import torch
+    from lightning.pytorch import Trainer
+    from torch import nn
+    from torch.utils.data import DataLoader
+
+    from terratorch.tasks import ClassificationTask
+
+    images = torch.ones(4, 3, 2, 2)
+    images[1, 2] = 3e38  # the score of class 2 is no number any more
+    samples = [
+        {"image": one, "label": 0, "filename": str(index)} for index, one in enumerate(images)
+    ]
+    report = EvaluationReport(folder=tmp_path)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(accelerator="cpu", callbacks=[report], **quiet)
+    scores = nn.Conv2d(3, 3, 2)
+    with torch.no_grad():
+        scores.weight.copy_(2 * torch.eye(3)[:, :, None, None])
+    model = nn.Sequential(scores, nn.Flatten())
+    task = ClassificationTask({"num_classes": 3}, model=model, loss="focal")
+    trainer.test(task, DataLoader(samples, batch_size=2), verbose=False)
+    evaluation = read_evaluation(tmp_path / "evaluation.json")
+    assert evaluation.notes == ["1 chip with predictions that are not numbers."]
+    assert evaluation.sets[0].chips[1].score == -np.inf
+    assert evaluation.notes[0] in report.written.read_text()
+
+
 def test_secrets_of_the_command_are_not_shown():
     given = ["/bin/terratorch", "test", "--trainer.logger.init_args.api_key", "Xy9", "-c", "c.yaml"]
     assert command_of([*given, "--db_password=Q1"]) == (

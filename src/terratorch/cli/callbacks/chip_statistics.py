@@ -139,8 +139,8 @@ def _labelled_chips(
     classes = len(collector.class_names)
     target = result.target.where(valid, 0)
     probabilities = result.output.float().softmax(dim=1)
-    # NaN, of a model that diverged, gives the right class nothing.
-    certain = probabilities.gather(1, target[:, None])[:, 0].nan_to_num().tolist()
+    # NaN, of a model that diverged, is the worst of all, and told apart from a wrong class.
+    certain = probabilities.gather(1, target[:, None])[:, 0].nan_to_num(nan=-torch.inf).tolist()
     cells = (target * classes + result.decided).tolist()
     return [
         ChipScore(name, score, cells=((cell, 1),)) if counts else ChipScore(name, _NAN)
