@@ -234,7 +234,7 @@ class MyLightningCLI(LightningCLI):
         first = read_checkpoint(str(ckpt_path))
         model.load_state_dict(first.state_dict)  # before there are more models in it
         if isinstance(model, TerraTorchTask):  # as if the trainer had loaded it
-            model.input_spec, model.trained_size = first.input, first.chip_size
+            model.input_spec, model.fitted_chips.size = first.input, first.chip_size
         predict_jointly(model, settings, first)
         return None
 
