@@ -137,6 +137,7 @@ class MapFiles:
         rows = min(writer.written for writer in self._writers.values())
         if not rows:
             self.discard()
+            logger.warning("%s: too few rows are done to be kept", self.reference.path)
             return
         self._files.pop_all()
         with ExitStack() as closing:  # each of them, and the main layer last
