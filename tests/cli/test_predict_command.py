@@ -310,7 +310,7 @@ def test_an_image_that_gives_nan_is_listed_and_the_rest_goes_on(
     assert _predict(checkpoint, *options) == 3
     shown = capsys.readouterr()
     assert "2 files in" in shown.out
-    listed = shown.err.rpartition("1 file without a map, as the model gave NaN:\n  ")[2]
+    listed = shown.err.rpartition("1 file without a map, as the model gave NaN or infinity:\n  ")[2]
     assert "odd.tif: what the model gives for it is NaN" in listed
     assert not list((tmp_path / "maps").glob("*odd*"))
     assert _predict(checkpoint, *options) == 3  # not 2, as the maps of the others are there
@@ -323,7 +323,7 @@ def test_what_is_no_checkpoint_is_refused(scenes, tmp_path, capsys):
     checkpoint.write_text("nothing")
     options = ("--predict_data", scenes, "--predict_output_dir", tmp_path / "maps")
     assert _predict(checkpoint, *options) == 2
-    assert "no.ckpt: it is not a checkpoint" in capsys.readouterr().err
+    assert "no.ckpt': it is not a checkpoint. Give a .ckpt file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -146,9 +146,10 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
     with pytest.raises(MissingFileError, match=r"none\.ckpt: there is no such file"):
         read_checkpoint(tmp_path / "none.ckpt")
     text = tmp_path / "text.ckpt"
-    text.write_text("no weights")
-    with pytest.raises(WeightsError, match=r"text\.ckpt: it is not a checkpoint\. Give a \.ckpt"):
-        read_checkpoint(text)
+    for content in ("no weights", "seed_everything: 0\ntrainer:\n  max_epochs: 1\n"):
+        text.write_text(content)
+        with pytest.raises(WeightsError, match=r"text\.ckpt: it is not a checkpoint\. Give a"):
+            read_checkpoint(text)
     torch.save({"weight": torch.ones(1)}, tmp_path / "weights.pt")
     with pytest.raises(WeightsError, match=r"weights\.pt: it is no checkpoint of a training"):
         read_checkpoint(tmp_path / "weights.pt")

@@ -12,7 +12,7 @@ from torch import Tensor
 from terratorch.cli.configuration import read_configuration
 from terratorch.cli.logs import quiet_lightning
 from terratorch.cli.prediction.data import from_checkpoint, from_datamodule, images_of
-from terratorch.cli.prediction.options import check_data
+from terratorch.cli.prediction.files import check_data
 from terratorch.cli.prediction.scene_options import SceneChoices, check_used_in_python
 from terratorch.cli.prediction.scenes import predicts_pixels
 from terratorch.cli.prediction.settings import PredictionSettings

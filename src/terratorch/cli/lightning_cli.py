@@ -22,8 +22,8 @@ from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
 from terratorch.cli.parser_messages import constructor_error, parse
 from terratorch.cli.prediction.data import from_datamodule
 from terratorch.cli.prediction.distributed import devices_of
+from terratorch.cli.prediction.files import check_data
 from terratorch.cli.prediction.joint import predict_jointly
-from terratorch.cli.prediction.options import check_data
 from terratorch.cli.prediction.scene_options import check_used_by_writer
 from terratorch.cli.prediction.scenes import predict, predicts_labels
 from terratorch.cli.prediction.settings import (

@@ -16,7 +16,8 @@ from terratorch.cli.option_values import text
 from terratorch.cli.output_folder import check_output_dir
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.user_code import load_user_code
-from terratorch.errors import ConfigurationError, MissingFileError, did_you_mean
+from terratorch.errors import ConfigurationError, MissingFileError, WeightsError, did_you_mean
+from terratorch.ops.torch_files import is_of_torch
 
 _FULL_HELP = "--help_all"
 _TRAINER = "trainer."
@@ -187,12 +188,21 @@ _LIGHTNING_WORDS = ("best", "last", "hpc", "registry")
 
 
 def check_checkpoint(path: str) -> None:
-    """Refuse a checkpoint that is not there.
+    """Refuse a checkpoint that is not there, or is another file.
 
     Raises:
         MissingFileError: If there is no such file.
+        WeightsError: If it is no file of torch.
     """
-    if path in _LIGHTNING_WORDS or "://" in path or Path(path).exists():
+    if path in _LIGHTNING_WORDS or "://" in path:
+        return
+    if Path(path).is_file() and not is_of_torch(Path(path)):
+        raise WeightsError(
+            f"ckpt_path '{path}'",
+            "it is not a checkpoint",
+            "Give a .ckpt file: `terratorch fit` prints where it keeps those that it writes.",
+        )
+    if Path(path).exists():
         return
     folder = Path(path).parent
     near = [str(file) for file in folder.glob("*.ckpt")] if folder.is_dir() else []

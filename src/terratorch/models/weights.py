@@ -21,6 +21,7 @@ from terratorch.errors import MissingFileError, WeightsError
 from terratorch.models.hub import hub_file
 from terratorch.models.weights_table import WEIGHTS, WeightRow, weights_of
 from terratorch.ops.state_dict import StateDict, compare_states, find_state_dict, match_bands
+from terratorch.ops.torch_files import is_of_torch
 
 __all__ = [
     "WEIGHTS",
@@ -129,15 +130,6 @@ def read_checkpoint_file(path: str | os.PathLike[str]) -> Any:
         ) from error
     except (RuntimeError, EOFError, OSError) as error:  # truncated archives are RuntimeErrors
         raise _unreadable(path, str(error)) from error
-
-
-def is_of_torch(path: Path) -> bool:
-    """Whether a file may be one of `torch.save`: an archive, or a pickle of before version 1.6.
-
-    Others would be taken for a program of the unpickler, which fails at random.
-    """
-    with path.open("rb") as file:
-        return file.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _unreadable(path: Path, reason: str) -> WeightsError:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
+from terratorch.ops.torch_files import is_of_torch
 from terratorch.registry import TASK_REGISTRY
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint_format import KEY, description, size_of
@@ -154,6 +155,8 @@ def without_weights(model_args: Mapping[str, Any]) -> dict[str, Any]:
 def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingFileError(str(path), "there is no such file", "Check --ckpt_path.")
+    if not is_of_torch(path):
+        raise WeightsError(str(path), "it is not a checkpoint", _NOT_A_CHECKPOINT)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, UnicodeDecodeError) as error:

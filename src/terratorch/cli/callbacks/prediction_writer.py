@@ -204,7 +204,7 @@ class PredictionWriter(BasePredictionWriter):
             sys.stdout.write(f"{_files(len(products.written))} made from the maps ({kinds})\n")
         failures: dict[str, Mapping[Path, TerraTorchError]] = {
             "could not be read": scenes.unreadable,
-            "without a map, as the model gave NaN": scenes.without_numbers,
+            "without a map, as the model gave NaN or infinity": scenes.without_numbers,
             "could not be made from the maps, which are complete": products.failures,
         }
         for what, errors in failures.items():

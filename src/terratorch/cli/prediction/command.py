@@ -13,7 +13,7 @@ from terratorch.cli.option_parser import OptionParser
 from terratorch.cli.output_folder import check_output_dir
 from terratorch.cli.prediction.arguments import bounds_in_one, first_checkpoint_apart
 from terratorch.cli.prediction.distributed import check_distributed, devices_of
-from terratorch.cli.prediction.options import check_data
+from terratorch.cli.prediction.files import check_data
 from terratorch.cli.prediction.setting_checks import checked_settings
 from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
 from terratorch.cli.stages import (

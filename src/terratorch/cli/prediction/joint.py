@@ -66,7 +66,7 @@ def predict_jointly(
     others = [] if first is None else list(_others(task, settings, first))
     task.ensemble = Ensemble(views, others, of_classes, measures)
     tiles = None if task.prediction_kind() is PredictionKind.LABELS else tiles_of(settings, task)
-    if tiles is not None:  # those of the chips of the training may come with the weights
+    if tiles is not None:  # those of its chips may come with the weights
         check_turned_tiles(tiles, task)
 
 

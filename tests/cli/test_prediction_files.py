@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from terratorch.cli.main import main
-from terratorch.cli.prediction.options import check_data
+from terratorch.cli.prediction.files import check_data
 from terratorch.cli.prediction.setting_checks import checked_settings
 from terratorch.cli.prediction.settings import Augment, OutputName, Uncertainty
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
@@ -112,7 +112,7 @@ _MISTAKES = {
 @pytest.mark.parametrize("configured", [False, True])
 def test_mistakes_in_values_are_told_at_once(configured, tmp_path):
     checkpoint, config = tmp_path / "a.ckpt", tmp_path / "c.yaml"
-    checkpoint.touch()
+    checkpoint.write_bytes(b"PK\x03\x04")  # as files of torch begin
     config.write_text("model: {class_path: Any}\ndata: {class_path: Any}\n")
     given = f"--ckpt_path {checkpoint} --predict_data {tmp_path} --predict_output_dir {tmp_path}"
     given += f" -c {config}" if configured else ""
@@ -167,7 +167,7 @@ def test_mistakes_in_the_yaml_are_told_alike(written, message):
 )
 def test_paths_in_the_yaml_are_text(written, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.ckpt").touch()
+    (tmp_path / "a.ckpt").write_bytes(b"PK\x03\x04")  # as files of torch begin
     sections = "model: {class_path: Any}\ndata: {class_path: Any}\n"
     (tmp_path / "c.yaml").write_text(sections + written)
     folder = [] if "missing" in message else ["--predict_output_dir", "maps"]
