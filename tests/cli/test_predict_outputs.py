@@ -81,6 +81,16 @@ def test_other_outputs_make_maps_again_and_the_same_do_not(predict, capsys):
         assert "No new maps: those of 1 file" in capsys.readouterr().out
 
 
+def test_layers_of_other_options_beside_new_maps_are_told(predict, capsys):
+    said = "1 file of an earlier run with other options left beside the new maps: scene_pred_prob"
+    predict("--outputs", "classes", "probabilities", "--no_quicklook")
+    assert said not in capsys.readouterr().out
+    predict("--outputs", "classes", "--crop", "24", "--no_quicklook")
+    assert said in capsys.readouterr().out
+    predict("--outputs", "classes", "probabilities", "--crop", "24", "--no_quicklook")
+    assert said not in capsys.readouterr().out
+
+
 def test_a_cloud_optimised_map(predict):
     code, maps = predict("--format", "cog")
     assert code == 0

@@ -24,11 +24,11 @@ def test_one_process_has_nobody_to_wait_for():
 
 def test_reports_of_processes_add_up():
     error = DataError("b.tif", "is damaged")
-    report = ScenesReport([Path("a_pred.tif")], [], [Path("o.tif")], {}, 3, 100, 2.0)
-    report.add(ScenesReport([], [Path("s.tif")], [], {Path("b.tif"): error}, 4, 50, 5.0))
-    assert report == ScenesReport(
-        [Path("a_pred.tif")], [Path("s.tif")], [Path("o.tif")], {Path("b.tif"): error}, 7, 150, 5.0
-    )
+    maps, skipped, outside = [Path("a_pred.tif")], [Path("s.tif")], [Path("o.tif")]
+    failures, stale = {Path("b.tif"): error}, [Path("a_pred_logits.tif")]
+    report = ScenesReport(maps.copy(), [], outside, tiles=3, pixels=100, seconds=2.0)
+    report.add(ScenesReport([], skipped, [], failures, stale, tiles=4, pixels=50, seconds=5.0))
+    assert report == ScenesReport(maps, skipped, outside, failures, stale, 7, 150, 5.0)
 
 
 def test_labels_are_for_one_process():

@@ -12,6 +12,7 @@ MAIN_LAYER = "prediction"
 PROBABILITIES_LAYER = "probabilities"
 LOGITS_LAYER = "logits"
 UNCERTAINTY_LAYER = "uncertainty"
+FURTHER_LAYERS = (PROBABILITIES_LAYER, LOGITS_LAYER, UNCERTAINTY_LAYER)
 
 
 class PredictionKind(StrEnum):

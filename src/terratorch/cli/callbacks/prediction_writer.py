@@ -19,6 +19,7 @@ from terratorch.cli.prediction.products import (
 )
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.reporting import EXIT_MISTAKE
+from terratorch.datasets.files import shortened
 from terratorch.errors import ConfigurationError, TerraTorchError
 from terratorch.inference.maps.encoding import MapOptions
 from terratorch.inference.maps.folder import PredictionFolder
@@ -220,6 +221,12 @@ class PredictionWriter(BasePredictionWriter):
             sys.stdout.write(
                 f"{_files(len(report.skipped))} left out, as the maps are there already; "
                 "--overwrite makes them again\n"
+            )
+        if report.stale:
+            names = shortened([path.name for path in report.stale], 3)
+            sys.stdout.write(
+                f"{_files(len(report.stale))} of an earlier run with other options left beside the "
+                f"new maps: {names}\n"
             )
         if report.outside:
             sys.stdout.write(

@@ -18,6 +18,7 @@ from terratorch.inference.map_tags import RUN_TAG, SOURCE_TAG
 from terratorch.inference.maps.folder import PredictionFolder
 from terratorch.inference.maps.writer import is_complete
 from terratorch.inference.partial import Unfinished, find_unfinished, remove_unfinished
+from terratorch.inference.prediction import FURTHER_LAYERS
 from terratorch.inference.streaming.map_sink import MapFiles, TakeRows
 from terratorch.inference.streaming.planned_scene import PlannedScene, ScenePredictor, plan_scene
 from terratorch.inference.streaming.progress import TileProgress
@@ -46,6 +47,7 @@ class ScenesReport:
         outside: The images of which nothing is wanted.
         failures: The images that have no map, as they could not be read or the model gave NaN, and
             why.
+        stale: Layers that an earlier run with other options has left beside maps of this one.
         tiles: Tiles of the scenes that were predicted.
         pixels: Pixels of the scenes that were predicted.
         seconds: How long that took.
@@ -55,13 +57,14 @@ class ScenesReport:
     skipped: list[Path] = field(default_factory=list)
     outside: list[Path] = field(default_factory=list)
     failures: dict[Path, DataError] = field(default_factory=dict)
+    stale: list[Path] = field(default_factory=list)
     tiles: int = 0
     pixels: int = 0
     seconds: float = 0.0
 
     def add(self, other: ScenesReport) -> None:
         """Add what another process did at the same time."""
-        for name in ("written", "skipped", "outside"):
+        for name in ("written", "skipped", "outside", "stale"):
             getattr(self, name).extend(getattr(other, name))
         self.failures |= other.failures
         self.tiles, self.pixels = self.tiles + other.tiles, self.pixels + other.pixels
@@ -282,10 +285,18 @@ class _Run:
             if files is not None:
                 write(files.discard)
 
+    def _stale(self, files: MapFiles) -> list[Path]:
+        """Return what lies beside the maps of a scene and is none of them."""
+        if not files.written:
+            return []
+        beside = [self.folder.path_of(files.reference.path, name) for name in FURTHER_LAYERS]
+        return [path for path in beside if path not in files.written and path.is_file()]
+
     def _sum_up(self, planned: Sequence[PlannedScene]) -> None:
         for scene in planned:
             files = self.files.get(scene.path)
             if files is not None:
                 self.report.written += files.written
+                self.report.stale += self._stale(files)
                 self.report.tiles += scene.count
                 self.report.pixels += scene.reference.height * scene.reference.width
