@@ -75,7 +75,8 @@ def normalize_images(spec: ModelInput, images: Images, *, in_place: bool = False
         in_place: Whether images, of floats, may be changed, which is faster.
 
     Raises:
-        ConfigurationError: If the batch has other images than the specification.
+        ConfigurationError: If the batch has images that the specification does not describe; one
+            that is missing is for the model to miss.
     """
     inputs = inputs_of(spec)
     given = {None: images} if isinstance(images, Tensor) else images
