@@ -94,8 +94,8 @@ def stream(folder: Path, batch_size: int) -> float:
     """Predict the scene as `terratorch predict` does; return the seconds of the prediction."""
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
     from terratorch.cli.prediction.scenes import predict
+    from terratorch.contracts.input_spec import InputSpec
     from terratorch.datamodules.prediction import PredictionDataModule
-    from terratorch.datasets.inputs.input_spec import InputSpec
     from terratorch.tasks import SemanticSegmentationTask
 
     task = SemanticSegmentationTask(

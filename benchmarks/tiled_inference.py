@@ -16,9 +16,9 @@ import time
 import torch
 from common import print_table
 
-from terratorch.inference.tiles.parameters import TiledInferenceParameters
-from terratorch.inference.tiles.plan import plan_tiles
 from terratorch.tasks.tiled_inference import tiled_inference
+from terratorch.tiles.parameters import TiledInferenceParameters
+from terratorch.tiles.plan import plan_tiles
 
 BANDS, CROP, STRIDE, DELTA = 6, 224, 192, 8
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from terratorch.inference.maps.encoding import MapOptions
-from terratorch.inference.maps.folder import PredictionFolder
-from terratorch.inference.prediction import Prediction
+from terratorch.contracts.prediction import Prediction
+from terratorch.prediction.maps.encoding import MapOptions
+from terratorch.prediction.maps.folder import PredictionFolder
 
 
 def write_maps(

@@ -1,7 +1,7 @@
-"""The house: arrows point down only, and there is no cycle."""
+"""The layout: imports point down between rooms, and no folder or module is part of a circle."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,41 +10,43 @@ import terratorch
 
 ROOT = Path(terratorch.__file__).parent
 
-# Rooms from the top down; a module may import rooms of its own level's right-hand side, and itself.
+# The rooms that each room may import, beside itself and `BASE`.
 ALLOWED = {
-    "cli": {
-        "pages",
-        "tasks",
-        "inference",
-        "datamodules",
-        "models",
-        "datasets",
-        "losses",
-        "metrics",
-        "ops",
-        "geo",
-    },
-    "tasks": {"inference", "models", "losses", "metrics", "ops"},
-    "pages": {"inference", "metrics", "ops", "geo"},
-    "datamodules": {"datasets", "ops", "geo"},
-    "inference": {"models", "ops", "geo"},
-    "models": {"ops"},
-    "datasets": {"ops", "geo"},
+    "contracts": set(),
+    "geo": {"contracts"},
+    "ops": {"contracts"},
     "losses": {"ops"},
     "metrics": {"ops"},
-    "ops": set(),
-    "geo": set(),
+    "models": {"contracts", "ops"},
+    "datasets": {"contracts", "geo", "ops"},
+    "datamodules": {"contracts", "datasets", "geo", "ops"},
+    "tiles": {"contracts", "models", "ops"},
+    "tasks": {"contracts", "losses", "metrics", "models", "ops", "tiles"},
+    "prediction": {
+        "contracts",
+        "datasets",
+        "geo",
+        "models",
+        "ops",
+        "tasks",
+        "tiles",
+    },
+    "evaluation": {"contracts", "geo", "metrics", "ops", "prediction"},
+    "cli": {
+        "contracts",
+        "datamodules",
+        "datasets",
+        "evaluation",
+        "geo",
+        "losses",
+        "metrics",
+        "models",
+        "ops",
+        "prediction",
+        "tasks",
+        "tiles",
+    },
     "registry": set(),
-}
-# The rooms within some of them; what all of these use lies beside them.
-WITHIN = {
-    ("inference", "streaming"): {"maps", "tiles"},
-    ("inference", "maps"): {"products"},
-    ("inference", "products"): set(),
-    ("inference", "tiles"): set(),
-    ("datasets", "scenes"): {"inputs"},
-    ("datasets", "inputs"): set(),
-    ("datasets", "transforms"): set(),
 }
 BASE = {"terratorch", "errors", "bands", "colors", "optional", "registry", "utils"}
 # Public paths of the existing toolkit that re-export, and the doors of the package.
@@ -61,7 +63,7 @@ OWN = {_module_name(file) for file in FILES}
 
 
 def _imported(nodes: Iterable[ast.AST]) -> set[str]:
-    """The modules of our own among the import statements of some nodes."""
+    """Return the modules of the package that some nodes import."""
     found = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -77,43 +79,67 @@ def _room(module: str) -> str:
     return parts[1] if len(parts) > 1 else "terratorch"
 
 
-@pytest.mark.parametrize(("floor", "room"), WITHIN)
-def test_arrows_point_down_within(floor, room):
-    allowed = {room, *WITHIN[floor, room]}
-    files = sorted((ROOT / floor / room).glob("*.py"))
-    assert len(files) > 1
-    for file in files:
-        parts = [name.split(".") for name in _imported(ast.walk(ast.parse(file.read_text())))]
-        used = {part[2] for part in parts if part[1:2] == [floor] and len(part) > 3}
-        assert used <= allowed, f"{file.relative_to(ROOT)} uses {sorted(used - allowed)}"
+def _folder(module: str, packages: set[str]) -> str:
+    """Return `terratorch.room.folder` of a module in a folder of a room, else the module."""
+    folder = ".".join(module.split(".")[:3])
+    return folder if folder in packages else module
+
+
+def _assert_no_circle(graph: Mapping[str, Iterable[str]]) -> None:
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"circle: {' -> '.join([*path[path.index(module) :], module])}"
+        if module not in done:
+            for other in sorted(graph.get(module, ())):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_arrows_point_down(file):
+def test_imports_point_down(file):
     room = _room(_module_name(file))
     if room in DOORS:
         return
     allowed = BASE | {room} | ALLOWED.get(room, set())
     imported = _imported(ast.walk(ast.parse(file.read_text())))
     upward = {name for name in imported if _room(name) not in allowed}
-    assert not upward, f"{file.relative_to(ROOT)} imports {sorted(upward)}, which stand above it"
+    assert not upward, f"{file.relative_to(ROOT)} imports {sorted(upward)}, which is above it"
 
 
-def test_every_room_has_its_place():
+def test_every_room_has_a_row():
     rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert rooms <= set(ALLOWED)
 
 
-def test_there_is_no_cycle():
-    graph = {_module_name(file): _imported(ast.parse(file.read_text()).body) for file in FILES}
-    done: set[str] = set()
+def test_modules_form_no_circle():
+    _assert_no_circle(
+        {_module_name(file): _imported(ast.parse(file.read_text()).body) for file in FILES}
+    )
 
-    def visit(module: str, path: tuple[str, ...]) -> None:
-        assert module not in path, f"cycle: {' -> '.join([*path[path.index(module) :], module])}"
-        if module not in done:
-            for other in sorted(graph[module]):
-                visit(other, (*path, module))
-            done.add(module)
 
-    for module in graph:
-        visit(module, ())
+# Rooms whose folders are still being sorted.
+UNSORTED = {"tasks", "prediction", "evaluation", "cli"}
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_folders_form_no_circle(room, request):
+    """Each folder of a room counts as one node, each module beside them as one."""
+    if room in UNSORTED:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="folders are being sorted"))
+    packages = {_module_name(file) for file in (ROOT / room).glob("*/__init__.py")}
+    graph: dict[str, set[str]] = {}
+    for file in (ROOT / room).rglob("*.py"):
+        if file == ROOT / room / "__init__.py":
+            continue
+        name = _folder(_module_name(file), packages)
+        imported = {
+            _folder(other, packages)
+            for other in _imported(ast.walk(ast.parse(file.read_text())))
+            if _room(other) == room and other != f"terratorch.{room}"
+        }
+        graph.setdefault(name, set()).update(imported - {name})
+    _assert_no_circle(graph)

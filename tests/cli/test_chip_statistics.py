@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from terratorch.cli.callbacks.chip_statistics import ChipCollector
-from terratorch.pages import scores
-from terratorch.pages.evaluation import Evaluation, Kind, SampleSet
-from terratorch.pages.report_scores import confusion
-from terratorch.pages.results import results_of
+from terratorch.evaluation.evaluation import Evaluation, Kind, SampleSet
+from terratorch.evaluation.pages import scores
+from terratorch.evaluation.pages.report_scores import confusion
+from terratorch.evaluation.results import results_of
 from terratorch.tasks.step_result import StepResult
 
 NAMES = ["forest", "water", "built-up"]

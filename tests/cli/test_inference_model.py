@@ -12,8 +12,8 @@ from chip_files import write_segmentation_folder, write_tif
 from terratorch.cli.inference_model import _map
 from terratorch.cli.main import main
 from terratorch.cli_tools import LightningInferenceModel
+from terratorch.contracts.prediction import Prediction, PredictionKind
 from terratorch.errors import ConfigurationError, MissingFileError
-from terratorch.inference.prediction import Prediction, PredictionKind
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_large_scene_runs_tile_by_tile_and_is_that_of_the_command(
 ):
     import rasterio
 
-    from terratorch.inference.tiles import tiling
+    from terratorch.tiles import tiling
 
     monkeypatch.setattr(tiling, "MOST_WHOLE", 64)
     monkeypatch.setattr(tiling, "_CROP", 32)

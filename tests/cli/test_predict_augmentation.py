@@ -16,13 +16,13 @@ from chip_files import write_tif
 from terratorch.cli.main import main
 from terratorch.cli.prediction.joint import predict_jointly
 from terratorch.cli.prediction.settings import PredictionSettings
-from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.errors import ConfigurationError
-from terratorch.inference.augmentation import SAME, views_of
-from terratorch.inference.tiles.tiling import ChipSize
 from terratorch.tasks.checkpoint import read_checkpoint
 from terratorch.tasks.regression_tasks import PixelwiseRegressionTask
+from terratorch.tiles.augmentation import SAME, views_of
+from terratorch.tiles.tiling import ChipSize
 
 BOTH = ("flips", "rotations")
 

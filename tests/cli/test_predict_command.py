@@ -11,7 +11,7 @@ import yaml
 from chip_files import write_tif
 from terratorch.cli.main import main
 from terratorch.cli.prediction.settings import OutDtype
-from terratorch.inference.maps.encoding import NODATA
+from terratorch.prediction.maps.encoding import NODATA
 
 KINDS = (".tif", ".png")
 
@@ -145,7 +145,7 @@ class Counter(BasePredictionWriter):
 )
 def test_a_writer_of_ones_own(options, error, fitted, scenes, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("terratorch.inference.streaming.ray_workers.import_ray", lambda: None)
+    monkeypatch.setattr("terratorch.prediction.spread.ray_workers.import_ray", lambda: None)
     (tmp_path / "own_writer.py").write_text(OWN_WRITER)
     writer = {"class_path": "own_writer.Counter", "init_args": {"path": str(tmp_path / "seen")}}
     config = yaml.safe_load((fitted / "given.yaml").read_text())

@@ -176,7 +176,7 @@ def test_one_process_hands_out_the_work_unless_devices_are_chosen():
 def test_an_address_where_nothing_listens_is_told_at_once(
     configured, fitted, scenes, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("terratorch.inference.streaming.ray_workers.import_ray", pytest.fail)
+    monkeypatch.setattr("terratorch.prediction.spread.ray_workers.import_ray", pytest.fail)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     config = ("-c", str(fitted / "given.yaml")) if configured else ()
@@ -191,7 +191,7 @@ def test_an_address_where_nothing_listens_is_told_at_once(
 def test_an_address_that_answers_and_those_that_only_ray_knows_are_taken(monkeypatch):
     imported = []
     monkeypatch.setattr(
-        "terratorch.inference.streaming.ray_workers.import_ray", lambda: imported.append(1)
+        "terratorch.prediction.spread.ray_workers.import_ray", lambda: imported.append(1)
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
         here = f"127.0.0.1:{server.getsockname()[1]}"

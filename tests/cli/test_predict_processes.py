@@ -12,9 +12,9 @@ from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.prediction.distributed import devices_of
 from terratorch.cli.prediction.processes import gathered, process_group
 from terratorch.cli.prediction.settings import PredictionSettings
+from terratorch.contracts.prediction import Output, PredictionKind
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.inference.prediction import Output, PredictionKind
-from terratorch.inference.streaming.scenes import ScenesReport
+from terratorch.prediction.scenes.scenes import ScenesReport
 
 
 def test_one_process_has_nobody_to_wait_for():

@@ -136,8 +136,8 @@ def test_a_product_that_fails_is_listed_and_the_maps_are_there(predict, scenes, 
 def test_maps_of_values_have_no_polygons():
     from terratorch.cli.prediction.products import check_product_outputs
     from terratorch.cli.prediction.settings import PredictionSettings
+    from terratorch.contracts.prediction import Output, PredictionKind
     from terratorch.errors import ConfigurationError
-    from terratorch.inference.prediction import Output, PredictionKind
 
     settings = PredictionSettings(vectorize="gpkg")
     with pytest.raises(ConfigurationError, match="a map of values has no classes"):

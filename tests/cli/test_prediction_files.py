@@ -198,9 +198,9 @@ def test_the_command_line_comes_before_the_yaml():
 
 
 def test_the_names_of_outputs_and_measures_are_those_of_the_parts_that_make_them():
-    from terratorch.inference.augmentation import Augmentation
-    from terratorch.inference.ensemble import Measure
-    from terratorch.inference.prediction import Output
+    from terratorch.contracts.prediction import Output
+    from terratorch.tiles.augmentation import Augmentation
+    from terratorch.tiles.ensemble import Measure
 
     for words, names in ((OutputName, Output), (Augment, Augmentation), (Uncertainty, Measure)):
         assert list(get_args(words)) == list(names)

@@ -14,8 +14,8 @@ from chip_files import write_tif
 from terratorch.cli.callbacks.evaluation_report import EvaluationReport, without_secrets
 from terratorch.cli.callbacks.report_cards import command_of
 from terratorch.cli.main import main
-from terratorch.pages.evaluation import Kind, read_evaluation
-from terratorch.pages.results import results_of
+from terratorch.evaluation.evaluation import Kind, read_evaluation
+from terratorch.evaluation.results import results_of
 
 
 def _test(config: dict, folder: Path, changes: dict | None = None, *options: str) -> None:

@@ -5,8 +5,8 @@ import torch
 
 from terratorch.cli.prediction.data import images_of
 from terratorch.cli.prediction.scenes import predicts_pixels
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.datamodules.prediction import PredictionDataModule
-from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.tasks import SemanticSegmentationTask
 
 

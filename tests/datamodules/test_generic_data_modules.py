@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 
 from chip_files import BANDS, write_classification_folder, write_segmentation_folder, write_tif
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.datamodules import (
     GenericNonGeoClassificationDataModule,
     GenericNonGeoPixelwiseRegressionDataModule,
@@ -18,7 +19,6 @@ from terratorch.datamodules import (
 from terratorch.datamodules.loading import error_of_sizes
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datamodules.utils import Normalize, read_numbers
-from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.errors import (
     ArgumentNameError,
     ConfigurationError,

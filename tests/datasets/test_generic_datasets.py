@@ -6,12 +6,12 @@ import torch
 
 from chip_files import BANDS, write_tif
 from terratorch.colors import palette
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets import (
     GenericNonGeoClassificationDataset,
     GenericNonGeoPixelwiseRegressionDataset,
     GenericNonGeoSegmentationDataset,
 )
-from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.labels import read_class_mask
 from terratorch.datasets.scenes.prediction_dataset import PredictionBatches, PredictionDataset
 from terratorch.errors import ConfigurationError, DataError

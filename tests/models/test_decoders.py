@@ -4,11 +4,11 @@ import pytest
 import torch
 from part_tester import FLAT, PYRAMID, Part, PartTester, half_types
 
+from terratorch.contracts.features import ANYTHING, MAPS
+from terratorch.contracts.features import PYRAMID as NEEDS_PYRAMID
 from terratorch.errors import ArgumentNameError, ConfigurationError
 from terratorch.models.decoders import LinearDecoder, MLPDecoder, SatMAEHead, UNetDecoder
 from terratorch.models.decoders.base import needs_of
-from terratorch.models.features import ANYTHING, MAPS
-from terratorch.models.features import PYRAMID as NEEDS_PYRAMID
 from terratorch.registry import DECODER_REGISTRY
 
 VECTORS = ((2, 16), (2, 16))

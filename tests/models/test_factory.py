@@ -7,9 +7,9 @@ import torch
 from tiny_backbones import TinyMaps, TinyVector
 from torch import nn
 
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.errors import ArgumentNameError, ConfigurationError, DataError
 from terratorch.models.encoder_decoder_factory import EncoderDecoderFactory
-from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.models.model import AuxiliaryHead, Model
 from terratorch.models.necks import (
     LearnedInterpolateToPyramidal,

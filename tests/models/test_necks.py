@@ -6,8 +6,8 @@ import pytest
 import torch
 from part_tester import FLAT, PYRAMID, TOKENS, Part, PartTester, half_types
 
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.models.necks import (
     AggregateTokens,
     InterpolateToPyramidal,

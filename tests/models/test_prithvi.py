@@ -7,13 +7,13 @@ import torch
 from hashed import fill_with_hashes, hashed
 from safetensors.torch import load_file
 
+from terratorch.contracts.features import FeatureKind, Freezes, StopsEarly
 from terratorch.errors import ArgumentNameError, ConfigurationError, DataError, InvalidModelError
 from terratorch.models.backbones import prithvi_encoder
 from terratorch.models.backbones.positions import get_3d_sincos_pos_embed, resample_positions
 from terratorch.models.backbones.prithvi_mae import PrithviMAE, PrithviViT
 from terratorch.models.backbones.prithvi_variants import VARIANTS
 from terratorch.models.backbones.prithvi_vit import prithvi_eo_v2_tiny_tl
-from terratorch.models.features import FeatureKind, Freezes, StopsEarly
 from terratorch.registry import BACKBONE_REGISTRY, FULL_MODEL_REGISTRY
 
 GOLDEN = load_file(Path(__file__).parents[1] / "data" / "prithvi_golden.safetensors")

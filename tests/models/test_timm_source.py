@@ -4,6 +4,7 @@ import pytest
 import timm
 import torch
 
+from terratorch.contracts.features import FeatureKind
 from terratorch.errors import (
     ArgumentNameError,
     ConfigurationError,
@@ -13,7 +14,6 @@ from terratorch.errors import (
 )
 from terratorch.models.backbones import timm_source
 from terratorch.models.backbones.timm_weights import fit_bands, fit_names
-from terratorch.models.features import FeatureKind
 from terratorch.registry import BACKBONE_REGISTRY, Source
 
 NAME = "test_efficientnet"

@@ -7,9 +7,9 @@ import pytest
 import timm
 import torch
 
+from terratorch.contracts.features import FeatureKind
 from terratorch.errors import MissingDependencyError
 from terratorch.models.backbones.torchgeo_source import TorchgeoSource
-from terratorch.models.features import FeatureKind
 
 
 def resnet18(weights=None, **kwargs):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from terratorch.models.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY
 
 

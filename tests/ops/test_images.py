@@ -2,7 +2,7 @@
 
 import torch
 
-from terratorch.ops.images import each_image
+from terratorch.contracts.images import each_image
 
 
 def test_one_image_stays_one():

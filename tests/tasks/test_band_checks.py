@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from terratorch.datasets.inputs.input_spec import InputSpec
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import ConfigurationError
 from terratorch.tasks.band_checks import check_band_count, check_same_bands
 

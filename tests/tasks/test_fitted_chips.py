@@ -5,10 +5,10 @@ import torch
 from task_tester import ImageModel, PixelModel, trainer
 from torch.utils.data import DataLoader
 
-from terratorch.inference.tiles.tiling import ChipSize, tiles_for
 from terratorch.tasks.checkpoint import read_checkpoint
 from terratorch.tasks.classification_tasks import ClassificationTask
 from terratorch.tasks.segmentation_tasks import SemanticSegmentationTask
+from terratorch.tiles.tiling import ChipSize, tiles_for
 
 
 def segmentation(model=PixelModel, **arguments):

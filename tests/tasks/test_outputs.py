@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from terratorch.contracts.prediction import MAIN_LAYER, Output, PredictionKind, layers_of
 from terratorch.errors import ConfigurationError
-from terratorch.inference.prediction import MAIN_LAYER, Output, PredictionKind, layers_of
 from terratorch.tasks import PixelwiseRegressionTask, SemanticSegmentationTask
 
 SCORES = torch.tensor([0.0, 1.0]).reshape(1, 2, 1, 1).expand(1, 2, 3, 4)

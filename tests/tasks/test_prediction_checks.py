@@ -3,8 +3,8 @@ import logging
 import pytest
 import torch
 
-from terratorch.datasets.inputs.input_spec import InputSpec
-from terratorch.datasets.inputs.modalities import ModalitiesSpec
+from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.modalities import ModalitiesSpec
 from terratorch.errors import NotANumberError
 from terratorch.tasks import PixelwiseRegressionTask, SemanticSegmentationTask
 from terratorch.tasks.prediction_checks import PredictionChecks

@@ -6,11 +6,11 @@ import pytest
 import torch
 from task_tester import PixelModel, loader, trainer
 
-from terratorch.inference.tiles.tiling import ChipSize
 from terratorch.tasks.regression_tasks import PixelwiseRegressionTask
 from terratorch.tasks.segmentation_tasks import SemanticSegmentationTask
 from terratorch.tasks.settings import TaskSettings
 from terratorch.tasks.whole_scenes import SceneTiles
+from terratorch.tiles.tiling import ChipSize
 
 TILES = {"crop": 6, "stride": 4, "delta": 1, "batch_size": 3}
 STAGES = {"testing": "test", "validation": "validate"}
@@ -20,7 +20,7 @@ STAGES = {"testing": "test", "validation": "validate"}
 def small_scenes(monkeypatch, caplog):
     """Let 6 pixels a side be large, and a tile as long."""
     monkeypatch.setattr("terratorch.tasks.whole_scenes.MOST_WHOLE", 6)
-    monkeypatch.setattr("terratorch.inference.tiles.tiling._CROP", 6)
+    monkeypatch.setattr("terratorch.tiles.tiling._CROP", 6)
     caplog.set_level(logging.INFO, "terratorch")
 
 
@@ -98,7 +98,7 @@ def test_tiles_have_the_size_of_the_training_or_that_the_model_was_built_for(fit
 
 
 def test_a_test_is_cut_alike_in_the_run_of_the_training_and_in_one_of_its_own(caplog, monkeypatch):
-    monkeypatch.setattr("terratorch.inference.tiles.tiling._SMALLEST_CHIP", 7)
+    monkeypatch.setattr("terratorch.tiles.tiling._SMALLEST_CHIP", 7)
     tiled = {"tiled_inference_on_validation": True, "tiled_inference_on_testing": True}
     task, run = segmentation(**tiled), trainer(max_epochs=2)
     chips, scenes = loader(torch.zeros(2, 8, 8).long(), "mask"), scenes_of(20)

@@ -135,7 +135,7 @@ def _output(name: str, constructor: Any) -> list[tuple[str, str]]:
         return []
     import torch
 
-    from terratorch.models.features import FeatureKind, feature_spec_of
+    from terratorch.contracts.features import FeatureKind, feature_spec_of
     from terratorch.registry import BACKBONE_REGISTRY
 
     with torch.device("meta"):

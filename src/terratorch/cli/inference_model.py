@@ -18,11 +18,11 @@ from terratorch.cli.prediction.scenes import predicts_pixels
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.prediction.task_predictor import TaskPredictor
 from terratorch.cli.user_code import load_user_code
+from terratorch.contracts.prediction import MAIN_LAYER, Prediction, PredictionKind
 from terratorch.errors import ConfigurationError
-from terratorch.inference.maps.encoding import layer_encoding
-from terratorch.inference.prediction import MAIN_LAYER, Prediction, PredictionKind
-from terratorch.inference.streaming.in_memory import predict_in_memory
 from terratorch.models.weights import read_checkpoint_file, state_dict_in
+from terratorch.prediction.maps.encoding import layer_encoding
+from terratorch.prediction.scenes.in_memory import predict_in_memory
 from terratorch.tasks.band_checks import check_same_bands
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import read_checkpoint

@@ -19,9 +19,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", metavar="FILE", help="where it goes (report.html in DIR)")
     options = parser.parse_args(arguments)
 
-    from terratorch.pages.page import page_path, write_page
-    from terratorch.pages.report import render
-    from terratorch.pages.report_search import find_report
+    from terratorch.evaluation.pages.page import page_path, write_page
+    from terratorch.evaluation.pages.report import render
+    from terratorch.evaluation.pages.report_search import find_report
 
     output = None if options.output is None else page_path("--output", options.output)
     report, path = find_report(Path(options.folder))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from terratorch.cli.option_parser import OptionParser
 from terratorch.errors import ConfigurationError
+from terratorch.evaluation.pages.map_page import DEFAULT_MEGABYTES, MapPage, write_map_page
+from terratorch.evaluation.pages.page import PAGE_SUFFIXES, page_path
 from terratorch.geo.remote import is_virtual
-from terratorch.pages.map_page import DEFAULT_MEGABYTES, MapPage, write_map_page
-from terratorch.pages.page import PAGE_SUFFIXES, page_path
 
 
 def main(arguments: Sequence[str]) -> int:

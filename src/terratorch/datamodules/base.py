@@ -13,6 +13,8 @@ from lightning.pytorch import LightningDataModule
 from torch import nn
 from torch.utils.data import Dataset
 
+from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.modalities import ModalitiesSpec, ModelInput
 from terratorch.datamodules.loading import (
     Loader,
     ask_for_errors,
@@ -25,8 +27,6 @@ from terratorch.datamodules.shared_batches import SharedCollate
 from terratorch.datamodules.utils import Normalize, NormalizeModalities
 from terratorch.datasets.files import find_files
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.datasets.inputs.input_spec import InputSpec
-from terratorch.datasets.inputs.modalities import ModalitiesSpec, ModelInput
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.datamodules.base import GenericDataModule, Loading, SplitSource, refuse_unknown
 from terratorch.datamodules.utils import Normalize, read_numbers
 from terratorch.datasets.generic_scalar_label_dataset import (
@@ -12,7 +13,6 @@ from terratorch.datasets.generic_scalar_label_dataset import (
     class_folders,
 )
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.datasets.inputs.input_spec import InputSpec
 from terratorch.datasets.pairing import OptionNames
 from terratorch.datasets.utils import HLSBands
 

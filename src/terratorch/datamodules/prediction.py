@@ -11,9 +11,9 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
+from terratorch.contracts.modalities import ModelInput
 from terratorch.datamodules.base import Loading, normalization
 from terratorch.datamodules.loading import prediction_loader
-from terratorch.datasets.inputs.modalities import ModelInput
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.scene_files import SceneFiles

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from torch import nn
 
-from terratorch.datasets.inputs.input_spec import normalize
-from terratorch.datasets.inputs.modalities import ModalitiesSpec, normalize_images
+from terratorch.contracts.input_spec import normalize
+from terratorch.contracts.modalities import ModalitiesSpec, normalize_images
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
 

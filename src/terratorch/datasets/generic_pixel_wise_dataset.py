@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.bands import Band
+from terratorch.contracts.band_selection import BandSelection
 from terratorch.datasets.files import Split
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.datasets.inputs.band_selection import BandSelection
-from terratorch.datasets.inputs.image_reader import ImageReader
+from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.labels import NO_LABEL, read_class_mask, read_value_mask
 from terratorch.datasets.pairing import OptionNames, pair_files
 from terratorch.errors import ConfigurationError, DataError

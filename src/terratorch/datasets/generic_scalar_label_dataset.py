@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.bands import Band
+from terratorch.contracts.band_selection import BandSelection
 from terratorch.datasets.files import FoundFile, Split, check_folder, find_files, shortened
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.datasets.inputs.band_selection import BandSelection
-from terratorch.datasets.inputs.image_reader import ImageReader
+from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.pairing import OptionNames
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from terratorch.datasets.delivery import DeliversErrors
-from terratorch.datasets.inputs.image_reader import ImageReader
+from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.transforms.pipeline import as_pipeline
 from terratorch.errors import DataError
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import nn
 
+from terratorch.contracts.features import FeatureSpec, StopsEarly, feature_spec_of
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import ArgumentCheck, constructor_of, named_arguments
 from terratorch.models.config import ModelConfig
 from terratorch.models.decoder_part import DecoderPart, build_part
 from terratorch.models.encoder_decoder_model import Parts
-from terratorch.models.features import FeatureSpec, StopsEarly, feature_spec_of
 from terratorch.models.necks.build import build_necks
 from terratorch.models.task_heads import TaskHead
 from terratorch.models.temporal_wrapper import TemporalWrapper

@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
+from terratorch.contracts.features import FeatureSpec, Needs
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import ArgumentCheck, constructor_of
 from terratorch.models.config import Arguments, PartConfig
 from terratorch.models.decoders.base import needs_of
-from terratorch.models.features import FeatureSpec, Needs
 from terratorch.models.task_heads import TaskHead
 from terratorch.models.wiring import check_joint
 from terratorch.registry import DECODER_REGISTRY, MultiSourceRegistry

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from terratorch.contracts.images import Images
 from terratorch.models.encoder_decoder_model import EncoderDecoderModel
-from terratorch.ops.images import Images
 
 
 class EmbeddingModel(EncoderDecoderModel):

@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from terratorch.contracts.features import Freezes
+from terratorch.contracts.images import Images
 from terratorch.errors import DataError
 from terratorch.models.arguments import accepted_names, refuse_unused
-from terratorch.models.features import Freezes
 from terratorch.models.model import Model, ModelOutput
-from terratorch.ops.images import Images
 from terratorch.ops.modules import freeze
 from terratorch.ops.padding import pad_to_multiple
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from terratorch.contracts.images import Images
 from terratorch.errors import ArgumentNameError, ConfigurationError
 from terratorch.models.arguments import (
     ArgumentCheck,
@@ -20,7 +21,6 @@ from terratorch.models.encoder_decoder_model import image_size_of
 from terratorch.models.model import Model, ModelFactory, ModelOutput
 from terratorch.models.task_heads import SIZE_ARGUMENTS
 from terratorch.models.utils import pad_images
-from terratorch.ops.images import Images
 from terratorch.ops.modules import freeze
 from terratorch.ops.padding import crop_center
 from terratorch.registry import FULL_MODEL_REGISTRY, MODEL_FACTORY_REGISTRY

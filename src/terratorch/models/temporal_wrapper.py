@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from terratorch.errors import ConfigurationError, DataError
-from terratorch.models.features import (
+from terratorch.contracts.features import (
     FeatureKind,
     FeatureSpec,
     Freezes,
     StopsEarly,
     feature_spec_of,
 )
-from terratorch.ops.images import Images
+from terratorch.contracts.images import Images
+from terratorch.errors import ConfigurationError, DataError
 from terratorch.ops.modules import freeze
 
 

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from terratorch.contracts.features import FeatureKind, FeatureSpec, Needs
 from terratorch.errors import ConfigurationError
-from terratorch.models.features import FeatureKind, FeatureSpec, Needs
 
 log = logging.getLogger(__name__)
 

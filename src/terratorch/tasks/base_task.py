@@ -13,10 +13,8 @@ from lightning.pytorch.utilities.parsing import collect_init_args
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.inference.prediction import PredictionKind
-from terratorch.inference.tiles.parameters import TiledInferenceParameters
-from terratorch.inference.tiles.tiling import ChipSize
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
@@ -38,6 +36,8 @@ from terratorch.tasks.records import write_metrics
 from terratorch.tasks.settings import PATH, TaskSettings, holds_module, to_plain
 from terratorch.tasks.step_result import StepResult
 from terratorch.tasks.whole_scenes import SceneTiles
+from terratorch.tiles.parameters import TiledInferenceParameters
+from terratorch.tiles.tiling import ChipSize
 
 logger = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ class TerraTorchTask(PredictingTask):
         extra = {key: value for key, value in batch.items() if key not in _NOT_FOR_MODEL}
         if tiles is None:
             return forward(batch["image"], **extra)
-        from terratorch.inference.tiles.tiled import tiled_inference
+        from terratorch.tiles.tiled import tiled_inference
 
         return ModelOutput(
             tiled_inference(forward, batch["image"], inference_parameters=tiles, **extra)

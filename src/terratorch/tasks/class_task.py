@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from terratorch.errors import ConfigurationError, did_you_mean
-from terratorch.inference.prediction import (
+from terratorch.contracts.prediction import (
     LOGITS_LAYER,
     MAIN_LAYER,
     PROBABILITIES_LAYER,
     Output,
     PredictionKind,
 )
+from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.losses.classes import (
     CLASS_LOSSES,
     CrossEntropyLoss,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import nn
 from torchmetrics import MetricCollection
 
-from terratorch.inference.prediction import Output, PredictionKind, layers_of
+from terratorch.contracts.prediction import Output, PredictionKind, layers_of
 from terratorch.losses.classes import build_class_loss
 from terratorch.metrics.classes import classification_metrics
 from terratorch.models.model import AuxiliaryHead

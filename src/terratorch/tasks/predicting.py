@@ -9,9 +9,7 @@ from typing import Any, ClassVar
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from terratorch.errors import ConfigurationError, did_you_mean
-from terratorch.inference.ensemble import Ensemble, Pooled
-from terratorch.inference.prediction import (
+from terratorch.contracts.prediction import (
     MAIN_LAYER,
     UNCERTAINTY_LAYER,
     Output,
@@ -19,11 +17,13 @@ from terratorch.inference.prediction import (
     PredictionKind,
     layers_of,
 )
-from terratorch.inference.tiles.parameters import TiledInferenceParameters
+from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.models.model import ModelOutput
 from terratorch.tasks.batch_checks import filenames_of
 from terratorch.tasks.prediction_checks import PredictionChecks
 from terratorch.tasks.settings import TaskSettings
+from terratorch.tiles.ensemble import Ensemble, Pooled
+from terratorch.tiles.parameters import TiledInferenceParameters
 
 
 class PredictingTask(LightningModule, ABC):

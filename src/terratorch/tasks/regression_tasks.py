@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import ConfigurationError
-from terratorch.inference.prediction import PredictionKind
 from terratorch.losses.values import VALUE_LOSSES, ValueLoss
 from terratorch.metrics.values import regression_metrics
 from terratorch.models.model import AuxiliaryHead

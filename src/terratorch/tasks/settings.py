@@ -13,13 +13,13 @@ import numpy as np
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError
-from terratorch.inference.tiles.parameters import (
-    TiledInferenceParameters,
-    parse_tiled_inference_parameters,
-)
 from terratorch.models.config import auxiliary_heads
 from terratorch.models.model import AuxiliaryHead
 from terratorch.tasks.loss_handler import check_aux_loss_names
+from terratorch.tiles.parameters import (
+    TiledInferenceParameters,
+    parse_tiled_inference_parameters,
+)
 
 logger = logging.getLogger(__name__)
 

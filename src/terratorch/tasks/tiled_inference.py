@@ -1,6 +1,6 @@
-"""The public path of tiled inference; the code is in `terratorch.inference`."""
+"""The public path of tiled inference; the code is in `terratorch.tiles`."""
 
-from terratorch.inference.tiles.parameters import TiledInferenceParameters
-from terratorch.inference.tiles.tiled import InferenceInput, tiled_inference
+from terratorch.tiles.parameters import TiledInferenceParameters
+from terratorch.tiles.tiled import InferenceInput, tiled_inference
 
 __all__ = ["InferenceInput", "TiledInferenceParameters", "tiled_inference"]

@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from terratorch.inference.tiles.parameters import TiledInferenceParameters
-from terratorch.inference.tiles.plan import plan_tiles
-from terratorch.inference.tiles.source import scene_size
-from terratorch.inference.tiles.tiling import MOST_WHOLE, ChipSize, default_tiles
 from terratorch.tasks.settings import PATH, TaskSettings
+from terratorch.tiles.parameters import TiledInferenceParameters
+from terratorch.tiles.plan import plan_tiles
+from terratorch.tiles.source import scene_size
+from terratorch.tiles.tiling import MOST_WHOLE, ChipSize, default_tiles
 
 logger = logging.getLogger(__name__)
 

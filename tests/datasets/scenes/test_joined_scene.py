@@ -9,16 +9,16 @@ import rasterio
 from rasterio.control import GroundControlPoint
 
 from chip_files import write_tif
-from terratorch.datasets.inputs.band_names import band_in
-from terratorch.datasets.inputs.input_spec import InputSpec
-from terratorch.datasets.inputs.modalities import ModalitiesSpec
+from terratorch.contracts.band_names import band_in
+from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.modalities import ModalitiesSpec
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.geo.raster import georeferenced_or_not
 from terratorch.geo.remote import parse_path
-from terratorch.inference.maps.writer import Georeference
+from terratorch.prediction.maps.writer import Georeference
 
 BANDS = ["BLUE", "RED", "NIR_NARROW"]
 RANDOM = np.random.default_rng(0)

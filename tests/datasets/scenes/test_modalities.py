@@ -6,17 +6,17 @@ import rasterio
 import torch
 
 from chip_files import write_tif
-from terratorch.datasets.inputs.input_spec import InputSpec
-from terratorch.datasets.inputs.modalities import ModalitiesSpec, normalize_images, read_model_input
+from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.modalities import ModalitiesSpec, normalize_images, read_model_input
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.prediction_dataset import PredictionBatches, PredictionDataset
 from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.inference.streaming.strip import StripSource, ValidRows
-from terratorch.inference.tiles.parameters import TiledInferenceParameters
-from terratorch.inference.tiles.plan import plan_tiles
-from terratorch.inference.tiles.source import TensorSource
+from terratorch.prediction.scenes.strip import StripSource, ValidRows
+from terratorch.tiles.parameters import TiledInferenceParameters
+from terratorch.tiles.plan import plan_tiles
+from terratorch.tiles.source import TensorSource
 
 OPTICAL = InputSpec.create(
     dataset_bands=["BLUE", "RED", "NIR_NARROW"],

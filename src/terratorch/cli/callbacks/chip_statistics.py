@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terratorch.pages import scores
-from terratorch.pages.evaluation import ChipScore, Kind
-from terratorch.pages.panels import ChipKeeper, Thumbnail, thumbnail_places
+from terratorch.evaluation.evaluation import ChipScore, Kind
+from terratorch.evaluation.pages import scores
+from terratorch.evaluation.pages.panels import ChipKeeper, Thumbnail, thumbnail_places
 from terratorch.tasks.batch_checks import filenames_of
 from terratorch.tasks.step_result import StepResult
 

@@ -19,15 +19,20 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from terratorch.cli.callbacks.chip_statistics import ChipCollector
 from terratorch.cli.callbacks.report_cards import SECRET, cards_of
 from terratorch.colors import palette
-from terratorch.datasets.inputs.modalities import shown_bands
+from terratorch.contracts.modalities import shown_bands
+from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import DataError
-from terratorch.inference.prediction import PredictionKind
-from terratorch.pages.evaluation import EVALUATION_FILE, Evaluation, Kind, SampleSet
-from terratorch.pages.page import write_page
-from terratorch.pages.panels import paint_panels
-from terratorch.pages.places import bounds_of_files
-from terratorch.pages.report import render
-from terratorch.pages.report_search import REPORT_FILE, REPORT_FOLDER, Report, training_log_of
+from terratorch.evaluation.evaluation import EVALUATION_FILE, Evaluation, Kind, SampleSet
+from terratorch.evaluation.pages.page import write_page
+from terratorch.evaluation.pages.panels import paint_panels
+from terratorch.evaluation.pages.report import render
+from terratorch.evaluation.pages.report_search import (
+    REPORT_FILE,
+    REPORT_FOLDER,
+    Report,
+    training_log_of,
+)
+from terratorch.evaluation.places import bounds_of_files
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.step_result import StepResult
 

@@ -19,14 +19,14 @@ from terratorch.cli.prediction.products import (
 )
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.reporting import EXIT_MISTAKE
+from terratorch.contracts.prediction import Output, Prediction, PredictionKind
 from terratorch.datasets.files import shortened
 from terratorch.errors import ConfigurationError, TerraTorchError
-from terratorch.inference.maps.encoding import MapOptions
-from terratorch.inference.maps.folder import PredictionFolder
-from terratorch.inference.prediction import Output, Prediction, PredictionKind
-from terratorch.inference.products.products import Products
-from terratorch.inference.products.stac import Provenance
-from terratorch.inference.streaming.scenes import ScenesReport
+from terratorch.prediction.maps.encoding import MapOptions
+from terratorch.prediction.maps.folder import PredictionFolder
+from terratorch.prediction.products.products import Products
+from terratorch.prediction.products.stac import Provenance
+from terratorch.prediction.scenes.scenes import ScenesReport
 
 EXIT_INCOMPLETE = 3
 
@@ -155,7 +155,7 @@ class PredictionWriter(BasePredictionWriter):
             raise ConfigurationError(
                 f"predict_step of {type(pl_module).__name__}",
                 f"gives a {type(prediction).__name__}",
-                "Return a terratorch.inference.prediction.Prediction, or configure a writer of "
+                "Return a terratorch.contracts.prediction.Prediction, or configure a writer of "
                 "your own in trainer.callbacks.",
             )
         self.written.update(dict.fromkeys(self.folder.write(prediction)))

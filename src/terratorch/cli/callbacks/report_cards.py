@@ -15,9 +15,9 @@ import torch
 from lightning.pytorch import Trainer
 
 from terratorch import __version__
-from terratorch.datasets.inputs.modalities import inputs_of
+from terratorch.contracts.modalities import inputs_of
+from terratorch.evaluation.evaluation import Card, SampleSet
 from terratorch.models.weights_table import weights_of
-from terratorch.pages.evaluation import Card, SampleSet
 from terratorch.tasks.base_task import TerraTorchTask
 
 _PACKAGES = ("torch", "lightning", "timm", "segmentation-models-pytorch", "numpy", "rasterio")

@@ -15,7 +15,7 @@ from terratorch.cli.demo.prepare import LABELS_FILE, OSM_NOTICE, SCENE_FILE, SEN
 from terratorch.cli.demo.scene import BANDS
 from terratorch.errors import DataError, MissingFileError
 from terratorch.geo.raster import read_raster
-from terratorch.inference.products.quicklook import quicklook
+from terratorch.prediction.products.quicklook import quicklook
 
 PICTURE_FILE = "land_cover.png"
 MAP_FOLDER = "maps"

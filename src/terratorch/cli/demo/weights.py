@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from terratorch.errors import WeightsError
-from terratorch.inference.held_file import replacing
+from terratorch.geo.held_file import replacing
 
 BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 OUTSIDE_BLOCKS = {

@@ -114,7 +114,7 @@ def _check_limits(settings: PredictionSettings) -> None:
     """Read the area, so that a mistake there is told before a model is built."""
     limits = (settings.area, settings.area_crs, settings.valid_mask)
     if any(limit is not None for limit in limits):
-        from terratorch.inference.streaming.area import Limits
+        from terratorch.prediction.scenes.area import Limits
 
         Limits.given(*limits)
 

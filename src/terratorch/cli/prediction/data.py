@@ -9,11 +9,11 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule
 from torch import nn
 
+from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.modalities import ModalitiesSpec, ModelInput, read_model_input
 from terratorch.datamodules.base import GenericDataModule
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datamodules.utils import Normalize, NormalizeModalities
-from terratorch.datasets.inputs.input_spec import InputSpec
-from terratorch.datasets.inputs.modalities import ModalitiesSpec, ModelInput, read_model_input
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.errors import ConfigurationError, DataError

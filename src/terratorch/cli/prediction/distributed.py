@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from terratorch.cli.prediction.settings import PredictionSettings
     from terratorch.cli.prediction.task_predictor import TaskPredictor
-    from terratorch.inference.streaming.scene_stream import RunGroup
+    from terratorch.prediction.scenes.scene_stream import RunGroup
 
 _SECONDS = 3.0  # in which the machine of a cluster answers
 
@@ -33,7 +33,7 @@ def check_distributed(settings: PredictionSettings) -> None:
         return
     if settings.ray_address is not None:
         _check_answers(settings.ray_address)
-    from terratorch.inference.streaming.ray_workers import import_ray
+    from terratorch.prediction.spread.ray_workers import import_ray
 
     import_ray()
 
@@ -106,14 +106,14 @@ def group_runner(
         predictor: What turns files into maps.
         device: Where this process runs.
     """
-    from terratorch.inference.streaming.distributed import SpreadGroup
-    from terratorch.inference.streaming.scene_stream import run_group
+    from terratorch.prediction.scenes.scene_stream import run_group
+    from terratorch.prediction.spread.distributed import SpreadGroup
 
     if settings.distributed is None:
         yield run_group
         return
-    from terratorch.inference.streaming.ray_workers import RayWorkers
-    from terratorch.inference.tiles.batch_size import release_memory
+    from terratorch.prediction.spread.ray_workers import RayWorkers
+    from terratorch.tiles.batch_size import release_memory
 
     with ExitStack() as stack:
 

@@ -18,14 +18,14 @@ from terratorch.cli.prediction.scene_options import (
     tiles_without_options,
 )
 from terratorch.cli.prediction.settings import JOINT_OPTIONS, PredictionSettings
-from terratorch.datasets.inputs.modalities import inputs_of, read_model_input
+from terratorch.contracts.modalities import inputs_of, read_model_input
+from terratorch.contracts.prediction import Output, PredictionKind
 from terratorch.errors import ConfigurationError
-from terratorch.inference.augmentation import views_of
-from terratorch.inference.ensemble import Ensemble, Measure
-from terratorch.inference.prediction import Output, PredictionKind
-from terratorch.inference.tiles.parameters import parse_tiled_inference_parameters
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
+from terratorch.tiles.augmentation import views_of
+from terratorch.tiles.ensemble import Ensemble, Measure
+from terratorch.tiles.parameters import parse_tiled_inference_parameters
 
 logger = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from lightning.pytorch import LightningModule
 
 from terratorch.cli.prediction.setting_checks import check_settings
 from terratorch.cli.prediction.settings import PredictionSettings
+from terratorch.contracts.prediction import Output, PredictionKind
 from terratorch.errors import ConfigurationError
-from terratorch.inference.prediction import Output, PredictionKind
-from terratorch.inference.products.mosaic import Mosaic
-from terratorch.inference.products.pictures import Picture
-from terratorch.inference.products.products import FolderProduct, MapProduct, Products
-from terratorch.inference.products.stac import Provenance, StacItem
-from terratorch.inference.products.vectorize import Vectors, import_writers
+from terratorch.prediction.products.mosaic import Mosaic
+from terratorch.prediction.products.pictures import Picture
+from terratorch.prediction.products.products import FolderProduct, MapProduct, Products
+from terratorch.prediction.products.stac import Provenance, StacItem
+from terratorch.prediction.products.vectorize import Vectors, import_writers
 from terratorch.tasks.base_task import TerraTorchTask
 
 # What of a model names it.

@@ -17,14 +17,14 @@ from terratorch.cli.prediction.settings import (
 )
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.errors import ConfigurationError
-from terratorch.inference.streaming.area import Limits
-from terratorch.inference.tiles.parameters import (
+from terratorch.prediction.scenes.area import Limits
+from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tiles.parameters import (
     BOTH_SIDES,
     TiledInferenceParameters,
     with_options,
 )
-from terratorch.inference.tiles.tiling import default_tiles
-from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tiles.tiling import default_tiles
 
 logger = logging.getLogger(__name__)
 

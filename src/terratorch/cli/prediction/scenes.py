@@ -21,9 +21,9 @@ from terratorch.cli.prediction.distributed import check_can_spread, group_runner
 from terratorch.cli.prediction.products import provenance_of
 from terratorch.cli.prediction.scene_options import SceneChoices, check_used
 from terratorch.cli.prediction.task_predictor import TaskPredictor, run_name
+from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import ConfigurationError
-from terratorch.inference.prediction import PredictionKind
-from terratorch.inference.streaming.scenes import ScenesReport, predict_scenes
+from terratorch.prediction.scenes.scenes import ScenesReport, predict_scenes
 from terratorch.tasks.band_checks import check_same_bands
 from terratorch.tasks.base_task import TerraTorchTask
 

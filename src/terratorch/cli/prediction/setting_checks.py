@@ -18,7 +18,7 @@ from terratorch.cli.prediction.settings import (
     add_to_argparse,
 )
 from terratorch.errors import ConfigurationError
-from terratorch.inference.tiles.parameters import TiledInferenceParameters, with_options
+from terratorch.tiles.parameters import TiledInferenceParameters, with_options
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _check_traceable(settings: PredictionSettings) -> None:
     """Refuse polygons of maps that hold no classes."""
     if settings.vectorize is None or settings.out_dtype is None:
         return
-    from terratorch.inference.products.tracing import TRACEABLE
+    from terratorch.prediction.products.tracing import TRACEABLE
 
     if settings.out_dtype not in TRACEABLE:
         raise ConfigurationError(

@@ -14,11 +14,11 @@ from lightning.pytorch.plugins import Precision
 from torch import Tensor
 
 from terratorch.cli.prediction.scene_options import SceneChoices
-from terratorch.datasets.inputs.modalities import ModelInput
+from terratorch.contracts.modalities import ModelInput
+from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
-from terratorch.inference.maps.encoding import MapOptions
-from terratorch.inference.prediction import Prediction
-from terratorch.inference.streaming.planned_scene import ScenePredictor
+from terratorch.prediction.maps.encoding import MapOptions
+from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import without_weights
 

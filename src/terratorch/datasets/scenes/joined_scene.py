@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from terratorch.contracts.band_names import band_in, split_band
+from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.modalities import ModelInput, inputs_of
 from terratorch.datasets.files import find_files, shortened
-from terratorch.datasets.inputs.band_names import band_in, split_band
-from terratorch.datasets.inputs.input_spec import InputSpec
-from terratorch.datasets.inputs.modalities import ModelInput, inputs_of
-from terratorch.datasets.scenes.joined_raster import Layer, Place, layers_of, write_joined
 from terratorch.datasets.scenes.scene_files import SceneFiles, bears
 from terratorch.errors import ConfigurationError, DataError
+from terratorch.geo.joined_raster import Layer, Place, layers_of, write_joined
 
 
 def join_scene(scene: Path | SceneFiles, spec: ModelInput, target: Path) -> Path:

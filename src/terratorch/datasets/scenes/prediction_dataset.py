@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, default_collate
 
+from terratorch.contracts.modalities import ModelInput
 from terratorch.datasets.delivery import DeliversErrors
-from terratorch.datasets.inputs.modalities import ModelInput
 from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import open_raster, read_bands
 

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terratorch.datasets.inputs.image_reader import ImageReader
-from terratorch.datasets.inputs.input_spec import InputSpec
-from terratorch.datasets.inputs.modalities import ModelInput, as_input, inputs_of
-from terratorch.datasets.scenes.joined_raster import MODALITY_TAG
+from terratorch.contracts.images import Images
+from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.modalities import ModelInput, as_input, inputs_of
+from terratorch.datasets.image_reader import ImageReader
 from terratorch.errors import DataError
+from terratorch.geo.joined_raster import MODALITY_TAG
 from terratorch.geo.raster import Raster
-from terratorch.ops.images import Images
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from terratorch.datasets.inputs.modalities import ModelInput, normalize_images
+from terratorch.contracts.images import Images, each_image
+from terratorch.contracts.modalities import ModelInput, normalize_images
 from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import Raster, open_for_long, read_bands, reading_errors
-from terratorch.ops.images import Images, each_image
 
 _GRID = 256  # pixels a side of the sample
 

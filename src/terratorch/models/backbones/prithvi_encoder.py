@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from terratorch.bands import expand_bands
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.models.backbones.positions import (
     Grid,
@@ -26,7 +27,6 @@ from terratorch.models.backbones.prithvi_coordinates import (
     encode_time_and_place,
 )
 from terratorch.models.backbones.vit import Block, init_linear_and_norm
-from terratorch.models.features import FeatureKind, FeatureSpec
 
 logger = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ import timm
 from torch import nn
 
 from terratorch.bands import expand_bands
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.errors import (
     ArgumentNameError,
     ConfigurationError,
@@ -22,7 +23,6 @@ from terratorch.errors import (
     did_you_mean,
 )
 from terratorch.models.backbones.timm_weights import load_timm
-from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.models.hub import hub_file
 from terratorch.models.weights import weights_file
 from terratorch.registry import Place

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from terratorch.models.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.optional import import_optional
 from terratorch.registry import Place
 from terratorch.registry.registry import Constructor, place_of

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from terratorch.contracts.features import MAPS
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import check_indices
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.decoders.conv_module import ConvModule
-from terratorch.models.features import MAPS
 from terratorch.registry import TERRATORCH_DECODER_REGISTRY
 
 _TRANSFORMS = (None, "resize_concat", "multiple_select")

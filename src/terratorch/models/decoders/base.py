@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from terratorch.models.features import ANYTHING, Needs
+from terratorch.contracts.features import ANYTHING, Needs
 
 
 class Decoder(nn.Module):

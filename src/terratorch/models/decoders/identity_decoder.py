@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from terratorch.contracts.features import MAPS_OR_VECTORS
 from terratorch.models.arguments import check_index
 from terratorch.models.decoders.base import Decoder
-from terratorch.models.features import MAPS_OR_VECTORS
 from terratorch.registry import TERRATORCH_DECODER_REGISTRY
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from terratorch.contracts.features import MAPS
 from terratorch.models.arguments import check_index
 from terratorch.models.decoders.base import Decoder
-from terratorch.models.features import MAPS
 from terratorch.registry import TERRATORCH_DECODER_REGISTRY
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from terratorch.contracts.features import MAPS_OR_VECTORS, Needs
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import check_index
 from terratorch.models.decoders.base import Decoder
-from terratorch.models.features import MAPS_OR_VECTORS, Needs
 from terratorch.ops.modules import activation as build_activation
 from terratorch.registry import TERRATORCH_DECODER_REGISTRY
 

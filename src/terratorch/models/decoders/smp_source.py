@@ -13,10 +13,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from terratorch.contracts.features import MAPS, PYRAMID, Needs
 from terratorch.errors import ArgumentNameError, ConfigurationError, UnknownNameError, did_you_mean
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.decoders.fit_levels import crop_like, pad_levels
-from terratorch.models.features import MAPS, PYRAMID, Needs
 from terratorch.registry import Place
 from terratorch.registry.registry import place_of
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from terratorch.contracts.features import PYRAMID
 from terratorch.errors import ConfigurationError
 from terratorch.models.decoders.base import Decoder
-from terratorch.models.features import PYRAMID
 from terratorch.registry import TERRATORCH_DECODER_REGISTRY
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from terratorch.contracts.features import MAPS, PYRAMID, Needs
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.decoders.conv_module import ConvModule
-from terratorch.models.features import MAPS, PYRAMID, Needs
 from terratorch.models.necks.pyramid import pyramid_layers
 from terratorch.registry import TERRATORCH_DECODER_REGISTRY
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.errors import ConfigurationError
-from terratorch.models.features import FeatureKind, FeatureSpec
 
 
 class Neck(ABC, nn.Module):

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from terratorch.contracts.features import FeatureSpec
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import ArgumentCheck, constructor_of
-from terratorch.models.features import FeatureSpec
 from terratorch.models.necks.base import output_spec_of
 from terratorch.registry import NECK_REGISTRY
 

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.errors import ConfigurationError
-from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.models.necks.base import Neck, require_maps
 from terratorch.registry import TERRATORCH_NECK_REGISTRY
 

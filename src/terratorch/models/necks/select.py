@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import check_indices
-from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.models.necks.base import Neck
 from terratorch.registry import TERRATORCH_NECK_REGISTRY
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.models.arguments import check_indices
-from terratorch.models.features import FeatureKind, FeatureSpec
 from terratorch.models.necks.base import Neck
 from terratorch.models.necks.grid import grid_of
 from terratorch.registry import TERRATORCH_NECK_REGISTRY

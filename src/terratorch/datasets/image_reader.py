@@ -1,0 +1,124 @@
+"""From an image file to the float array that a sample holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terratorch.contracts.band_selection import BandSelection
+from terratorch.errors import DataError
+from terratorch.geo.raster import Raster, open_raster, read_bands
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Reads the selected bands, replaces what is not valid, and scales.
+
+    Args:
+        selection: Which bands.
+        constant_scale: What values are multiplied with.
+        no_data_replace: What stands in for nodata and NaN, before scaling; None if they are errors.
+    """
+
+    selection: BandSelection
+    constant_scale: float = 1.0
+    no_data_replace: float | None = None
+
+    def read(self, path: Path) -> NDArray[np.float32]:
+        """Read an image as float32 `(C, H, W)`, or `(C, T, H, W)` with time expanded.
+
+        Raises:
+            DataError: If it cannot be read, has other bands than expected, or holds nodata or NaN
+                that nothing replaces.
+        """
+        raster = self._read(path)
+        if raster.invalid is not None and self.no_data_replace is None:
+            raise DataError(
+                str(path), _what_is_invalid(raster), "Set no_data_replace, for example to 0."
+            )
+        return self._finish(raster, self.no_data_replace)
+
+    def read_with_validity(self, path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read an image, and where all its values are valid, `(H, W)`; the others are filled."""
+        raster = self._read(path)
+        return self.filled(raster), raster.valid
+
+    def filled(self, raster: Raster, fill: Sequence[float] | None = None) -> NDArray[np.float32]:
+        """Turn pixels that were read into an image without gaps; floats may change in place.
+
+        Args:
+            raster: The pixels of the selected bands.
+            fill: What stands in for nodata and NaN in each band, after scaling, where there is no
+                `no_data_replace`; 0 where None.
+        """
+        if raster.invalid is None:
+            return self._finish(raster, None)
+        image = self._finish(raster, self.no_data_replace or 0.0)
+        if self.no_data_replace is None and fill is not None:
+            invalid = raster.invalid.reshape(image.shape)
+            for band, value in enumerate(fill):
+                image[band][invalid[band]] = value
+        return image
+
+    def check(self, path: Path) -> int:
+        """Check that a file is an image with the bands expected, without reading its pixels.
+
+        Returns:
+            How many bands are read of each time step.
+        """
+        with open_raster(path) as dataset:
+            places = self.indexes(path, dataset)
+        return self.selection.count or len(places)
+
+    def _read(self, path: Path) -> Raster:
+        with open_raster(path) as dataset:
+            return read_bands(dataset, self.indexes(path, dataset))
+
+    def indexes(
+        self, path: Path, dataset: Any, own: Sequence[int] | None = None
+    ) -> tuple[int, ...]:
+        """Return the bands that are read from an open image, counted from 1.
+
+        Args:
+            path: The file.
+            dataset: The file, opened.
+            own: Which of its bands are those of this image; None for all.
+
+        Raises:
+            DataError: If it has other bands than expected, or complex ones.
+        """
+        if dataset.dtypes[0].startswith("complex"):
+            raise DataError(str(path), "complex values", "Give amplitude, or two real bands.")
+        own = dataset.indexes if own is None else own
+        places = self.selection.indexes(path, len(own))
+        self.selection.check_order(path, [dataset.descriptions[index - 1] for index in own])
+        return tuple(own[place - 1] for place in places)
+
+    def _finish(self, raster: Raster, replacement: float | None) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):  # nodata of float64 files is beyond float32
+            image: NDArray[np.float32] = raster.data.astype(np.float32, copy=False)
+        if raster.invalid is not None and replacement is not None:
+            image[raster.invalid] = replacement
+        if self.constant_scale != 1:
+            image *= np.float32(self.constant_scale)
+        if self.selection.expand_time:
+            bands = self.selection.count
+            assert bands is not None
+            image = image.reshape(bands, -1, *image.shape[-2:])
+        return image
+
+
+def _what_is_invalid(raster: Raster) -> str:
+    data: NDArray[Any] = raster.data
+    assert raster.invalid is not None
+    pixels = int(raster.invalid.any(axis=0).sum())
+    words = "1 pixel is" if pixels == 1 else f"{pixels} pixels are"
+    if data.dtype.kind == "f" and not np.isfinite(data[raster.invalid]).all():
+        return f"{words} NaN, infinite or nodata"
+    value = "masked" if raster.nodata is None else f"{raster.nodata:g}"
+    return f"{words} nodata ({value})"

@@ -1,0 +1,158 @@
+"""A page with a map that can be moved: swipe to the scene, legend, values below the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from terratorch.errors import ConfigurationError
+from terratorch.evaluation.pages.map_page_html import ShownLayer, ShownMap, map_page_html
+from terratorch.evaluation.pages.map_page_layers import (
+    ClassLayer,
+    PageLayer,
+    SceneLayer,
+    ValueLayer,
+)
+from terratorch.evaluation.pages.map_page_place import Place, check_same_grid
+from terratorch.evaluation.pages.map_page_pyramid import build_pyramids
+from terratorch.evaluation.pages.page import write_page
+from terratorch.geo.raster import open_raster
+from terratorch.prediction.products.painting import (
+    check_bands,
+    class_colors,
+    class_names,
+    rgb_bands,
+)
+
+DEFAULT_MEGABYTES = 25.0
+"""What mail and chat programs still take."""
+
+
+# By default GDAL keeps what it has read in 5 % of the memory of the computer.
+_GDAL_CACHE = 128 * 2**20
+
+
+@dataclass(frozen=True)
+class MapPage:
+    """A page that was written.
+
+    Attributes:
+        path: The file.
+        step: Pixels of the map to one that is shown, 1 where all are.
+        metres: The width of a pixel that is shown, None where it is not known.
+        bands: How many bands the map has, of which one is shown.
+    """
+
+    path: Path
+    step: int
+    metres: float | None
+    bands: int
+
+
+def write_map_page(
+    map_path: str | Path,
+    page_path: str | Path,
+    *,
+    image_path: str | Path | None = None,
+    labels_path: str | Path | None = None,
+    rgb: Sequence[int] | None = None,
+    band: int = 1,
+    title: str | None = None,
+    megabytes: float = DEFAULT_MEGABYTES,
+) -> MapPage:
+    """Write a page that shows a map, in one file that asks for nothing from outside.
+
+    Memory depends on the width of the map and the size of the page, not on the height of the map.
+
+    Args:
+        map_path: A map that `terratorch predict` wrote: classes, values or probabilities.
+        page_path: The page.
+        image_path: The scene that the map was made of, on the same grid.
+        labels_path: Labels of the same classes or values, on the same grid.
+        rgb: The bands of the scene for red, green and blue, counted from 1, by default those with
+            such names, else 3, 2 and 1.
+        band: The band of the map.
+        title: A heading, by default the name of the map.
+        megabytes: What the page may take; a map that needs more is shown at a lower resolution.
+
+    Raises:
+        MissingFileError: If a file is not there.
+        DataError: If one is not a raster, or scene or labels do not lie on the map.
+        ConfigurationError: If there is no such band, or `rgb` is given without a scene.
+    """
+    if rgb is not None and image_path is None:
+        raise ConfigurationError("rgb", "there is no scene", "Give the scene as well (--image).")
+    with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE))
+        dataset = stack.enter_context(open_raster(map_path))
+        check_bands(dataset, [band], "band")
+        names = class_names(dataset, band)
+        drawn = _map_layer(dataset, band, names)
+        layers = _layers_below(stack, drawn, image_path, labels_path, rgb) | {"map": drawn}
+        pyramids, step = build_pyramids(
+            list(layers.values()), dataset.height, dataset.width, int(megabytes * 1e6)
+        )
+        shown = ShownMap(
+            title=title or Path(map_path).name,
+            shape=(dataset.height, dataset.width),
+            step=step,
+            place=Place.of(dataset),
+            layers={
+                name: ShownLayer(layer, pyramid)
+                for (name, layer), pyramid in zip(layers.items(), pyramids, strict=True)
+            },
+            class_names=names,
+            colors=class_colors(dataset, names, band),
+            band=band,
+            band_name=dataset.descriptions[band - 1] or "",
+            bands=dataset.count,
+        )
+    path = write_page(page_path, map_page_html(shown))
+    return MapPage(path, step, shown.shown_metres, shown.bands)
+
+
+def _layers_below(
+    stack: ExitStack,
+    drawn: PageLayer,
+    image_path: str | Path | None,
+    labels_path: str | Path | None,
+    rgb: Sequence[int] | None,
+) -> dict[str, PageLayer]:
+    """Return what the map is compared with, open until the stack is closed."""
+
+    def on_grid(path: str | Path, what: str) -> Any:
+        beside = stack.enter_context(open_raster(path))
+        check_same_grid(beside, drawn.dataset, what)
+        return beside
+
+    layers: dict[str, PageLayer] = {}
+    if image_path is not None:
+        layers["scene"] = _scene_layer(on_grid(image_path, "scene"), rgb)
+    if labels_path is not None:
+        layers["labels"] = _labels_layer(on_grid(labels_path, "labels"), drawn)
+    return layers
+
+
+def _map_layer(dataset: Any, band: int, names: Sequence[str] | None) -> PageLayer:
+    if names is None:
+        return ValueLayer(dataset, band)
+    return ClassLayer(dataset, band, len(names))
+
+
+def _labels_layer(labels: Any, drawn: PageLayer) -> PageLayer:
+    """Show labels in the colours of the map; an id without a class leaves a pixel out."""
+    if isinstance(drawn, ValueLayer):
+        return ValueLayer(labels, 1, drawn.limits)
+    assert isinstance(drawn, ClassLayer)
+    return ClassLayer(labels, 1, drawn.classes, ignore_others=True)
+
+
+def _scene_layer(scene: Any, rgb: Sequence[int] | None) -> PageLayer:
+    if rgb is not None:
+        check_bands(scene, rgb, "rgb")
+    return SceneLayer(scene, rgb_bands(scene) if rgb is None else rgb)

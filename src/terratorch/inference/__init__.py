@@ -1,1 +1,0 @@
-"""Tiled inference: the plan of tiles, blending, the engine, and the writer of maps."""

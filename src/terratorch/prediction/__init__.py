@@ -1,0 +1,1 @@
+"""From scenes in files to georeferenced products."""

@@ -1,0 +1,163 @@
+"""A scene in a file, and how it is predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from terratorch.contracts.prediction import Prediction
+from terratorch.geo.raster import open_raster
+from terratorch.prediction.maps.recognition import refuse_map
+from terratorch.prediction.maps.writer import Georeference
+from terratorch.prediction.partial import Unfinished
+from terratorch.prediction.scenes.area import Limits, WantedPixels
+from terratorch.prediction.scenes.strip import RowReader, StripSource, ValidRows
+from terratorch.prediction.spread.segments import Extent, Part
+from terratorch.tiles.engine import Forward
+from terratorch.tiles.parameters import TiledInferenceParameters
+from terratorch.tiles.plan import Tile, TilePlan, plan_tiles
+from terratorch.tiles.tiling import ChipSize, tiles_for, whole
+
+
+@dataclass(frozen=True)
+class ScenePredictor:
+    """What turns files into maps.
+
+    Attributes:
+        open_reader: Opens a file.
+        forward: The model: maps tiles to scores.
+        decide: Maps scores `(1, C, n, W)` and the name of a file to their prediction, each pixel by
+            itself.
+        device: Where the model runs.
+        tiles: How scenes are cut; None runs those whole that are not too large.
+        chip: The chips that the model is for, where they are known.
+        batch_size: Scenes in a forward pass that run whole; `auto` finds it out.
+        tile_batch: Tiles in a forward pass where scenes are cut by themselves; None fits it to the
+            size of tiles, `auto` finds it out.
+        run: Names what the maps are made with: maps of another run are made again.
+        limits: What is wanted of the scenes; None for all.
+    """
+
+    open_reader: Callable[[Path], RowReader]
+    forward: Forward
+    decide: Callable[[Tensor, str], Prediction]
+    device: torch.device
+    tiles: TiledInferenceParameters | None = None
+    chip: ChipSize | None = None
+    batch_size: int | Literal["auto"] = 1
+    tile_batch: int | Literal["auto"] | None = None
+    run: str = ""
+    limits: Limits | None = None
+
+
+@dataclass(frozen=True)
+class PlannedScene:
+    """A scene, and how it is predicted.
+
+    Attributes:
+        path: The file.
+        reference: Where its pixels lie.
+        parameters: How it is cut.
+        plan: Its tiles.
+        wanted: Which pixels are wanted; None for all.
+        tiles: Which tiles are, by row and column; None for all.
+        unfinished: Maps of an earlier run to go on with.
+    """
+
+    path: Path
+    reference: Georeference
+    parameters: TiledInferenceParameters
+    plan: TilePlan
+    wanted: WantedPixels | None = None
+    tiles: NDArray[np.bool_] | None = None
+    unfinished: Unfinished | None = None
+
+    @property
+    def begin(self) -> int:
+        """The first row that is not predicted yet."""
+        return 0 if self.unfinished is None else self.unfinished.rows
+
+    @property
+    def extent(self) -> Extent:
+        """The tiles and rows that are wanted."""
+        return Extent(self.plan, self.begin, self.tiles)
+
+    @property
+    def count(self) -> int:
+        """How many tiles are to be run."""
+        return self.extent.count if self.unfinished is None else len(self.todo)
+
+    @property
+    def todo(self) -> range:
+        """The wanted tiles, by number, that touch rows that are not predicted yet."""
+        return self.extent.tiles_for(self.begin, self.reference.height)
+
+    def rest(self) -> Part:
+        """Return what is not predicted yet, with the tiles before it that are in its batch."""
+        extent, todo = self.extent, self.todo
+        first = todo.start - todo.start % self.parameters.tiles_at_once
+        places = extent.place(first), extent.place(todo.stop - 1) + 1
+        return Part(0, self.begin, self.reference.height, *places)
+
+    def for_workers(self) -> PlannedScene:
+        """Return the scene as it travels to those who run it, and do not write.
+
+        `Limits` make its mask of pixels again there.
+        """
+        unfinished = self.unfinished and self.unfinished.without_files()
+        return replace(self, wanted=None, unfinished=unfinished)
+
+    def source(self, predictor: ScenePredictor, valid: ValidRows) -> StripSource:
+        """Return where its tiles are read.
+
+        Args:
+            predictor: What opens its file.
+            valid: Is told where the rows are valid.
+        """
+        return StripSource(
+            partial(predictor.open_reader, self.path),
+            self.plan,
+            self.reference.height,
+            self.reference.width,
+            self.parameters.padding_mode,
+            valid,
+        )
+
+    def wants(self, tile: Tile) -> bool:
+        """Whether a tile is wanted."""
+        return self.tiles is None or bool(self.tiles[tile.row, tile.column])
+
+
+def plan_scene(path: Path, predictor: ScenePredictor) -> PlannedScene | None:
+    """Return how a scene is predicted; None where nothing of it is wanted.
+
+    Args:
+        path: The file.
+        predictor: What turns it into a map.
+
+    Raises:
+        DataError: If it is not an image but, say, a map of ours, or its mask does not fit.
+    """
+    with open_raster(path) as dataset:
+        refuse_map(path, dataset)
+        reference = Georeference.of_open(path, dataset)
+    wanted = None if predictor.limits is None else predictor.limits.of(reference)
+    height, width = reference.height, reference.width
+    parameters = tiles_for(height, width, predictor.tiles, predictor.chip, predictor.tile_batch)
+    if parameters is None:
+        parameters = whole(height, width, predictor.batch_size)
+    plan = plan_tiles(height, width, parameters)
+    tiles = None if wanted is None else wanted.tiles(plan)
+    if tiles is not None and not tiles.any():
+        return None
+    if tiles is not None and tiles.all():
+        tiles = None
+    return PlannedScene(path, reference, parameters, plan, wanted, tiles)

@@ -1,0 +1,302 @@
+"""Predict scenes in files: read, run, blend and write at the same time, whatever their size."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from terratorch.contracts.prediction import FURTHER_LAYERS
+from terratorch.errors import DataError, NotANumberError, OutputError
+from terratorch.geo.held_file import leftovers
+from terratorch.geo.raster import files_behind
+from terratorch.prediction.map_tags import RUN_TAG, SOURCE_TAG
+from terratorch.prediction.maps.folder import PredictionFolder
+from terratorch.prediction.maps.writer import is_complete
+from terratorch.prediction.partial import Unfinished, find_unfinished, remove_unfinished
+from terratorch.prediction.scenes.map_sink import MapFiles, TakeRows
+from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor, plan_scene
+from terratorch.prediction.scenes.progress import TileProgress
+from terratorch.prediction.scenes.scene_stream import (
+    Outlet,
+    RunGroup,
+    run_group,
+    run_scenes,
+    tuned,
+)
+from terratorch.tiles.threads import WriteBehind
+from terratorch.tiles.tiling import log_tiles
+
+logger = logging.getLogger(__name__)
+
+_WRITES_WAITING = 4
+
+
+@dataclass
+class ScenesReport:
+    """What was done.
+
+    Attributes:
+        written: The maps.
+        skipped: The images whose maps were there.
+        outside: The images of which nothing is wanted.
+        failures: The images that have no map, as they could not be read or the model gave NaN, and
+            why.
+        stale: Layers that an earlier run with other options has left beside maps of this one.
+        tiles: Tiles of the scenes that were predicted.
+        pixels: Pixels of the scenes that were predicted.
+        seconds: How long that took.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    outside: list[Path] = field(default_factory=list)
+    failures: dict[Path, DataError] = field(default_factory=dict)
+    stale: list[Path] = field(default_factory=list)
+    tiles: int = 0
+    pixels: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: ScenesReport) -> None:
+        """Add what another process did at the same time."""
+        for name in ("written", "skipped", "outside", "stale"):
+            getattr(self, name).extend(getattr(other, name))
+        self.failures |= other.failures
+        self.tiles, self.pixels = self.tiles + other.tiles, self.pixels + other.pixels
+        self.seconds = max(self.seconds, other.seconds)
+
+    @property
+    def is_of_no_use(self) -> bool:
+        """Whether the model gave NaN for every image that it ran on: its weights are bad."""
+        # Maps that were there are of the same weights.
+        came_out = bool(self.written or self.skipped)
+        return not came_out and any(map(_is_no_number, self.failures.values()))
+
+    @property
+    def nothing_was_to_do(self) -> bool:
+        """Whether all maps were there."""
+        return bool(self.skipped) and not (self.written or self.outside or self.failures)
+
+    @property
+    def unreadable(self) -> dict[Path, DataError]:
+        """The images that could not be read, and why."""
+        return {path: e for path, e in self.failures.items() if not _is_no_number(e)}
+
+    @property
+    def without_numbers(self) -> dict[Path, DataError]:
+        """The images for which the model gave NaN, and what that may come of."""
+        return {path: e for path, e in self.failures.items() if _is_no_number(e)}
+
+    def summary(self) -> str:
+        """Return how much was done in which time."""
+        rate = self.pixels / 1e6 / max(self.seconds, 1e-9)
+        tiles = f"{self.tiles} tile{'' if self.tiles == 1 else 's'}"
+        return f"{tiles}, {self.seconds:.1f} s, {rate:.2f} Mpx/s"
+
+
+def _let_go_of_frames(error: DataError) -> None:
+    """Keep the message only: the calls that led to it hold files, and rows of pixels."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+
+
+def _is_no_number(error: DataError) -> bool:
+    return isinstance(error, NotANumberError)
+
+
+def predict_scenes(
+    paths: Sequence[Path],
+    predictor: ScenePredictor,
+    folder: PredictionFolder,
+    *,
+    unreadable: Mapping[Path, DataError] | None = None,
+    overwrite: bool = False,
+    strict: bool = False,
+    progress: bool = True,
+    run: RunGroup = run_group,
+) -> ScenesReport:
+    """Write the maps of scenes; memory depends on the rows of tiles, not on the scenes.
+
+    Args:
+        paths: The files.
+        predictor: What turns them into maps.
+        folder: Where the maps go.
+        unreadable: What is known to be no image, and why.
+        overwrite: Whether maps of the same run that are complete are made again.
+        strict: Whether to stop at the first file that cannot be read, or gives NaN.
+        progress: Whether a bar is shown on a terminal.
+        run: Runs the scenes that share batches: here, or on other machines.
+
+    Raises:
+        DataError: If a file has no map and `strict` is set, or a value cannot be stored.
+        TerraTorchError: If the folder takes no more.
+    """
+    run_of_all = _Run(predictor, folder, overwrite, strict)
+    for path, error in (unreadable or {}).items():
+        run_of_all.fail(path, error)
+    return run_of_all.predict(paths, progress, run)
+
+
+class _Run:
+    def __init__(
+        self, predictor: ScenePredictor, folder: PredictionFolder, overwrite: bool, strict: bool
+    ) -> None:
+        self.predictor, self.folder = predictor, folder
+        self.overwrite, self.strict = overwrite, strict
+        self.report = ScenesReport()
+        self.tags: Mapping[str, str] = {RUN_TAG: predictor.run}
+        self.files: dict[Path, MapFiles] = {}
+        self.leftovers = leftovers(folder.directory)
+        self.begun: list[Unfinished] = []
+
+    def predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> ScenesReport:
+        """Predict scenes, and let go of what was left of them by earlier runs."""
+        start = time.perf_counter()
+        try:
+            self._predict(paths, progress, run)
+        finally:
+            for unfinished in self.begun:
+                unfinished.release()
+        self.report.seconds = time.perf_counter() - start
+        return self.report
+
+    def _predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> None:
+        planned = [scene for path in paths if (scene := self._planned(path)) is not None]
+        self._log_choices(planned)
+        planned, self.predictor = tuned(planned, self.predictor)
+        total = sum(scene.count for scene in planned)
+        try:
+            with TileProgress(total, progress) as bar, WriteBehind(_WRITES_WAITING) as write:
+                run_scenes(planned, self.predictor, self._outlet(write, bar), run)
+                for path in self.report.skipped:
+                    write(self.folder.finish, str(path))
+        except OutputError:
+            self._close(MapFiles.discard)  # what is on the disk may not be whole
+            raise
+        finally:
+            # Where it was interrupted, another run goes on from there.
+            self._close(MapFiles.suspend)
+        self._sum_up(planned)
+
+    def _planned(self, path: Path) -> PlannedScene | None:
+        """Return how a scene is predicted; None where there is nothing to do, or it is unusable."""
+        try:
+            scene = plan_scene(path, self.predictor)
+        except DataError as error:
+            self.fail(path, error)
+            return None
+        if scene is None:
+            self.report.outside.append(path)
+        elif self._is_done(scene):
+            self._begin_anew(scene)
+            self.report.skipped.append(path)
+        else:
+            return self._begun(scene)
+        return None
+
+    def _begun(self, scene: PlannedScene) -> PlannedScene:
+        """Return the scene with what an earlier run has left of it."""
+        reference = scene.reference
+        if self.overwrite:
+            self._begin_anew(scene)
+            return scene
+        unfinished = find_unfinished(
+            self.leftovers,
+            partial(self.folder.path_of, reference.path),
+            reference.height,
+            reference.width,
+            self._tags_of(scene.path),
+        )
+        if unfinished is None:
+            return scene
+        begun = replace(scene, unfinished=unfinished)
+        if not begun.extent.has_tiles(begun.begin, reference.height):
+            unfinished.remove()
+            return scene
+        self.begun.append(unfinished)
+        logger.info(
+            "%s: going on from row %d of %d, where an earlier run ended",
+            scene.path,
+            begun.begin,
+            reference.height,
+        )
+        return begun
+
+    def _begin_anew(self, scene: PlannedScene) -> None:
+        """Remove what an earlier run has left of a scene."""
+        remove_unfinished(self.leftovers, partial(self.folder.path_of, scene.reference.path))
+
+    def _tags_of(self, path: Path) -> dict[str, str]:
+        """Return what the maps of an image say of themselves."""
+        limits = self.predictor.limits
+        mask = None if limits is None else limits.mask_of(path)
+        files = [*files_behind(path), *(() if mask is None else files_behind(mask))]
+        states = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        digest = hashlib.sha256(repr(states).encode()).hexdigest()
+        return {**self.tags, SOURCE_TAG: digest[:16]}
+
+    def _close(self, close: Callable[[MapFiles], None]) -> None:
+        with ExitStack() as closing:  # each of them, whatever happens to the others
+            for path, files in reversed(self.files.items()):
+                is_failed = path in self.report.failures
+                closing.callback(MapFiles.discard if is_failed else close, files)
+
+    def _is_done(self, scene: PlannedScene) -> bool:
+        name, tags = str(scene.path), self._tags_of(scene.path)
+        if self.overwrite or not is_complete(self.folder.path_of(name), scene.reference, tags):
+            return False
+        return all(path.is_file() for path in self.folder.layers_of(name).values())
+
+    def _log_choices(self, planned: Sequence[PlannedScene]) -> None:
+        if self.predictor.tiles is None:
+            tiled = [scene for scene in planned if len(scene.plan) > 1]
+            if tiled:
+                log_tiles(tiled[0].parameters, len(tiled), self.predictor.chip)
+
+    def _outlet(self, write: WriteBehind, bar: TileProgress) -> Outlet:
+        def take(scene: PlannedScene) -> TakeRows:
+            files = self.files[scene.path] = MapFiles(
+                scene.reference, self.folder, self._tags_of(scene.path), scene.unfinished
+            )
+            return partial(write, files.write)
+
+        def on_tiles(count: int) -> None:
+            bar(count)
+            self._discard_failed(write)
+
+        return Outlet(take, self.fail, on_tiles)
+
+    def fail(self, path: Path, error: DataError) -> None:
+        """Take note of a scene that has no map."""
+        self.report.failures[path] = error
+        if self.strict:
+            raise error
+        _let_go_of_frames(error)
+        logger.warning("%s is left out; the reason is told at the end", path)
+
+    def _discard_failed(self, write: WriteBehind) -> None:
+        """Remove what was written of scenes that failed."""
+        for path in list(self.report.failures):
+            files = self.files.pop(path, None)
+            if files is not None:
+                write(files.discard)
+
+    def _stale(self, files: MapFiles) -> list[Path]:
+        """Return what lies beside the maps of a scene and is none of them."""
+        if not files.written:
+            return []
+        beside = [self.folder.path_of(files.reference.path, name) for name in FURTHER_LAYERS]
+        return [path for path in beside if path not in files.written and path.is_file()]
+
+    def _sum_up(self, planned: Sequence[PlannedScene]) -> None:
+        for scene in planned:
+            files = self.files.get(scene.path)
+            if files is not None:
+                self.report.written += files.written
+                self.report.stale += self._stale(files)
+                self.report.tiles += scene.count
+                self.report.pixels += scene.reference.height * scene.reference.width

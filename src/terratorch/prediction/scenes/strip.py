@@ -1,0 +1,215 @@
+"""A scene in a file, of which tiles are read from a strip of rows that moves down the scene."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from terratorch.contracts.images import Images, each_image
+from terratorch.tiles.plan import Tile, TilePlan
+from terratorch.tiles.source import Stretch, filled
+
+_LEAST_ROWS, _MOST_ROWS = 128, 1024  # of one read: no tiny reads, and no need to hold a whole file
+
+
+class RowReader(Protocol):
+    """An open image.
+
+    Attributes:
+        block_height: Rows that the file stores together.
+    """
+
+    block_height: int
+
+    def read_rows(self, begin: int, end: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return `(C, n, W)` in the dtype of the file, and where it is invalid, None if nowhere."""
+        ...
+
+    def to_image(self, data: NDArray[Any], invalid: NDArray[np.bool_] | None) -> Images:
+        """Return what the model sees of pixels `(C, h, w)`: `(1, C, h, w)`, or with time.
+
+        Several modalities may share the bands.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class ValidRows:
+    """Where the rows that were read are valid, until they are written.
+
+    Args:
+        wanted: Gives which pixels `(n, W)` of some rows are wanted at all; None for all.
+    """
+
+    def __init__(self, wanted: Callable[[int, int], NDArray[np.bool_]] | None = None) -> None:
+        self._wanted = wanted
+        self._parts: deque[tuple[int, NDArray[np.bool_] | None, int]] = deque()
+
+    def add(self, begin: int, end: int, valid: NDArray[np.bool_] | None) -> None:
+        """Take the `(n, W)` of rows that follow those before; None where all are valid."""
+        self._parts.append((begin, valid, end))
+
+    def take(self, begin: int, end: int, width: int) -> Tensor | None:
+        """Return where rows that follow those taken before are valid and wanted.
+
+        Returns:
+            `(n, W)`; None where all are.
+        """
+        valid = self._take(begin, end, width)
+        if self._wanted is not None:
+            wanted = self._wanted(begin, end)
+            valid = wanted if valid is None else valid & wanted
+        return None if valid is None else torch.from_numpy(valid)
+
+    def _take(self, begin: int, end: int, width: int) -> NDArray[np.bool_] | None:
+        taken: NDArray[np.bool_] | None = None
+        while self._parts and self._parts[0][0] < end:
+            first, valid, last = self._parts[0]
+            if valid is not None and last > begin:
+                taken = np.ones((end - begin, width), bool) if taken is None else taken
+                top, bottom = max(first, begin), min(last, end)
+                taken[top - begin : bottom - begin] = valid[top - first : bottom - first]
+            if last > end:
+                break
+            self._parts.popleft()
+        return taken
+
+
+class StripSource:
+    """Tiles of a scene in a file, in the order of the plan; each row of the file is read once.
+
+    Only rows of tiles that are being read are held, in the dtype of the file. Rows beyond the scene
+    are held where the padding mode is circular, which takes them from the other end.
+
+    Args:
+        open_reader: Opens the file, once the first tile is read.
+        plan: The tiles.
+        height: Rows of the scene.
+        width: Columns of the scene.
+        padding: The padding mode; None where tiles never leave the scene.
+        valid: Is told where the rows are valid.
+    """
+
+    def __init__(
+        self,
+        open_reader: Callable[[], RowReader],
+        plan: TilePlan,
+        height: int,
+        width: int,
+        padding: str | None,
+        valid: ValidRows,
+    ) -> None:
+        self.plan, self.height, self.width = plan, height, width
+        self.padding = padding or "reflect"
+        self.valid = valid
+        self._open_reader = open_reader
+        self._reader: RowReader | None = None
+        circular = self.padding == "circular"
+        self._first = min(plan.rows.starts[0], 0) if circular else 0
+        self._end = max(plan.rows.starts[-1] + plan.rows.crop, height) if circular else height
+        self._top = self._bottom = self._first
+        self._data: NDArray[Any] | None = None
+        self._invalid: NDArray[np.bool_] | None = None
+
+    def read(self, tile: Tile) -> Images:
+        """Return what the model sees of a tile, as a batch of one, filled up beyond the scene."""
+        top = max(tile.top, self._first)
+        bottom = min(tile.top + tile.height, self._end)
+        reader = self._hold(top, bottom)
+        rows = slice(top - self._top, bottom - self._top)
+        down = Stretch(tile.top, tile.height, self.height)
+        across = Stretch(tile.left, tile.width, self.width)
+        if self.padding == "circular":
+            columns = np.arange(tile.left, tile.left + tile.width) % self.width
+            return self._image(reader, rows, columns)
+        left = tile.left + across.before
+        right = tile.left + tile.width - across.after
+        inside = self._image(reader, rows, slice(left, right))
+        return each_image(inside, partial(filled, down=down, across=across, mode=self.padding))
+
+    def close(self) -> None:
+        """Close the file and let go of the rows."""
+        if self._reader is not None:
+            self._reader.close()
+        self._data = self._invalid = None
+
+    def _image(self, reader: RowReader, rows: slice, columns: Any) -> Images:
+        assert self._data is not None, "rows are held before they are looked at"
+        data = self._data[:, rows, columns]
+        if self._invalid is None:
+            return reader.to_image(data, None)
+        invalid = self._invalid[:, rows, columns]
+        return reader.to_image(data, invalid if invalid.any() else None)
+
+    def _hold(self, top: int, bottom: int) -> RowReader:
+        """Hold the rows that are asked for, and let go of those before."""
+        if self._reader is None:
+            self._reader = self._open_reader()
+        if bottom > self._bottom:
+            block = self._reader.block_height
+            step = block if block > _LEAST_ROWS else -(-_LEAST_ROWS // block) * block
+            step = min(step, _MOST_ROWS)
+            if top - top % step > self._bottom:
+                self._data = self._invalid = None
+                self._top = self._bottom = top - top % step
+            self._let_go(top)
+            # Up to where a block ends, so that none is decoded twice.
+            end = min(-(-bottom // step) * step, max(self.height, bottom))
+            parts = []
+            for begin in range(self._bottom, end, _MOST_ROWS):
+                parts += self._read(self._reader, begin, min(begin + _MOST_ROWS, end))
+            self._append(parts)
+            self._bottom = end
+        return self._reader
+
+    def _read(
+        self, reader: RowReader, begin: int, end: int
+    ) -> list[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
+        """Read rows that may lie beyond the scene, where it begins again."""
+        parts = []
+        while begin < end:
+            first = begin % self.height
+            last = min(first + end - begin, self.height)
+            data, invalid = reader.read_rows(first, last)
+            parts.append((data, invalid))
+            if 0 <= begin < self.height:
+                hidden: NDArray[np.bool_] | None = (
+                    None if invalid is None else np.any(invalid, axis=0)
+                )
+                self.valid.add(first, last, None if hidden is None else ~hidden)
+            begin += last - first
+        return parts
+
+    def _let_go(self, top: int) -> None:
+        """Drop the rows before `top`; a copy, so that the memory is free."""
+        gone = min(top, self._bottom) - self._top
+        if self._data is not None and gone > 0:
+            self._data = self._data[:, gone:].copy()
+            if self._invalid is not None:
+                self._invalid = self._invalid[:, gone:].copy()
+        self._top += max(gone, 0)
+
+    def _append(self, parts: list[tuple[NDArray[Any], NDArray[np.bool_] | None]]) -> None:
+        held = [] if self._data is None else [(self._data, self._invalid)]
+        together = [part for part in [*held, *parts] if part[0].shape[1]]
+        self._data = np.concatenate([data for data, _ in together], axis=1)
+        if all(invalid is None for _, invalid in together):
+            self._invalid = None
+            return
+        self._invalid = np.concatenate(
+            [
+                np.zeros(data.shape, bool) if invalid is None else invalid
+                for data, invalid in together
+            ],
+            axis=1,
+        )

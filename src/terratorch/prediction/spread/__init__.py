@@ -1,0 +1,1 @@
+"""Spread the tiles of a prediction over the workers of a Ray cluster."""

@@ -1,0 +1,219 @@
+"""Run one segment of a prediction: what a worker takes, and what it gives back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from terratorch.contracts.prediction import Prediction
+from terratorch.errors import DataError, TerraTorchError
+from terratorch.prediction.scenes.map_sink import TakeRows
+from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor
+from terratorch.prediction.scenes.scene_stream import BATCHES_AHEAD, GDAL_CACHE, SceneStream
+from terratorch.prediction.spread.segments import Part
+from terratorch.tiles.batch_size import MemoryLimit, SplittingForward
+from terratorch.tiles.engine import run_tiles
+from terratorch.tiles.scene import Scene
+
+
+@dataclass(frozen=True)
+class Job:
+    """A segment as a worker takes it.
+
+    Attributes:
+        parts: What it takes of each scene.
+        scenes: The scenes.
+        failed: The scenes, by index, whose tiles are left out.
+        splits: Whether fewer tiles go through the model at once where the memory is too small.
+        virtual_files: The files that only the process which sends it may have, and their content.
+    """
+
+    parts: tuple[Part, ...]
+    scenes: tuple[PlannedScene, ...]
+    failed: frozenset[int] = frozenset()
+    splits: bool = False
+    virtual_files: Mapping[Path, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PackedLayer:
+    """A layer of a prediction as it travels: integers in the smallest dtype that holds them.
+
+    Attributes:
+        values: The pixels.
+        dtype: What they were.
+    """
+
+    values: NDArray[Any]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, layer: Tensor) -> PackedLayer:
+        """Return a layer in main memory so that it takes little of it."""
+        values = layer.numpy()
+        dtype = values.dtype
+        if dtype.kind in "iu" and values.size:
+            ends = (np.min_scalar_type(int(end)) for end in (values.min(), values.max()))
+            values = values.astype(np.result_type(*ends))
+        return cls(values, dtype)
+
+    def layer(self) -> Tensor:
+        """Return the layer as it was; a copy, since what has travelled may be read only."""
+        return torch.from_numpy(self.values.astype(self.dtype))
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """The prediction of rows of a scene as it travels.
+
+    Attributes:
+        scene: Index of the scene.
+        top: The first row.
+        layers: The layers of the prediction.
+        others: What else it says.
+        valid: Where the image is valid, `(n, W)`; None where all of it is.
+        scores: How many scores it was decided from.
+    """
+
+    scene: int
+    top: int
+    layers: dict[str, PackedLayer]
+    others: dict[str, Any]
+    valid: NDArray[np.bool_] | None
+    scores: int
+
+    @classmethod
+    def of(
+        cls, scene: int, top: int, prediction: Prediction, valid: Tensor | None, scores: int
+    ) -> PackedRows:
+        """Return rows as they travel; see `TakeRows`."""
+        others = {name: value for name, value in vars(prediction).items() if name != "layers"}
+        layers = {name: PackedLayer.of(layer) for name, layer in prediction.layers.items()}
+        return cls(scene, top, layers, others, None if valid is None else valid.numpy(), scores)
+
+    def hand_to(self, take: TakeRows) -> None:
+        """Give the rows to what takes them."""
+        layers = {name: packed.layer() for name, packed in self.layers.items()}
+        valid = None if self.valid is None else torch.from_numpy(self.valid.copy())
+        take(self.top, Prediction(layers=layers, **self.others), valid, self.scores)
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a worker says in the log.
+
+    Attributes:
+        logger: The name of the logger.
+        level: How much it matters.
+        template: The message without what it is about.
+        text: The message.
+    """
+
+    logger: str
+    level: int
+    template: str
+    text: str
+
+
+@dataclass
+class Outcome:
+    """What came of a segment.
+
+    Attributes:
+        rows: The rows that are wanted, in order.
+        failures: The scenes, by index, that have no map, and why.
+        error: A mistake of the user that ends the run.
+        messages: What is to be said in the log.
+    """
+
+    rows: list[PackedRows] = field(default_factory=list)
+    failures: dict[int, DataError] = field(default_factory=dict)
+    error: TerraTorchError | None = None
+    messages: list[Message] = field(default_factory=list)
+
+
+def run_job(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Outcome:
+    """Run a segment.
+
+    Args:
+        job: The segment.
+        predictor: What turns files into maps.
+        limit: What segments before have shown of the memory here.
+    """
+    outcome = Outcome()
+    scenes = list(_scenes(job, predictor, outcome))
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE), torch.no_grad():
+            run_tiles(
+                scenes,
+                SplittingForward(predictor.forward, limit) if job.splits else predictor.forward,
+                job.scenes[0].parameters.tiles_at_once,
+                predictor.device,
+                ahead=BATCHES_AHEAD,
+            )
+    except TerraTorchError as error:
+        outcome.error = error
+    return outcome
+
+
+def _scenes(job: Job, predictor: ScenePredictor, outcome: Outcome) -> Iterator[Scene]:
+    stream = SceneStream(predictor)
+    limits = predictor.limits
+
+    def take(index: int, top: int, *rows: Any) -> None:
+        outcome.rows.append(PackedRows.of(index, top, *rows))
+
+    def fail(index: int, path: Path, error: DataError) -> None:
+        outcome.failures[index] = error
+
+    for part, planned in zip(job.parts, job.scenes, strict=True):
+        # Masks of pixels do not travel: they are made of what is wanted of all scenes.
+        wanted = None if limits is None else limits.of(planned.reference)
+        scene = stream.scene(
+            replace(planned, wanted=wanted),
+            partial(take, part.scene),
+            partial(fail, part.scene),
+            part,
+        )
+        scene.failed = part.scene in job.failed
+        yield scene
+
+
+class _Listener(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.heard: list[Message] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(
+            Message(record.name, record.levelno, str(record.msg), record.getMessage())
+        )
+
+
+def run_job_apart(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Outcome:
+    """Run a segment in a process that has no log of its own: the outcome holds its messages.
+
+    Args:
+        job: The segment.
+        predictor: What turns files into maps.
+        limit: What segments before have shown of the memory here.
+    """
+    listener = _Listener()
+    log = logging.getLogger("terratorch")
+    log.addHandler(listener)
+    try:
+        outcome = run_job(job, predictor, limit)
+    finally:
+        log.removeHandler(listener)
+    outcome.messages = listener.heard
+    return outcome

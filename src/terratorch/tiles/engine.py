@@ -1,0 +1,205 @@
+"""The engine: reads tiles, runs the model on batches of them, and blends what it gives.
+
+Tiles come scene by scene and row by row, and a batch may span scenes. A canvas is told when rows
+are finished, so that memory depends on the rows of tiles and not on the scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from terratorch.contracts.images import Images, each_image
+from terratorch.errors import DataError, InvalidModelError
+from terratorch.tiles.blend import BlendWeights, OwnerWeights, blend_into
+from terratorch.tiles.parameters import TiledInferenceParameters
+from terratorch.tiles.plan import Tile, TilePlan
+from terratorch.tiles.scene import Scene, Weights
+from terratorch.tiles.threads import read_ahead
+
+Forward = Callable[[Images, dict[str, Tensor]], Any]
+
+
+@dataclass(frozen=True)
+class _Job:
+    scene: Scene
+    tile: Tile
+
+
+def tile_weights(
+    plan: TilePlan, parameters: TiledInferenceParameters, device: torch.device
+) -> Weights:
+    """Return what joins the tiles of a plan: averaging weights, or masks of owned pixels."""
+    if parameters.average_patches:
+        return BlendWeights(plan, parameters.blend_overlaps, device)
+    return OwnerWeights(plan, device)
+
+
+def run_tiles(
+    scenes: Iterable[Scene],
+    forward: Forward,
+    batch_size: int,
+    device: torch.device | None = None,
+    on_tiles: Callable[[int], None] | None = None,
+    ahead: int = 0,
+) -> None:
+    """Run a model over the tiles of scenes and blend its predictions into their canvases.
+
+    Args:
+        scenes: The scenes, one after the other.
+        forward: Maps a batch of tiles and their extra inputs to `(n, C, h, w)` or `(n, h, w)`.
+        batch_size: Tiles in a forward pass, at most.
+        device: Where the model runs; None for where the tiles are.
+        on_tiles: Is told how many tiles are done with, after each batch: those of scenes that
+            failed too, and those that only fill a batch not.
+        ahead: Batches that a thread reads while the model runs; 0 reads without one.
+    """
+    with (
+        closing(_loaded(scenes, batch_size)) as loaded,
+        closing(read_ahead(loaded, ahead)) as batches,  # first of the two: its thread reads
+    ):
+        for count, jobs, images in batches:
+            if images is not None:
+                _run_batch(jobs, _on_device(images, device), forward, device)
+            del images  # not held while waiting for the next
+            if on_tiles is not None:
+                on_tiles(count)
+
+
+def _run_batch(
+    jobs: list[_Job], inputs: Images, forward: Forward, device: torch.device | None
+) -> None:
+    extras = {
+        name: torch.cat([job.scene.extras[name] for job in jobs]).to(device)
+        for name in jobs[0].scene.extras
+    }
+    outputs = _checked(forward(inputs, extras), jobs)
+    del inputs
+    for job, output in zip(jobs, outputs, strict=True):
+        if job.scene.needs(job.tile):
+            _blend(job, output)
+
+
+def _loaded(
+    scenes: Iterable[Scene], batch_size: int
+) -> Generator[tuple[int, list[_Job], Images | None]]:
+    """Yield how many tiles are done with a batch, those that run, and what the model sees of them.
+
+    Tiles of scenes that failed do not run; where there are no others, there is nothing to see.
+    """
+    begun: set[Scene] = set()
+    try:
+        for jobs in _batches(scenes, batch_size):
+            begun.update(job.scene for job in jobs)
+            is_needed = any(job.scene.needs(job.tile) for job in jobs)
+            reading = jobs if is_needed else ()
+            read = [(job, image) for job in reading if (image := _read(job)) is not None]
+            for job in jobs:
+                if (job.tile.row, job.tile.column) == job.scene.last:
+                    job.scene.source.close()
+                    begun.discard(job.scene)
+            count = sum(job.scene.touches(job.tile) for job in jobs)
+            images = _collate([image for _, image in read]) if read else None
+            read_jobs = [job for job, _ in read]
+            del read
+            yield count, read_jobs, images
+            del images  # not held while the next are read
+    finally:
+        for scene in begun:
+            scene.source.close()
+
+
+def _read(job: _Job) -> Images | None:
+    scene = job.scene
+    if scene.failed:
+        return None
+    try:
+        return scene.source.read(job.tile)
+    except DataError as error:
+        if scene.on_failure is None:
+            raise
+        scene.failed = True
+        scene.source.close()
+        scene.on_failure(error)
+        return None
+
+
+def _batches(scenes: Iterable[Scene], batch_size: int) -> Iterator[list[_Job]]:
+    """Yield tiles of one size, at most `batch_size` at a time, across rows and scenes."""
+    waiting: list[_Job] = []
+    for job in (_Job(scene, tile) for scene in scenes for tile in scene.tiles()):
+        size = (job.tile.height, job.tile.width)
+        if waiting and (
+            len(waiting) == batch_size or size != (waiting[0].tile.height, waiting[0].tile.width)
+        ):
+            yield waiting
+            waiting = []
+        waiting.append(job)
+    if waiting:
+        yield waiting
+
+
+def _collate(images: Sequence[Images]) -> Images:
+    """Join batches of one, which copies each tile once."""
+    first = images[0]
+    if isinstance(first, Tensor):
+        return torch.cat([image for image in images if isinstance(image, Tensor)])
+    return {
+        name: torch.cat([image[name] for image in images if not isinstance(image, Tensor)])
+        for name in first
+    }
+
+
+def _on_device(images: Images, device: torch.device | None) -> Images:
+    return each_image(images, partial(Tensor.to, device=device, non_blocking=True))
+
+
+def _checked(output: Any, jobs: list[_Job]) -> Tensor:
+    """Return the prediction as `(n, C, h, w)` in a dtype that can be summed."""
+    tile = jobs[0].tile
+    size = (tile.height, tile.width)
+    if not isinstance(output, Tensor):
+        raise InvalidModelError(
+            "tiled inference",
+            f"the model gives a {type(output).__name__}",
+            "It takes a model that gives a tensor or a ModelOutput.",
+        )
+    if output.ndim == 3:
+        output = output.unsqueeze(1)
+    if output.ndim != 4 or len(output) != len(jobs) or tuple(output.shape[-2:]) != size:
+        raise InvalidModelError(
+            "tiled inference",
+            f"for {len(jobs)} tiles of {size[0]} x {size[1]} pixels the model gives the shape "
+            f"{tuple(output.shape)}",
+            "It takes a model that gives (B, C, H, W) or (B, H, W) of the size of its input "
+            "(the factories do with rescale: true); others run without tiled_inference_parameters.",
+        )
+    return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
+
+
+def _blend(job: _Job, output: Tensor) -> None:
+    scene, tile = job.scene, job.tile
+    values = output[(slice(None), *tile.local())]
+    weights = scene.weights(tile)
+    if weights.dtype != torch.bool and not values.is_floating_point():
+        raise InvalidModelError(
+            "tiled inference",
+            f"the model gives {values.dtype}, which cannot be averaged",
+            "Give scores, or set tiled_inference_parameters.average_patches: false.",
+        )
+    first, _, left, right = tile.kept
+    top, bottom = max(first, scene.begin), min(tile.kept[1], scene.bottom)
+    within = slice(top - first, bottom - first)
+    # No tile from this row of tiles on touches the rows before.
+    scene.canvas.finish(scene.plan.finished(tile.row - 1), like=values)
+    canvas = scene.canvas.rows(top, bottom, like=values)[:, :, left:right]
+    fresh = (max(tile.fresh[0] - top, 0), tile.fresh[1] - left) if scene.fresh else None
+    blend_into(canvas, values[:, within].to(canvas.device), weights[within], fresh)
+    if (tile.row, tile.column) == scene.last:
+        scene.canvas.finish(scene.bottom, like=values)

@@ -1,0 +1,216 @@
+"""Tiled inference on tensors: the public function over plan, blending and engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from terratorch.contracts.images import Images
+from terratorch.errors import ConfigurationError, InvalidModelError
+from terratorch.models.model import ModelOutput
+from terratorch.tiles.batch_size import SplittingForward, find_batch_size
+from terratorch.tiles.engine import Forward, run_tiles, tile_weights
+from terratorch.tiles.parameters import AUTO, FUNCTION_DEFAULTS, TiledInferenceParameters
+from terratorch.tiles.plan import plan_tiles
+from terratorch.tiles.scene import Scene
+from terratorch.tiles.sink import TensorSink
+from terratorch.tiles.source import TensorSource, scene_size
+
+_CROP, _STRIDE, _DELTA = (FUNCTION_DEFAULTS[key] for key in ("h_crop", "h_stride", "delta"))
+
+
+@dataclass
+class InferenceInput:
+    """A tile of a batch as people's code describes it; the engine here plans with `TilePlan`.
+
+    Attributes:
+        batch: Index of the image in the batch.
+        input_coords: Where the tile lies in the image.
+        input_data: `(C, h, w)`, what the model sees.
+        blend_mask: `(h, w)`, weights of what is kept.
+        output_crop: What is kept of the prediction; None for all of it.
+    """
+
+    batch: int
+    input_coords: tuple[slice, slice]
+    input_data: Tensor
+    blend_mask: Tensor
+    output_crop: tuple[slice, slice] | None
+
+
+@torch.no_grad()
+def tiled_inference(
+    model_forward: Callable[..., Any],
+    input_batch: Images,
+    out_channels: int | None = None,
+    inference_parameters: TiledInferenceParameters | None = None,
+    crop: int = _CROP,
+    stride: int = _STRIDE,
+    delta: int = _DELTA,
+    h_crop: int | None = None,
+    w_crop: int | None = None,
+    h_stride: int | None = None,
+    w_stride: int | None = None,
+    average_patches: bool = True,
+    blend_overlaps: bool = True,
+    batch_size: int | Literal["auto"] = 16,
+    verbose: bool = False,
+    padding: str | bool = "reflect",
+    device: str | None = None,
+    **kwargs: Any,
+) -> Tensor:
+    """Run a model over images that are larger than its input, tile by tile.
+
+    Every pixel of the result is an average over the tiles that see it, weighted by a cosine towards
+    the sides of a tile. Any size, stride and `delta` will do: images that are no larger than a tile
+    go through as they are, and one that is on one side only is padded there.
+
+    Args:
+        model_forward: Maps a batch of tiles to scores `(n, C, h, w)` or `(n, h, w)`, or to a
+            `ModelOutput`.
+        input_batch: `(B, C, H, W)`, `(B, C, T, H, W)`, or a dictionary of these by modality.
+        out_channels: Channels of the prediction, checked if given.
+        inference_parameters: The parameters below in one object, instead of them; `padding` may be
+            given beside it.
+        crop: Height and width of a tile in pixels.
+        stride: Pixels from one tile to the next.
+        delta: Pixels of each prediction that are dropped along each side.
+        h_crop: Height of a tile, instead of `crop`.
+        w_crop: Width of a tile, instead of `crop`.
+        h_stride: Pixels from one row of tiles to the next, instead of `stride`.
+        w_stride: Pixels from one column of tiles to the next, instead of `stride`.
+        average_patches: Average where tiles overlap; otherwise one tile wins.
+        blend_overlaps: Weight the average; otherwise all tiles count alike.
+        batch_size: Tiles in a forward pass; `auto` finds out how many are fastest and fit.
+        verbose: Show a progress bar.
+        padding: How an image goes on beyond its border: `reflect` (also True), `replicate`,
+            `constant`, `circular`; False for tiles that stay inside.
+        device: Where the tiles go before the model; None leaves them where they are.
+        **kwargs: Go to the model. A tensor whose first dimension is that of the batch is taken to
+            hold a row for each image, and tiles get the row of theirs.
+
+    Returns:
+        `(B, C, H, W)` on the device of the input, in float32 for predictions in half precision.
+
+    Raises:
+        ConfigurationError: If a parameter cannot be used.
+        DataError: If the modalities differ in size.
+        InvalidModelError: If the model's output is not of the size of its input.
+    """
+    given = TiledInferenceParameters(
+        h_crop=crop if h_crop is None else h_crop,
+        h_stride=stride if h_stride is None else h_stride,
+        w_crop=crop if w_crop is None else w_crop,
+        w_stride=stride if w_stride is None else w_stride,
+        delta=delta,
+        average_patches=average_patches,
+        blend_overlaps=blend_overlaps,
+        batch_size=batch_size,
+        verbose=verbose,
+        padding=padding,
+    )
+    parameters = _one_of(given, inference_parameters)
+    parameters.check("tiled_inference_parameters")
+    sink = _run(model_forward, input_batch, parameters, device, kwargs)
+    assert sink.output is not None, "a batch without images"
+    if out_channels is not None and sink.output.shape[1] != out_channels:
+        raise InvalidModelError(
+            "tiled_inference.out_channels",
+            f"{out_channels} were announced, the model gives {sink.output.shape[1]}",
+        )
+    return sink.output
+
+
+def _one_of(
+    given: TiledInferenceParameters, whole: TiledInferenceParameters | None
+) -> TiledInferenceParameters:
+    """Return the parameters that count; single ones beside the whole object would be lost."""
+    if whole is None:
+        return given
+    untouched = TiledInferenceParameters(**FUNCTION_DEFAULTS)
+    if replace(given, padding=untouched.padding) != untouched:
+        raise ConfigurationError(
+            "tiled_inference",
+            "single parameters are given beside inference_parameters, which would be used instead",
+            "Put them into TiledInferenceParameters.",
+        )
+    if given.padding == untouched.padding:
+        return whole
+    return replace(whole, padding=given.padding)
+
+
+def _run(
+    model_forward: Callable[..., Any],
+    images: Images,
+    parameters: TiledInferenceParameters,
+    device: str | None,
+    kwargs: dict[str, Any],
+) -> TensorSink:
+    first = images if isinstance(images, Tensor) else next(iter(images.values()))
+    count = len(first)
+    height, width = scene_size(images)
+    plan = plan_tiles(height, width, parameters)
+    weights = tile_weights(plan, parameters, first.device)
+    sink = TensorSink(count, height, width, first.device, zeroed=not plan.even)
+    rows, shared = _per_image(kwargs, count)
+    scenes = (
+        Scene(
+            plan=plan,
+            source=TensorSource(_one(images, index), parameters.padding_mode),
+            canvas=sink.canvas(index),
+            weights=weights,
+            extras={name: value[index : index + 1] for name, value in rows.items()},
+        )
+        for index in range(count)
+    )
+
+    def forward(tiles: Images, extras: dict[str, Tensor]) -> Any:
+        output = model_forward(tiles, **shared, **extras)
+        return output.output if isinstance(output, ModelOutput) else output
+
+    on_device = None if device is None else torch.device(device)
+    runner: Forward = forward
+    if parameters.batch_size == AUTO:
+        runner = SplittingForward(forward)
+        if plan.tile_size not in parameters.found:
+            tile = TensorSource(_one(images, 0), parameters.padding_mode).read(plan.tile(0, 0))
+            extras = {name: value[:1] for name, value in rows.items()}
+            found = find_batch_size(forward, tile, extras, on_device or first.device)
+            parameters.found[plan.tile_size] = found
+    batch_size = parameters.found.get(plan.tile_size) or parameters.tiles_at_once
+    with _progress(count * len(plan), parameters.verbose) as on_tiles:
+        run_tiles(scenes, runner, batch_size, on_device, on_tiles)
+    return sink
+
+
+def _one(images: Images, index: int) -> Images:
+    if isinstance(images, Tensor):
+        return images[index : index + 1]
+    return {name: image[index : index + 1] for name, image in images.items()}
+
+
+def _per_image(kwargs: dict[str, Any], count: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tell the arguments that hold a row for each image from those that hold for all."""
+    rows = {
+        name: value
+        for name, value in kwargs.items()
+        if isinstance(value, Tensor) and value.ndim > 0 and len(value) == count
+    }
+    return rows, {name: value for name, value in kwargs.items() if name not in rows}
+
+
+@contextmanager
+def _progress(total: int, verbose: bool) -> Iterator[Callable[[int], None] | None]:
+    if not verbose:
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress() as progress:
+        task = progress.add_task("Tiled inference", total=total)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,199 @@
+"""`batch_size: auto`, and tiles that the command line asks for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from chip_files import write_tif
+from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.prediction import Prediction, PredictionKind
+from terratorch.datasets.scenes.scene_reader import SceneReader
+from terratorch.errors import ConfigurationError
+from terratorch.prediction.maps.folder import PredictionFolder
+from terratorch.prediction.scenes.planned_scene import ScenePredictor
+from terratorch.prediction.scenes.scenes import predict_scenes
+from terratorch.tiles import batch_size as module
+from terratorch.tiles.batch_size import (
+    SplittingForward,
+    available_memory,
+    find_batch_size,
+)
+from terratorch.tiles.parameters import (
+    TiledInferenceParameters,
+    parse_tiled_inference_parameters,
+    with_options,
+)
+from terratorch.tiles.tiled import tiled_inference
+
+CPU = torch.device("cpu")
+
+
+class Model:
+    """A model whose memory holds some tiles, and that notes how many it is given."""
+
+    def __init__(self, most=1000):
+        self.most = most
+        self.counts = []
+
+    def __call__(self, images, _extras=None):
+        self.counts.append(len(images))
+        if len(images) > self.most:
+            raise torch.OutOfMemoryError
+        return images * 2
+
+
+@pytest.fixture
+def speed(monkeypatch):
+    """Let a pass of so many tiles take as long as a table says."""
+
+    def choose(seconds):
+        real = module._timed
+
+        def timed(*args, count, warm):
+            real(*args, count, warm)
+            return seconds[count]
+
+        monkeypatch.setattr(
+            module, "_timed", lambda *args, warm: timed(*args[:-1], count=args[-1], warm=warm)
+        )
+
+    return choose
+
+
+def found(model, most=64):
+    return find_batch_size(model, torch.zeros(1, 2, 4, 4), {}, CPU, most)
+
+
+def test_the_number_is_doubled_for_as_long_as_it_is_faster(speed, caplog):
+    caplog.set_level("INFO", "terratorch")
+    speed({1: 1.0, 2: 1.0, 4: 1.2, 8: 2.38})
+    model = Model()
+    assert found(model) == 4
+    assert model.counts == [1, 1, 2, 4, 8]
+    assert "batch_size auto: 4 tiles at once (3.33 tiles/s)" in caplog.text
+
+
+def test_it_stops_where_the_memory_or_the_tiles_end(speed, monkeypatch):
+    speed(dict.fromkeys((1, 2, 4, 8, 16, 32, 64), 1.0))
+    assert found(Model(most=7)) == 4
+    assert found(Model(), most=20) == 16
+    assert found(Model()) == 64
+    monkeypatch.setattr(module._Memory, "fits", lambda self, count: count < 4)
+    assert found(Model()) == 2
+
+
+def test_what_a_tile_takes_is_measured(monkeypatch):
+    memory = module._Memory(CPU)
+    memory._free, memory._before = 1000.0, 0
+    monkeypatch.setattr(memory, "_highest_bytes", lambda: 200)
+    memory.took(2)
+    assert memory.fits(8)
+    assert not memory.fits(10)
+
+
+def test_there_is_memory_also_within_a_container(tmp_path, monkeypatch):
+    assert available_memory() > 2**20
+    (tmp_path / "memory.max").write_text("5000\n")
+    (tmp_path / "memory.current").write_text("2000\n")
+    monkeypatch.setattr(module, "_CGROUP", tmp_path)
+    assert available_memory() == 3000
+
+
+def test_a_batch_that_is_too_large_is_split(caplog):
+    model = Model(most=3)
+    forward = SplittingForward(model)
+    images = torch.rand(10, 1, 2, 2)
+    assert torch.equal(forward(images, {}), images * 2)
+    assert model.counts == [10, 5, 2, 2, 2, 2, 2]
+    assert "Out of memory with 10 tiles at once: going on with 5" in caplog.text
+    assert torch.equal(forward({"a": images}["a"][:3], {}), images[:3] * 2)
+    with pytest.raises(torch.OutOfMemoryError):
+        SplittingForward(Model(most=0))(images, {})
+
+
+def test_the_tensor_function_finds_it_once():
+    parameters = parse_tiled_inference_parameters(
+        {"crop": 8, "stride": 4, "delta": 1, "batch_size": "auto"}
+    )
+    image = torch.rand(1, 2, 30, 30)
+    model = Model(most=2)
+    result = tiled_inference(model, image, inference_parameters=parameters)
+    expected = tiled_inference(model, image, crop=8, stride=4, delta=1, batch_size=1)
+    torch.testing.assert_close(result, expected)
+    calls = len(model.counts)
+    size = parameters.found[8, 8]
+    tiled_inference(model, image, inference_parameters=parameters)
+    assert set(model.counts[calls:]) <= {size, 1, 2}
+    assert replace(parameters).found == {}
+
+
+@pytest.mark.parametrize("tiles", [None, {"crop": 8, "stride": 4, "delta": 1}])
+def test_scenes_run_with_what_is_found(tiles, tmp_path):
+    tiles = (
+        None if tiles is None else parse_tiled_inference_parameters(tiles | {"batch_size": "auto"})
+    )
+    spec = InputSpec.create()
+    paths = [
+        write_tif(tmp_path / f"{name}.tif", np.full((2, *size), 7, np.int16))
+        for name, size in (("a", (20, 30)), ("b", (30, 20)), ("c", (20, 30)))
+    ]
+    model = Model(most=3)
+    predictor = ScenePredictor(
+        open_reader=lambda path: SceneReader(path, spec),
+        forward=model,
+        decide=lambda scores, name: Prediction(
+            {"prediction": scores[:, 0]}, [name], kind=PredictionKind.VALUES
+        ),
+        device=CPU,
+        tiles=tiles,
+        batch_size="auto",
+    )
+    with PredictionFolder(tmp_path / "maps") as folder:
+        report = predict_scenes(paths, predictor, folder, progress=False)
+    assert len(report.written) == 3
+    assert max(model.counts) <= 4
+
+
+BASE = TiledInferenceParameters(h_crop=224, w_crop=224, h_stride=192, w_stride=192, delta=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        ({}, {}),
+        ({"stride": 100}, {"h_stride": 100, "w_stride": 100}),
+        (
+            {"crop": 512},
+            {"h_crop": 512, "w_crop": 512, "h_stride": 448, "w_stride": 448, "delta": 16},
+        ),
+        (
+            {"crop": 512, "stride": 500, "delta": 0},
+            {"h_crop": 512, "w_crop": 512, "h_stride": 500, "w_stride": 500, "delta": 0},
+        ),
+        ({"h_crop": 64}, {"h_crop": 64, "h_stride": 56, "delta": 2}),
+        ({"padding": False, "batch_size": "auto"}, {"padding": False, "batch_size": "auto"}),
+    ],
+    ids=str,
+)
+def test_options_take_the_place_of_parameters(options, changes):
+    assert with_options(BASE, options) == replace(BASE, **changes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop": 100, "stride": 200}, r"^h_stride: 200 is more than h_crop \(100\)"),
+        ({"crop": 0}, "^h_crop: 0 is too small"),
+        (
+            {"batch_size": "many"},
+            "^batch_size: 'many' is not a whole number. Give a number, or auto",
+        ),
+        ({"padding": "mirror"}, "^padding: 'mirror' is not a padding mode"),
+    ],
+    ids=str,
+)
+def test_an_option_that_cannot_be_used_is_named(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        with_options(BASE, options)
