@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from terratorch.cli.callbacks.chip_statistics import ChipCollector
+from terratorch.evaluation import scores
 from terratorch.evaluation.evaluation import Evaluation, Kind, SampleSet
-from terratorch.evaluation.pages import scores
 from terratorch.evaluation.pages.report_scores import confusion
 from terratorch.evaluation.results import results_of
 from terratorch.tasks.step_result import StepResult

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from terratorch.evaluation import scores
 from terratorch.evaluation.bootstrap import intervals, resampled_sums
 from terratorch.evaluation.evaluation import ChipScore, Evaluation, Kind, SampleSet
-from terratorch.evaluation.pages import scores
 from terratorch.evaluation.pages.report_scores import interval_text, number
 from terratorch.evaluation.results import ranked, results_of
 from terratorch.metrics.classes import classification_metrics, segmentation_metrics

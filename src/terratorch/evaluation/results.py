@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terratorch.evaluation import scores
 from terratorch.evaluation.bootstrap import Interval, intervals, resampled_sums
 from terratorch.evaluation.evaluation import ChipScore, Evaluation, Kind, SampleSet
-from terratorch.evaluation.pages import scores
 
 # Of fewer chips there is nothing to resample.
 _FEWEST_CHIPS = 2

@@ -13,7 +13,7 @@ import torch
 
 from scene_parts import Transformer, maps, predictor, scene, tiles
 from terratorch.errors import ConfigurationError, TerraTorchError
-from terratorch.prediction.scenes import ray_workers
+from terratorch.prediction.spread import ray_workers
 from terratorch.prediction.spread.ray_workers import (
     Demand,
     ProcessState,

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from terratorch.evaluation import scores
 from terratorch.evaluation.evaluation import ChipScore, Kind
-from terratorch.evaluation.pages import scores
 from terratorch.evaluation.pages.panels import ChipKeeper, Thumbnail, thumbnail_places
 from terratorch.tasks.batch_checks import filenames_of
 from terratorch.tasks.step_result import StepResult
