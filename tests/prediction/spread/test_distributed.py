@@ -15,8 +15,9 @@ from scene_parts import SPEC, Here, Transformer, convolution, decide, maps, pred
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, InvalidModelError, NotANumberError, OutputError
 from terratorch.geo.virtual_files import VirtualFiles, read_virtual_files
+from terratorch.prediction.scenes import tuning
 from terratorch.prediction.scenes.area import Limits
-from terratorch.prediction.spread import distributed, tuning
+from terratorch.prediction.spread import distributed
 from terratorch.prediction.spread.segment_run import PackedLayer
 
 
