@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from chip_files import write_classification_folder, write_segmentation_folder
+from terratorch.logs import forget_messages
 
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("terratorch", deadline=None)
@@ -18,6 +19,12 @@ _LOGGERS = {
     logger: (logger.level, logger.propagate, list(logger.handlers))
     for logger in map(logging.getLogger, ("terratorch", "terratorch.models.assembly"))
 }
+
+
+@pytest.fixture(autouse=True)
+def _messages_are_new() -> None:
+    """Let messages that are logged once be logged in each test."""
+    forget_messages()
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,7 @@ ALLOWED = {
     },
     "registry": set(),
 }
-BASE = {"terratorch", "errors", "bands", "colors", "optional", "registry", "utils"}
+BASE = {"terratorch", "errors", "bands", "colors", "optional", "registry", "utils", "logs"}
 # Public paths of the existing toolkit that re-export, and the doors of the package.
 DOORS = {"terratorch", "__main__", "cli_tools"}
 

@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 
 from terratorch.contracts.features import FeatureKind, Freezes, StopsEarly
 from terratorch.errors import ArgumentNameError, ConfigurationError, DataError, InvalidModelError
-from terratorch.models.backbones import prithvi_encoder
 from terratorch.models.backbones.positions import get_3d_sincos_pos_embed, resample_positions
 from terratorch.models.backbones.prithvi_mae import PrithviMAE, PrithviViT
 from terratorch.models.backbones.prithvi_variants import VARIANTS
@@ -19,11 +18,6 @@ from terratorch.registry import BACKBONE_REGISTRY, FULL_MODEL_REGISTRY
 GOLDEN = load_file(Path(__file__).parents[1] / "data" / "prithvi_golden.safetensors")
 TINY = {"img_size": 32, "patch_size": [1, 8, 8], "embed_dim": 32, "depth": 2, "num_heads": 2}
 TINY_MAE = {**TINY, "decoder_embed_dim": 16, "decoder_depth": 2, "decoder_num_heads": 2}
-
-
-@pytest.fixture(autouse=True)
-def _warn_anew():
-    prithvi_encoder._warn_once.cache_clear()
 
 
 def tiny(name="prithvi_eo_v2_300", **kwargs):

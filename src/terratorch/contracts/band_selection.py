@@ -9,6 +9,7 @@ from pathlib import Path
 from terratorch.bands import expand_bands
 from terratorch.contracts.band_names import band_in
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
+from terratorch.logs import warn_once
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,6 @@ class BandSelection:
         self._places = _places(self.file_bands, wanted)
         self.names = _names(self.file_bands, wanted, self._places)
         self._described: tuple[str | None, ...] = ()  # by the file before
-        self._warned = False
 
     @property
     def count(self) -> int | None:
@@ -97,7 +97,7 @@ class BandSelection:
             descriptions: What it says of each of its bands.
         """
         said = tuple(descriptions)
-        if self._warned or self.expand_time or said == self._described:
+        if self.expand_time or said == self._described:
             return
         self._described = said
         expected = self.file_bands or ()
@@ -110,14 +110,15 @@ class BandSelection:
             if band in own and band != expected[place - 1]
         ]
         if len(named) == len(set(named)) and len(swapped) > 1:
-            self._warned = True
-            logger.warning(
+            warn_once(
+                logger,
                 "%s: its bands are described in another order than that of dataset_bands: %s%s. "
                 "The order of dataset_bands is used; if the descriptions are right, results are "
                 "wrong. (said once)",
                 path,
                 "; ".join(swapped[:2]),
                 f"; and {len(swapped) - 2} more" if len(swapped) > 2 else "",
+                key=expected,
             )
 
     def _check_count(self, path: Path, count: int) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from terratorch.errors import ConfigurationError, DataError
+from terratorch.logs import warn_once
 
 logger = logging.getLogger(__name__)
 
@@ -104,11 +105,12 @@ class BatchChecks:
 
     def _count_ignored(self, batch: Mapping[str, Any]) -> None:
         self.ignored_batches += 1
-        if self.ignored_batches == 1:
-            logger.warning(
-                "%s: every target of the batch is ignored, it adds zero loss (said once)",
-                files_of(batch),
-            )
+        warn_once(
+            logger,
+            "%s: every target of the batch is ignored, it adds zero loss (said once)",
+            files_of(batch),
+            owner=self,
+        )
 
 
 def shapes_differ(key: str, target: Tensor, prediction: Tensor, cure: str) -> DataError:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from terratorch.errors import NotANumberError
+from terratorch.logs import warn_once
 from terratorch.tasks.batch_checks import files_of
 
 logger = logging.getLogger(__name__)
@@ -26,10 +27,7 @@ _GRID = 256
 
 
 class PredictionChecks:
-    """Checks batches of a prediction; of other scales it warns once."""
-
-    def __init__(self) -> None:
-        self._warned = False
+    """Check the batches of a prediction; warn once about images on another scale."""
 
     def check_scale(self, batch: Mapping[str, Any], input_spec: Any) -> None:
         """Warn if normalised images are far from those of training.
@@ -50,7 +48,7 @@ class PredictionChecks:
         self, image: Any, batch: Mapping[str, Any], input_spec: Any, of: str = ""
     ) -> None:
         means, stds = getattr(input_spec, "means", None), getattr(input_spec, "stds", None)
-        if self._warned or not means or not stds or not isinstance(image, Tensor):
+        if not means or not stds or not isinstance(image, Tensor):
             return
         if image.ndim < 4 or image.shape[1] % len(means):
             return
@@ -58,11 +56,11 @@ class PredictionChecks:
         far = (center.abs() > _FAR) | ((spread < _FLAT) & (center.abs() > _OFF))
         odd = (far.float().mean(dim=1) > 0.5).nonzero().flatten().tolist()
         if odd:
-            self._warned = True
             steps = image.shape[1] // len(means)
             mean, std = torch.tensor([*means] * steps), torch.tensor([*stds] * steps)
             raw = (center[odd[0]].float().cpu() * std + mean).mean()
-            logger.warning(
+            warn_once(
+                logger,
                 "%s%s: its values are on another scale than those of training: their mean is %.3g, "
                 "in training it was %.3g. If its units differ (reflectance 0 to 1, or x 10000), "
                 "convert it; or set data.init_args.constant_scale in a configuration and give that "
@@ -72,6 +70,7 @@ class PredictionChecks:
                 files_of(batch, odd),
                 raw,
                 mean.mean(),
+                owner=self,
             )
 
     def check_output(

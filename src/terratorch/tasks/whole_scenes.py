@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from terratorch.logs import log_once, warn_once
 from terratorch.tasks.settings import PATH, TaskSettings
 from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.plan import plan_tiles
@@ -26,7 +27,6 @@ class SceneTiles:
 
     def __init__(self, settings: TaskSettings, of_pixels: bool) -> None:
         self.settings, self.of_pixels = settings, of_pixels
-        self._told: dict[str, TiledInferenceParameters | None] = {}
         self._chosen: TiledInferenceParameters | None = None
 
     def choose_anew(self) -> None:
@@ -53,8 +53,7 @@ class SceneTiles:
         # validations are cut alike.
         self._chosen = self._chosen or given or default_tiles(chip)
         tiles = self._chosen
-        if self._is_new(stage, tiles):
-            _log_plan(stage, image, tiles, chosen=given is None)
+        self._log_plan(stage, image, tiles)
         return tiles
 
     def _hint(self, stage: str, image: Any) -> None:
@@ -62,28 +61,29 @@ class SceneTiles:
         if not self.of_pixels or not isinstance(image, Tensor):
             return
         height, width = image.shape[-2:]
-        if max(height, width) > MOST_WHOLE and self._is_new(stage):
-            logger.warning(
+        if max(height, width) > MOST_WHOLE:
+            warn_once(
+                logger,
                 "%s: an image of %d x %d pixels runs whole, so that the memory must hold what the "
                 "model makes of all its pixels. %s.tiled_inference_on_%s: true runs it tile by "
                 "tile. (said once)",
                 *(stage, height, width, PATH, stage),
+                key=stage,
+                owner=self,
             )
 
-    def _is_new(self, stage: str, tiles: TiledInferenceParameters | None = None) -> bool:
-        if stage in self._told and self._told[stage] == tiles:
-            return False
-        self._told[stage] = tiles
-        return True
-
-
-def _log_plan(stage: str, image: Any, tiles: TiledInferenceParameters, chosen: bool) -> None:
-    height, width = scene_size(image)
-    logger.info(
-        "%s runs tile by tile, the first image of %d x %d pixels in %d: crop %d x %d, "
-        "stride %d x %d, delta %d, batch_size %s.%s",
-        *(stage, height, width, len(plan_tiles(height, width, tiles))),
-        *(tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.w_stride),
-        *(tiles.delta, tiles.batch_size),
-        f" Set {PATH}.tiled_inference_parameters for others." if chosen else "",
-    )
+    def _log_plan(self, stage: str, image: Any, tiles: TiledInferenceParameters) -> None:
+        height, width = scene_size(image)
+        chosen = self.settings.tiled_inference_parameters is None
+        log_once(
+            logger,
+            logging.INFO,
+            "%s runs tile by tile, the first image of %d x %d pixels in %d: crop %d x %d, "
+            "stride %d x %d, delta %d, batch_size %s.%s",
+            *(stage, height, width, len(plan_tiles(height, width, tiles))),
+            *(tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.w_stride),
+            *(tiles.delta, tiles.batch_size),
+            f" Set {PATH}.tiled_inference_parameters for others." if chosen else "",
+            key=(stage, tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.w_stride, tiles.delta),
+            owner=self,
+        )

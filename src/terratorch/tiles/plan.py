@@ -10,8 +10,8 @@ import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
+from terratorch.logs import warn_once
 from terratorch.tiles.parameters import TiledInferenceParameters
 
 logger = logging.getLogger(__name__)
@@ -181,12 +181,12 @@ def plan_tiles(height: int, width: int, parameters: TiledInferenceParameters) ->
     )
 
 
-@lru_cache  # says it once, not for every image
 def _closing_delta(h_crop: int, h_stride: int, w_crop: int, w_stride: int, delta: int) -> int:
     most = min((h_crop - h_stride) // 2, (w_crop - w_stride) // 2)
     if delta <= most:
         return delta
-    logger.warning(
+    warn_once(
+        logger,
         "tiled_inference_parameters.delta: %d would leave gaps at a stride of %d x %d and a crop "
         "of %d x %d; using %d. A smaller stride keeps more of the context.",
         delta,
@@ -195,6 +195,7 @@ def _closing_delta(h_crop: int, h_stride: int, w_crop: int, w_stride: int, delta
         h_crop,
         w_crop,
         most,
+        key=(h_crop, h_stride, w_crop, w_stride, delta),
     )
     return most
 

@@ -5,7 +5,6 @@ Prithvi-EO-1.0 (arXiv:2310.18660) and Prithvi-EO-2.0 (arXiv:2412.02732).
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from terratorch.bands import expand_bands
 from terratorch.contracts.features import FeatureKind, FeatureSpec
 from terratorch.errors import ConfigurationError, DataError
+from terratorch.logs import warn_once
 from terratorch.models.backbones.positions import (
     Grid,
     get_3d_sincos_pos_embed,
@@ -29,11 +29,6 @@ from terratorch.models.backbones.prithvi_coordinates import (
 from terratorch.models.backbones.vit import Block, init_linear_and_norm
 
 logger = logging.getLogger(__name__)
-
-
-@functools.lru_cache(maxsize=64)
-def _warn_once(message: str) -> None:
-    logger.warning(message)
 
 
 class PatchEmbed(nn.Module):
@@ -59,9 +54,12 @@ class PatchEmbed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Embed `(B, C, T, H, W)` as tokens `(B, N, D)`; a rest at the border is not seen."""
         if any(size % patch for size, patch in zip(x.shape[2:], self.patch_size, strict=True)):
-            _warn_once(
-                f"The input of {tuple(x.shape[2:])} (time, height, width) is not a multiple of the "
-                f"patch {self.patch_size}: the rest at the border is not seen."
+            warn_once(
+                logger,
+                "The input of %s (time, height, width) is not a multiple of the patch %s: the rest "
+                "at the border is not seen.",
+                *(tuple(x.shape[2:]), self.patch_size),
+                key=(*x.shape[2:], self.patch_size),
             )
         return self.proj(x).flatten(2).transpose(1, 2)
 
@@ -256,8 +254,11 @@ class PrithviViT(nn.Module):
             ("location_coords", location, self.location_embed_enc),
         ):
             if given is not None and encoder is None:
-                _warn_once(
-                    f"{name} are in the data, but this backbone has no encoding of them: not used."
+                warn_once(
+                    logger,
+                    "%s are in the data, but this backbone has no encoding of them: not used.",
+                    name,
+                    key=name,
                 )
 
     def prepare_features_for_image_model(self, features: Sequence[Tensor]) -> list[Tensor]:

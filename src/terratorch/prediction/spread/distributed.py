@@ -13,6 +13,7 @@ from typing import Protocol
 
 from terratorch.errors import NotANumberError
 from terratorch.geo.virtual_files import read_virtual_files
+from terratorch.logs import log_once
 from terratorch.prediction.scenes.map_sink import TakeRows
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor
 from terratorch.prediction.scenes.scene_stream import Outlet
@@ -53,7 +54,6 @@ class SpreadGroup:
 
     def __init__(self, start: Callable[[], Workers]) -> None:
         self._start = start
-        self._said: set[tuple[str, str]] = set()
 
     @cached_property
     def workers(self) -> Workers:
@@ -90,10 +90,14 @@ class SpreadGroup:
     def _say(self, messages: Sequence[Message]) -> None:
         """Say once what every worker says once."""
         for message in messages:
-            key = (message.logger, message.template)
-            if key not in self._said:
-                self._said.add(key)
-                logging.getLogger(message.logger).log(message.level, "%s", message.text)
+            log_once(
+                logging.getLogger(message.logger),
+                message.level,
+                "%s",
+                message.text,
+                key=(message.logger, message.template),
+                owner=self,
+            )
 
 
 def segments_of(planned: Sequence[PlannedScene], workers: int) -> list[Segment]:
