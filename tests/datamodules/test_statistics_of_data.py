@@ -85,3 +85,21 @@ def test_any_data_module_is_measured():
     statistics = compute_statistics(Own())
     assert statistics.means == (5.5, 9.5)
     assert (statistics.images, statistics.pixels) == (2, 8)
+
+
+@pytest.mark.parametrize("complete", [0, 1])
+def test_a_pixel_is_excluded_when_no_band_has_a_value(complete):
+    """A NaN in one band keeps the value of the pixel in the others."""
+
+    class Own(LightningDataModule):
+        def train_dataloader(self):
+            image = torch.arange(32.0).view(1, 2, 4, 4)
+            image[:, :, 0] = torch.nan
+            image[:, 1 - complete, 1] = torch.nan
+            return [{"image": image}]
+
+    statistics = compute_statistics(Own())
+    assert (statistics.pixels, statistics.excluded_pixels) == (16, 4)
+    expected = [9.5, 25.5]
+    expected[1 - complete] += 2
+    assert statistics.means == pytest.approx(expected)

@@ -106,3 +106,12 @@ def test_nothing_of_the_current_directory_is_imported(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=os.environ
     )
     assert done.stdout == "True\n", done.stderr
+
+
+def test_an_error_in_an_entry_point_surfaces_unchanged(tmp_path, monkeypatch):
+    (tmp_path / "entry_h.py").write_text("raise ArithmeticError('in the plug-in')")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = importlib.metadata.EntryPoint("theirs", "entry_h", plugins.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry])
+    with pytest.raises(ArithmeticError, match="in the plug-in"):
+        load_plugins()
