@@ -2,10 +2,10 @@
 
 from terratorch.cli.callbacks.checkpoints import StateDictAwareModelCheckpoint
 from terratorch.cli.callbacks.prediction_writer import CustomWriter
-from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
 from terratorch.cli.inference_model import LightningInferenceModel
-from terratorch.cli.lightning_cli import MyLightningCLI, build_lightning_cli
-from terratorch.cli.trainer import MyTrainer
+from terratorch.cli.lightning.deploy_config import StudioDeploySaveConfigCallback
+from terratorch.cli.lightning.lightning_cli import MyLightningCLI, build_lightning_cli
+from terratorch.cli.lightning.trainer import MyTrainer
 
 __all__ = [
     "CustomWriter",

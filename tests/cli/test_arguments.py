@@ -2,7 +2,7 @@
 
 import pytest
 
-from terratorch.cli.arguments import option_value, option_values, split_arguments
+from terratorch.cli.terminal.arguments import option_value, option_values, split_arguments
 from terratorch.errors import ConfigurationError
 
 

@@ -5,7 +5,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from terratorch.cli.callbacks.checkpoints import default_checkpoints
-from terratorch.cli.deploy_config import deployed
+from terratorch.cli.lightning.deploy_config import deployed
 from terratorch.cli_tools import CustomWriter, StateDictAwareModelCheckpoint
 from terratorch.errors import ConfigurationError
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from terratorch.cli.catalog import KINDS, find_names
-from terratorch.cli.describe import describe
+from terratorch.cli.commands.catalog import KINDS, find_names
+from terratorch.cli.commands.describe import describe
 from terratorch.cli.main import main
 from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY
 

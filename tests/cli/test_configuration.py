@@ -2,7 +2,7 @@
 
 import pytest
 
-from terratorch.cli.configuration import read_configuration, require_sections
+from terratorch.cli.parsing.configuration import read_configuration, require_sections
 from terratorch.errors import ArgumentNameError, ConfigurationError, MissingFileError
 
 

@@ -6,7 +6,7 @@ import pytest
 from lightning.fabric import connector
 from lightning.pytorch.accelerators import AcceleratorRegistry, CUDAAccelerator, MPSAccelerator
 
-from terratorch.cli.hardware import check_hardware, check_precision, precisions
+from terratorch.cli.lightning.hardware import check_hardware, check_precision, precisions
 from terratorch.cli.main import main
 from terratorch.errors import ConfigurationError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from terratorch.cli.output_folder import check_output_dir
+from terratorch.cli.terminal.output_folder import check_output_dir
 from terratorch.errors import ConfigurationError
 
 

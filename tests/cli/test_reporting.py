@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from terratorch.cli.reporting import run_reported
+from terratorch.cli.terminal.reporting import run_reported
 from terratorch.errors import DataError, WeightsError
 
 
@@ -60,7 +60,7 @@ def test_a_bug_keeps_its_traceback(capsys):
     namespace: dict = {}
     # As installed code would raise it: no frame of the user's.
     exec(compile("def command():\n    raise KeyError('x')", torch.__file__, "exec"), namespace)
-    import terratorch.cli.user_code as user_code
+    import terratorch.cli.terminal.user_code as user_code
 
     foreign = (*user_code._foreign_roots(), __file__)
     user_code._foreign_roots.cache_clear()

@@ -9,15 +9,15 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 
-from terratorch.cli.configuration import read_configuration
-from terratorch.cli.logs import quiet_lightning
+from terratorch.cli.parsing.configuration import read_configuration
 from terratorch.cli.prediction.data import from_checkpoint, from_datamodule, images_of
 from terratorch.cli.prediction.files import check_data
 from terratorch.cli.prediction.scene_options import SceneChoices, check_used_in_python
 from terratorch.cli.prediction.scenes import predicts_pixels
 from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.prediction.task_predictor import TaskPredictor
-from terratorch.cli.user_code import load_user_code
+from terratorch.cli.terminal.logs import quiet_lightning
+from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.contracts.prediction import MAIN_LAYER, Prediction, PredictionKind
 from terratorch.errors import ConfigurationError
 from terratorch.models.weights import read_checkpoint_file, state_dict_in
@@ -78,8 +78,8 @@ class LightningInferenceModel:
         Raises:
             ConfigurationError: If it holds options of `terratorch predict` that would change a map.
         """
-        from terratorch.cli.class_names import import_named_classes
-        from terratorch.cli.lightning_cli import build_lightning_cli
+        from terratorch.cli.lightning.lightning_cli import build_lightning_cli
+        from terratorch.cli.parsing.class_names import import_named_classes
 
         configuration = read_configuration([str(config_path)])
         load_user_code(configuration.content.get("custom_modules_path"))

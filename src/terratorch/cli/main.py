@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import terratorch
-from terratorch.cli.arguments import SWITCHES, Invocation, split_arguments
-from terratorch.cli.logs import set_up_logging, show_how_models_are_built
-from terratorch.cli.reporting import run_reported
+from terratorch.cli.terminal.arguments import SWITCHES, Invocation, split_arguments
+from terratorch.cli.terminal.logs import set_up_logging, show_how_models_are_built
+from terratorch.cli.terminal.reporting import run_reported
 from terratorch.errors import ArgumentNameError, did_you_mean
 
 
@@ -20,7 +20,8 @@ class Command:
 
     Attributes:
         summary: What it does, in one line.
-        target: Its function as `module:function`; it takes the arguments and returns the exit code.
+        target: Its function as `module:function`, the module below `terratorch.cli`; it takes the
+            arguments and returns the exit code.
     """
 
     summary: str
@@ -28,31 +29,25 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "fit": Command("Train a model and validate it.", "terratorch.cli.stages:fit"),
-    "validate": Command("Compute the validation metrics.", "terratorch.cli.stages:validate"),
-    "test": Command("Compute the metrics on the test data.", "terratorch.cli.stages:test"),
+    "fit": Command("Train a model and validate it.", "commands.stages:fit"),
+    "validate": Command("Compute the validation metrics.", "commands.stages:validate"),
+    "test": Command("Compute the metrics on the test data.", "commands.stages:test"),
     "predict": Command(
         "Write a map for every image; a checkpoint is enough.",
-        "terratorch.cli.prediction.command:main",
+        "prediction.command:main",
     ),
-    "show": Command("Write a page with a map that opens in a browser.", "terratorch.cli.show:main"),
-    "report": Command(
-        "Write an HTML report of a test or a training.", "terratorch.cli.report:main"
-    ),
+    "show": Command("Write a page with a map that opens in a browser.", "commands.show:main"),
+    "report": Command("Write an HTML report of a test or a training.", "commands.report:main"),
     "compute_statistics": Command(
         "Compute means and standard deviations of the training data.",
-        "terratorch.cli.statistics:main",
+        "commands.statistics:main",
     ),
-    "list": Command(
-        "List backbones, decoders, tasks, ... by name.", "terratorch.cli.catalog:list_main"
-    ),
+    "list": Command("List backbones, decoders, tasks, ... by name.", "commands.catalog:list_main"),
     "describe": Command(
         "Say what a name is: arguments, output, bands, weights.",
-        "terratorch.cli.describe:main",
+        "commands.describe:main",
     ),
-    "demo": Command(
-        "Prepare sample data and a configuration in a folder.", "terratorch.cli.demo.command:main"
-    ),
+    "demo": Command("Prepare sample data and a configuration in a folder.", "demo.command:main"),
 }
 
 _EXAMPLES = """\
@@ -104,7 +99,9 @@ def _dispatch(invocation: Invocation) -> int:
         )
     show_how_models_are_built(invocation.command == "fit")
     module, _, function = COMMANDS[invocation.command].target.partition(":")
-    run: Callable[[list[str]], int] = getattr(importlib.import_module(module), function)
+    run: Callable[[list[str]], int] = getattr(
+        importlib.import_module(f"terratorch.cli.{module}"), function
+    )
     return run(invocation.arguments)
 
 

@@ -18,7 +18,7 @@ from terratorch.cli.prediction.products import (
     products_of,
 )
 from terratorch.cli.prediction.settings import PredictionSettings
-from terratorch.cli.reporting import EXIT_MISTAKE
+from terratorch.cli.terminal.reporting import EXIT_MISTAKE
 from terratorch.contracts.prediction import Output, Prediction, PredictionKind
 from terratorch.datasets.files import shortened
 from terratorch.errors import ConfigurationError, TerraTorchError

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from terratorch.cli.demo.packages import default_cache
-from terratorch.cli.output_folder import check_output_dir
+from terratorch.cli.terminal.output_folder import check_output_dir
 from terratorch.errors import DataError
 
 _DESCRIPTION = """\

@@ -6,17 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from terratorch.cli.arguments import CONFIG_OPTIONS, option_values, wants_help
-from terratorch.cli.hardware import check_hardware, check_precision
-from terratorch.cli.logs import show_lightning_messages
-from terratorch.cli.option_parser import OptionParser
-from terratorch.cli.output_folder import check_output_dir
-from terratorch.cli.prediction.arguments import bounds_in_one, first_checkpoint_apart
-from terratorch.cli.prediction.distributed import check_distributed, devices_of
-from terratorch.cli.prediction.files import check_data
-from terratorch.cli.prediction.setting_checks import checked_settings
-from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
-from terratorch.cli.stages import (
+from terratorch.cli.commands.stages import (
     check_checkpoint,
     check_machine,
     import_given,
@@ -25,7 +15,17 @@ from terratorch.cli.stages import (
     setting,
     trainer_setting,
 )
-from terratorch.cli.user_code import load_user_code
+from terratorch.cli.lightning.hardware import check_hardware, check_precision
+from terratorch.cli.prediction.arguments import bounds_in_one, first_checkpoint_apart
+from terratorch.cli.prediction.distributed import check_distributed, devices_of
+from terratorch.cli.prediction.files import check_data
+from terratorch.cli.prediction.setting_checks import checked_settings
+from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
+from terratorch.cli.terminal.arguments import CONFIG_OPTIONS, option_values, wants_help
+from terratorch.cli.terminal.logs import show_lightning_messages
+from terratorch.cli.terminal.option_parser import OptionParser
+from terratorch.cli.terminal.output_folder import check_output_dir
+from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.errors import ConfigurationError
 
@@ -123,10 +123,10 @@ def _run(
     options: argparse.Namespace, settings: PredictionSettings, paths: Sequence[Path | SceneFiles]
 ) -> int:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
+    from terratorch.cli.lightning.trainer import MyTrainer
     from terratorch.cli.prediction.data import from_checkpoint
     from terratorch.cli.prediction.joint import predict_jointly
     from terratorch.cli.prediction.scenes import predict, predicts_labels, predicts_pixels
-    from terratorch.cli.trainer import MyTrainer
     from terratorch.tasks.checkpoint import read_checkpoint
 
     show_lightning_messages()

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from terratorch.cli.option_parser import OptionParser
 from terratorch.cli.prediction.settings import (
     TILE_OPTIONS,
     PredictionSettings,
     add_to_argparse,
 )
+from terratorch.cli.terminal.option_parser import OptionParser
 from terratorch.errors import ConfigurationError
 from terratorch.tiles.parameters import TiledInferenceParameters, with_options
 

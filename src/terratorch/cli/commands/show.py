@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from terratorch.cli.option_parser import OptionParser
+from terratorch.cli.terminal.option_parser import OptionParser
 from terratorch.errors import ConfigurationError
 from terratorch.evaluation.pages.map_page import DEFAULT_MEGABYTES, MapPage, write_map_page
 from terratorch.evaluation.pages.page import PAGE_SUFFIXES, page_path

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from terratorch.cli.catalog import KINDS, OWN_SOURCE, registry_of
-from terratorch.cli.option_parser import OptionParser
-from terratorch.cli.user_code import load_user_code
+from terratorch.cli.commands.catalog import KINDS, OWN_SOURCE, registry_of
+from terratorch.cli.terminal.option_parser import OptionParser
+from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.errors import UnknownNameError, did_you_mean
 from terratorch.registry import MultiSourceRegistry, Place, Registry
 

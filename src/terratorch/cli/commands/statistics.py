@@ -10,11 +10,11 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser
 
-from terratorch.cli.arguments import wants_help
-from terratorch.cli.configuration import OWN_OPTIONS, SECTIONS
-from terratorch.cli.help_texts import STATISTICS_HELP, write_help
-from terratorch.cli.parser_messages import constructor_error, parse
-from terratorch.cli.stages import prepare
+from terratorch.cli.commands.help_texts import STATISTICS_HELP, write_help
+from terratorch.cli.commands.stages import prepare
+from terratorch.cli.parsing.configuration import OWN_OPTIONS, SECTIONS
+from terratorch.cli.parsing.parser_messages import constructor_error, parse
+from terratorch.cli.terminal.arguments import wants_help
 from terratorch.datamodules.statistics import Statistics, compute_statistics
 
 DEFAULT_OUTPUT = "statistics.yaml"

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from terratorch.cli.option_parser import OptionParser
-from terratorch.cli.user_code import load_user_code
+from terratorch.cli.terminal.option_parser import OptionParser
+from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.registry import MultiSourceRegistry, Registry
 

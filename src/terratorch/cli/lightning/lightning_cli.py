@@ -17,9 +17,12 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from terratorch.cli.callbacks.checkpoints import default_checkpoints
 from terratorch.cli.callbacks.evaluation_report import default_report, say_where_reports_are
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
-from terratorch.cli.configuration import RUN_ARGUMENTS
-from terratorch.cli.deploy_config import StudioDeploySaveConfigCallback
-from terratorch.cli.parser_messages import constructor_error, parse
+from terratorch.cli.lightning.deploy_config import StudioDeploySaveConfigCallback
+from terratorch.cli.lightning.run_summary import say_how_to_go_on, say_where_checkpoints_are
+from terratorch.cli.lightning.schedulers import ReduceLROnPlateau as PlateauScheduler
+from terratorch.cli.lightning.trainer import MyTrainer
+from terratorch.cli.parsing.configuration import RUN_ARGUMENTS
+from terratorch.cli.parsing.parser_messages import constructor_error, parse
 from terratorch.cli.prediction.data import from_datamodule
 from terratorch.cli.prediction.distributed import devices_of
 from terratorch.cli.prediction.files import check_data
@@ -31,9 +34,6 @@ from terratorch.cli.prediction.settings import (
     add_to_jsonargparse,
     given_options,
 )
-from terratorch.cli.run_summary import say_how_to_go_on, say_where_checkpoints_are
-from terratorch.cli.schedulers import ReduceLROnPlateau as PlateauScheduler
-from terratorch.cli.trainer import MyTrainer
 from terratorch.errors import ConfigurationError
 from terratorch.metrics import check_monitor
 from terratorch.tasks.base_task import TerraTorchTask

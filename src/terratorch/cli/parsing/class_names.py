@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from terratorch.cli.arguments import option_value
-from terratorch.cli.configuration import Configuration
+from terratorch.cli.parsing.configuration import Configuration
+from terratorch.cli.terminal.arguments import option_value
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 from terratorch.registry import DATAMODULE_REGISTRY, TASK_REGISTRY, Registry
 

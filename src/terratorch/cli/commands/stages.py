@@ -7,15 +7,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from terratorch.cli.arguments import CONFIG_OPTIONS, option_value, option_values, wants_help
-from terratorch.cli.configuration import Configuration, read_configuration, require_sections
-from terratorch.cli.hardware import check_hardware, check_precision
-from terratorch.cli.help_texts import stage_help, write_help
-from terratorch.cli.logs import show_lightning_messages
+from terratorch.cli.commands.help_texts import stage_help, write_help
+from terratorch.cli.lightning.hardware import check_hardware, check_precision
 from terratorch.cli.option_values import text
-from terratorch.cli.output_folder import check_output_dir
+from terratorch.cli.parsing.configuration import Configuration, read_configuration, require_sections
 from terratorch.cli.prediction.settings import PredictionSettings
-from terratorch.cli.user_code import load_user_code
+from terratorch.cli.terminal.arguments import (
+    CONFIG_OPTIONS,
+    option_value,
+    option_values,
+    wants_help,
+)
+from terratorch.cli.terminal.logs import show_lightning_messages
+from terratorch.cli.terminal.output_folder import check_output_dir
+from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.errors import ConfigurationError, MissingFileError, WeightsError, did_you_mean
 from terratorch.ops.torch_files import is_of_torch
 
@@ -62,7 +67,7 @@ def run_stage(command: str, arguments: Sequence[str]) -> int:
 
 def run_prepared(command: str, arguments: Sequence[str]) -> int:
     """Hand over to Lightning what has been checked."""
-    from terratorch.cli.lightning_cli import build_lightning_cli
+    from terratorch.cli.lightning.lightning_cli import build_lightning_cli
 
     show_lightning_messages()
     return build_lightning_cli([command, *arguments]).exit_code
@@ -119,7 +124,7 @@ def import_given(configuration: Configuration, arguments: Sequence[str]) -> None
         TerraTorchError: If something is not there, or does not take what it is given.
     """
     load_user_code(setting("custom_modules_path", configuration, arguments))
-    from terratorch.cli.class_names import import_named_classes
+    from terratorch.cli.parsing.class_names import import_named_classes
 
     import_named_classes(configuration, arguments)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from terratorch.cli.option_parser import OptionParser
+from terratorch.cli.terminal.option_parser import OptionParser
 
 
 def main(arguments: Sequence[str]) -> int:

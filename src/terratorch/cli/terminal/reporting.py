@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from terratorch.cli.user_code import is_own, own_frames
+from terratorch.cli.terminal.user_code import is_own, own_frames
 from terratorch.errors import TerraTorchError
 
 EXIT_BUG, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130

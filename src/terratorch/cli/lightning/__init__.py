@@ -1,0 +1,1 @@
+"""What `terratorch` adds to Lightning: its CLI, its Trainer, checks and summaries of a run."""

@@ -1,0 +1,1 @@
+"""The user's configuration: files, the classes that they name, and the parser's messages."""
