@@ -71,10 +71,10 @@ def share_of_model(checkpoint: Path, scene: Path, maps: Path, batch_size: int) -
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
     from terratorch.cli.prediction.data import from_checkpoint
     from terratorch.cli.prediction.scenes import predict
-    from terratorch.cli.prediction.settings import PredictionSettings
+    from terratorch.prediction.options import PredictionOptions
     from terratorch.tasks.checkpoint import read_checkpoint
 
-    settings = PredictionSettings(
+    settings = PredictionOptions(
         predict_output_dir=str(maps), crop=CHIP, stride=448, delta=8, batch_size=batch_size
     )
     info = read_checkpoint(checkpoint)

@@ -1,7 +1,6 @@
 """Configurations as people write them, through `terratorch fit` and `terratorch test`."""
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from cli_config import write_config
 
 from chip_files import write_classification_folder, write_segmentation_folder
 from terratorch.cli.main import main
-from terratorch.cli.prediction.settings import PredictionSettings
+from terratorch.prediction.options import OPTIONS
 
 CONFIGS = sorted((Path(__file__).parent / "configs").glob("*.yaml"))
 STATISTICS = "means: [1000, 1000, 1000, 1000, 1000, 1000]\nstds: [500, 500, 500, 500, 500, 500]\n"
@@ -78,8 +77,7 @@ def test_what_fit_saves_holds_what_was_given_and_runs(config, tmp_path):
     assert main(["fit", "-c", write_config(tmp_path / "c.yaml", config | given)]) == 0
     saved = tmp_path / "run" / "config.yaml"
     content = yaml.safe_load(saved.read_text())
-    options = {option.name for option in fields(PredictionSettings)}
-    assert {name: content[name] for name in options & set(content)} == given
+    assert {name: content[name] for name in OPTIONS.keys() & content.keys()} == given
     assert None not in content.values()
     checkpoint = str(tmp_path / "run" / "checkpoints" / "best.ckpt")
     scenes = str(next(Path(config["data"]["init_args"]["test_data_root"]).glob("*_merged.tif")))

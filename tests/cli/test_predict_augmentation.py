@@ -15,10 +15,10 @@ import yaml
 from chip_files import write_tif
 from terratorch.cli.main import main
 from terratorch.cli.prediction.joint import predict_jointly
-from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.errors import ConfigurationError
+from terratorch.prediction.options import PredictionOptions
 from terratorch.tasks.checkpoint import read_checkpoint
 from terratorch.tasks.regression_tasks import PixelwiseRegressionTask
 from terratorch.tiles.augmentation import SAME, views_of
@@ -158,7 +158,7 @@ def test_other_views_and_checkpoints_make_maps_again(fitted, scene, changed, tmp
     ("options", "message"),
     [
         (["--augment", "rotations", "--h_crop", "32", "--w_crop", "16"], "tiles of 32 x 16 pixels"),
-        (["--uncertainty", "variance"], "uncertainty: the variance is that of several"),
+        (["--uncertainty", "variance"], "uncertainty: variance needs several predictions"),
         (["--further_ckpt_paths", "{first}"], "best.ckpt': is given twice"),
         (["--augment", "mirror"], "augment"),
         (["--further_ckpt_paths", "nowhere.ckpt"], "nowhere.ckpt"),
@@ -221,7 +221,7 @@ def test_tiles_as_large_as_chips_that_are_no_squares_are_not_turned(
 def test_checkpoints_for_other_tiles_are_told(size, options, used, other, changed, caplog):
     first = read_checkpoint(changed("a.ckpt", chip_size=[64, 96]))
     further = changed("b.ckpt", chip_size=size)
-    settings = PredictionSettings(further_ckpt_paths=[str(further)], **options)
+    settings = PredictionOptions(further_ckpt_paths=[str(further)], **options)
     predict_jointly(first.build_task(), settings, first)
     expected = (
         f"Scenes are cut into the tiles of '{first.path}' ({used}), and not of '{further}' "
@@ -237,14 +237,14 @@ def test_tiles_of_the_configuration_are_told_from_those_of_checkpoints(changed, 
     first = read_checkpoint(changed("a.ckpt"))
     task = replace(first, hyper_parameters={**first.hyper_parameters, **TILED}).build_task()
     further = str(changed("b.ckpt"))
-    predict_jointly(task, PredictionSettings(further_ckpt_paths=[further]), first)
+    predict_jointly(task, PredictionOptions(further_ckpt_paths=[further]), first)
     assert "tiles of the configuration (h_crop 64, h_stride 32" in caplog.text
 
 
 def test_checkpoints_in_two_places_are_refused(fitted, capsys):
     first = fitted / "checkpoints" / "best.ckpt"
     assert predict("--ckpt_path", first, "b.ckpt", "--further_ckpt_paths", "c.ckpt") == 2
-    assert "--further_ckpt_paths: given beside several values" in capsys.readouterr().err
+    assert "--further_ckpt_paths: set beside several values" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +315,7 @@ class _OwnStep(PixelwiseRegressionTask):
 @pytest.mark.parametrize("tiles", [None, {"crop": 4, "stride": 4, "delta": 0}])
 def test_values_are_averaged_in_memory_too(tiles):
     task = PixelwiseRegressionTask({}, model=_Slope(), tiled_inference_parameters=tiles)
-    predict_jointly(task, PredictionSettings(augment=["flips"], uncertainty=["variance"]), None)
+    predict_jointly(task, PredictionOptions(augment=["flips"], uncertainty=["variance"]), None)
     with torch.no_grad():
         prediction = task.predict_step({"image": torch.zeros(1, 1, 4, 8)}, 0)
     length = 4 if tiles else 8
@@ -341,7 +341,7 @@ def test_values_are_averaged_in_memory_too(tiles):
 def test_both_sides_of_tiles_that_are_turned_are_known(chip, sides, fits, monkeypatch):
     task = PixelwiseRegressionTask({}, model=_Slope())
     monkeypatch.setattr(PixelwiseRegressionTask, "chip_size", chip)
-    settings = PredictionSettings(augment=["rotations"], **sides)
+    settings = PredictionOptions(augment=["rotations"], **sides)
     with nullcontext() if fits else pytest.raises(ConfigurationError, match="rotations turn tiles"):
         predict_jointly(task, settings, None)
 
@@ -355,4 +355,4 @@ def test_both_sides_of_tiles_that_are_turned_are_known(chip, sides, fits, monkey
 )
 def test_what_a_task_cannot_do_is_told(kind, given, message):
     with pytest.raises(ConfigurationError, match=message):
-        predict_jointly(kind({}, model=_Slope()), PredictionSettings(**given), None)
+        predict_jointly(kind({}, model=_Slope()), PredictionOptions(**given), None)

@@ -10,8 +10,8 @@ import yaml
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.cli.prediction.settings import OutDtype
 from terratorch.prediction.maps.encoding import NODATA
+from terratorch.prediction.options import OutDtype
 
 KINDS = (".tif", ".png")
 
@@ -200,7 +200,7 @@ def test_a_configuration_without_images_says_so(fitted, tmp_path, capsys):
     [
         ("nowhere.tif", "maps", 2, "predict_data 'nowhere.tif': does not exist"),
         ("empty", "maps", 2, "predict_data empty"),
-        ("north.tif other/north.tif", "maps", 2, "would have the name of that of 'north.tif'"),
+        ("north.tif other/north.tif", "maps", 2, "same name as the map of 'north.tif'"),
         ("north.tif", "north.tif", 2, "predict_output_dir 'north.tif'"),
         ("north.tif", "north.tif/maps", 2, "is a file. Choose another folder."),
         ("text.tif", "maps", 3, "text.tif"),

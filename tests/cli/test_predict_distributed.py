@@ -21,8 +21,8 @@ from terratorch.cli.prediction.distributed import (
     check_distributed,
     devices_of,
 )
-from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.errors import ConfigurationError
+from terratorch.prediction.options import PredictionOptions
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs ray")
 on_two = ("--distributed", "ray", "--workers", "2")
@@ -142,8 +142,8 @@ def test_without_ray_the_command_to_install_it_is_named(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("--workers", "2"), "workers: 2, but nothing is distributed. Add --distributed ray."),
-        (("--ray_address", "auto"), "ray_address: auto, but nothing is distributed."),
+        (("--workers", "2"), "workers: 2, but the work is not distributed. Add --distributed ray."),
+        (("--ray_address", "auto"), "ray_address: auto, but the work is not distributed."),
         (("--distributed", "ray", "--workers", "0"), "workers: 0 is too small. Use at least 1."),
     ],
 )
@@ -156,20 +156,20 @@ def test_options_that_do_not_fit_are_refused(
 
 
 def test_what_cannot_be_spread_is_refused():
-    settings = PredictionSettings(distributed="ray")
+    settings = PredictionOptions(distributed="ray")
     check_can_spread(settings, by_tiles=True, processes=1)
     with pytest.raises(ConfigurationError, match="only maps are spread over workers"):
         check_can_spread(settings, by_tiles=False, processes=1)
     with pytest.raises(ConfigurationError, match=r"trainer\.devices: 4 processes"):
         check_can_spread(settings, by_tiles=True, processes=4)
-    check_can_spread(PredictionSettings(), by_tiles=False, processes=4)
+    check_can_spread(PredictionOptions(), by_tiles=False, processes=4)
 
 
 def test_one_process_hands_out_the_work_unless_devices_are_chosen():
-    settings = PredictionSettings(distributed="ray")
+    settings = PredictionOptions(distributed="ray")
     assert devices_of(settings, "auto") == 1
     assert devices_of(settings, 4) == 4
-    assert devices_of(PredictionSettings(), "auto") == "auto"
+    assert devices_of(PredictionOptions(), "auto") == "auto"
 
 
 @pytest.mark.parametrize("configured", [False, True])
@@ -196,5 +196,5 @@ def test_an_address_that_answers_and_those_that_only_ray_knows_are_taken(monkeyp
     with socket.create_server(("127.0.0.1", 0)) as server:
         here = f"127.0.0.1:{server.getsockname()[1]}"
         for address in (None, "auto", "local", here, f"ray://{here}"):
-            check_distributed(PredictionSettings(distributed="ray", ray_address=address))
+            check_distributed(PredictionOptions(distributed="ray", ray_address=address))
     assert len(imported) == 5

@@ -1,7 +1,5 @@
 """`terratorch predict`: what is read, what of it is wanted, and in which tiles it runs."""
 
-import argparse
-
 import numpy as np
 import pytest
 import rasterio
@@ -9,8 +7,9 @@ import yaml
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
+from terratorch.cli.prediction.parser import read_options
 from terratorch.errors import ConfigurationError
+from terratorch.prediction.options import PredictionOptions
 
 CORNER = "15.0014,49.64,15.01,49.66"  # all but the 10 columns in the west
 
@@ -178,28 +177,13 @@ def test_a_folder_without_a_band_is_named(scene, predict, tmp_path, capsys):
 
 
 def test_choices_and_values_of_several_types_are_read():
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    add_to_argparse(parser)
+    def read(text):
+        return read_options(text.split(), {})
 
-    def read(*given):
-        return PredictionSettings.chosen(vars(parser.parse_args(given)).get)
-
-    given = [
-        "--padding",
-        "false",
-        "--average_patches",
-        "true",
-        "--batch_size",
-        "auto",
-        "--crop",
-        "3",
-        "--format",
-        "cog",
-    ]
-    options = read(*given)
+    options = read("--padding false --average_patches true --batch_size auto --crop 3 --format cog")
     assert (options.padding, options.average_patches, options.batch_size) == (False, True, "auto")
     assert (options.crop, options.format, options.quicklook) == (3, "cog", True)
-    assert read("--batch_size", "8", "--padding", "reflect").batch_size == 8
-    assert read("--crop", "null", "--no_quicklook") == PredictionSettings(quicklook=False)
-    with pytest.raises(ConfigurationError, match=r"format: 'gtif' is none of .* Did you mean 'gti"):
-        read("--format", "gtif")
+    assert read("--batch_size 8 --padding reflect").batch_size == 8
+    assert read("--crop null --no_quicklook") == PredictionOptions(quicklook=False)
+    with pytest.raises(ConfigurationError, match=r"format: 'gtif' is not one of .* Did you mean"):
+        read("--format gtif")

@@ -11,9 +11,9 @@ from chip_files import write_tif
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.prediction.distributed import devices_of
 from terratorch.cli.prediction.processes import gathered, process_group
-from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.contracts.prediction import Output, PredictionKind
 from terratorch.errors import ConfigurationError, DataError
+from terratorch.prediction.options import PredictionOptions
 from terratorch.prediction.scenes.scenes import ScenesReport
 
 
@@ -32,7 +32,7 @@ def test_reports_of_processes_add_up():
 
 
 def test_labels_are_for_one_process():
-    settings = PredictionSettings()
+    settings = PredictionOptions()
     assert devices_of(settings, "auto", of_labels=True) == 1
     assert devices_of(settings, "auto") == "auto"
     writer, held = PredictionWriter("maps"), [Output.CLASSES]

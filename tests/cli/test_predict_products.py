@@ -91,10 +91,10 @@ def test_further_layers_are_known_in_a_rerun_too(predict, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--vector_min_area", "5"), "vector_min_area: 5, but no polygons are made"),
+        (("--vector_min_area", "5"), "vector_min_area: 5, but no polygons are written"),
         (("--vectorize", "gpkg", "--vector_simplify", "-1"), "vector_simplify: -1"),
         (("--vectorize", "gpkg", "--outputs", "logits"), "Add classes to --outputs"),
-        (("--vectorize", "gpkg", "--out_dtype", "float32"), "no polygons can be made of maps of"),
+        (("--vectorize", "gpkg", "--out_dtype", "float32"), "polygons cannot be made from maps of"),
     ],
 )
 def test_what_cannot_be_made_is_told_before_anything_is_predicted(
@@ -135,11 +135,11 @@ def test_a_product_that_fails_is_listed_and_the_maps_are_there(predict, scenes, 
 
 def test_maps_of_values_have_no_polygons():
     from terratorch.cli.prediction.products import check_product_outputs
-    from terratorch.cli.prediction.settings import PredictionSettings
     from terratorch.contracts.prediction import Output, PredictionKind
     from terratorch.errors import ConfigurationError
+    from terratorch.prediction.options import PredictionOptions
 
-    settings = PredictionSettings(vectorize="gpkg")
+    settings = PredictionOptions(vectorize="gpkg")
     with pytest.raises(ConfigurationError, match="a map of values has no classes"):
         check_product_outputs(settings, PredictionKind.VALUES, [Output.VALUES])
     with pytest.raises(ConfigurationError, match="as one table, and not as maps"):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from hashed import fill_with_hashes, hashed
 from safetensors.torch import load_file
 
+from hashed import fill_with_hashes, hashed
 from terratorch.contracts.features import FeatureKind, Freezes, StopsEarly
 from terratorch.errors import ArgumentNameError, ConfigurationError, DataError, InvalidModelError
 from terratorch.models.backbones.positions import get_3d_sincos_pos_embed, resample_positions

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from terratorch.cli.parsing.configuration import read_configuration
 from terratorch.cli.prediction.data import from_checkpoint, from_datamodule, images_of
-from terratorch.cli.prediction.files import check_data
 from terratorch.cli.prediction.scene_options import SceneChoices, check_used_in_python
 from terratorch.cli.prediction.scenes import predicts_pixels
-from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.prediction.task_predictor import TaskPredictor
 from terratorch.cli.terminal.logs import quiet_lightning
 from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.contracts.prediction import MAIN_LAYER, Prediction, PredictionKind
 from terratorch.errors import ConfigurationError
 from terratorch.models.weights import read_checkpoint_file, state_dict_in
+from terratorch.prediction.files import find_scenes
 from terratorch.prediction.maps.encoding import layer_encoding
+from terratorch.prediction.options import PredictionOptions
 from terratorch.prediction.scenes.in_memory import predict_in_memory
 from terratorch.tasks.band_checks import check_same_bands
 from terratorch.tasks.base_task import TerraTorchTask
@@ -94,7 +94,7 @@ class LightningInferenceModel:
                 arguments += [f"--data.init_args.{name}", str(value)]
         with quiet_lightning():
             cli = build_lightning_cli(arguments, run=False)
-        check_used_in_python(PredictionSettings.chosen(cli.config.get))
+        check_used_in_python(PredictionOptions.read(configuration.content))
         return cls.from_task_and_datamodule(cli.model, cli.datamodule, checkpoint_path)
 
     @classmethod
@@ -179,7 +179,7 @@ class LightningInferenceModel:
                 paths = [f"{modality}={path}" for modality, path in given.items()]
             else:
                 paths = [str(given)]
-            datamodule = from_datamodule(datamodule, check_data(paths))
+            datamodule = from_datamodule(datamodule, find_scenes(paths))
         predictions = self._run(datamodule)
         maps = [_map(image) for prediction in predictions for image in prediction.split()]
         return maps, [name for prediction in predictions for name in prediction.filenames]
@@ -193,7 +193,7 @@ class LightningInferenceModel:
                 raise error
             assert isinstance(task, TerraTorchTask), "others predict no pixels that we know of"
             check_same_bands(datamodule, task.settings.model_args, "predict", task.model)
-            choices = SceneChoices.of(PredictionSettings(), task, images.batch_size)
+            choices = SceneChoices.of(PredictionOptions(), task, images.batch_size)
             files = TaskPredictor(task, images.input_spec, choices, trainer.precision_plugin)
             with files.on(trainer.strategy.root_device) as predictor:
                 return predict_in_memory(images.paths, predictor)

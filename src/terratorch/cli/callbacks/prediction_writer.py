@@ -17,13 +17,13 @@ from terratorch.cli.prediction.products import (
     check_products,
     products_of,
 )
-from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.terminal.reporting import EXIT_MISTAKE
 from terratorch.contracts.prediction import Output, Prediction, PredictionKind
 from terratorch.datasets.files import shortened
 from terratorch.errors import ConfigurationError, TerraTorchError
 from terratorch.prediction.maps.encoding import MapOptions
 from terratorch.prediction.maps.folder import PredictionFolder
+from terratorch.prediction.options import PredictionOptions
 from terratorch.prediction.products.products import Products
 from terratorch.prediction.products.stac import Provenance
 from terratorch.prediction.scenes.scenes import ScenesReport
@@ -40,10 +40,10 @@ class PredictionWriter(BasePredictionWriter):
     """
 
     def __init__(
-        self, output_dir: str | Path | None = None, settings: PredictionSettings | None = None
+        self, output_dir: str | Path | None = None, settings: PredictionOptions | None = None
     ) -> None:
         super().__init__("batch")
-        self.settings = settings or PredictionSettings()
+        self.settings = settings or PredictionOptions()
         self.output_dir = output_dir or self.settings.predict_output_dir
         self.written: dict[Path, None] = {}  # in order; a table of labels once
         self.report: ScenesReport | None = None  # where scenes were predicted tile by tile
@@ -108,7 +108,7 @@ class PredictionWriter(BasePredictionWriter):
             return
         for name in ("out_dtype", "scores_dtype", "format"):
             value = getattr(self.settings, name)
-            if value != getattr(PredictionSettings, name):
+            if value != getattr(PredictionOptions, name):
                 raise ConfigurationError(
                     name,
                     f"{value}, but labels of images are written as one table, and not as maps",

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from terratorch.cli.commands.help_texts import stage_help, write_help
 from terratorch.cli.lightning.hardware import check_hardware, check_precision
-from terratorch.cli.option_values import text
 from terratorch.cli.parsing.configuration import Configuration, read_configuration, require_sections
-from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.cli.terminal.arguments import (
     CONFIG_OPTIONS,
     option_value,
@@ -23,6 +20,7 @@ from terratorch.cli.terminal.output_folder import check_output_dir
 from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.errors import ConfigurationError, MissingFileError, WeightsError, did_you_mean
 from terratorch.ops.torch_files import is_of_torch
+from terratorch.prediction.options import OPTIONS, read_text
 
 _FULL_HELP = "--help_all"
 _TRAINER = "trainer."
@@ -152,7 +150,7 @@ def _refuse_prediction_options(
     that of the data.
     """
     given = {argument.partition("=")[0] for argument in arguments}
-    for option in fields(PredictionSettings):
+    for option in OPTIONS.values():
         named = f"--{option.name}" in given
         # With null it is not given.
         in_file = configuration.content.get(option.name) is not None
@@ -179,7 +177,7 @@ def setting(name: str, configuration: Configuration, arguments: Sequence[str]) -
         ConfigurationError: If it is no text.
     """
     given = option_value(arguments, f"--{name}") or configuration.content.get(name)
-    return None if given is None else text(name, given)
+    return None if given is None else read_text(name, given)
 
 
 def trainer_setting(name: str, configuration: Configuration, arguments: Sequence[str]) -> Any:

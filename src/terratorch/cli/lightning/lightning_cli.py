@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from functools import partial
 from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -25,17 +24,14 @@ from terratorch.cli.parsing.configuration import RUN_ARGUMENTS
 from terratorch.cli.parsing.parser_messages import constructor_error, parse
 from terratorch.cli.prediction.data import from_datamodule
 from terratorch.cli.prediction.distributed import devices_of
-from terratorch.cli.prediction.files import check_data
 from terratorch.cli.prediction.joint import predict_jointly
+from terratorch.cli.prediction.parser import add_options
 from terratorch.cli.prediction.scene_options import check_used_by_writer
 from terratorch.cli.prediction.scenes import predict, predicts_labels
-from terratorch.cli.prediction.settings import (
-    PredictionSettings,
-    add_to_jsonargparse,
-    given_options,
-)
 from terratorch.errors import ConfigurationError
 from terratorch.metrics import check_monitor
+from terratorch.prediction.files import find_scenes
+from terratorch.prediction.options import OPTIONS, PredictionOptions, read_values
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import read_checkpoint
 
@@ -64,13 +60,7 @@ class MyLightningCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add our options; they may stand in the YAML as well."""
         add = parser.add_argument
-        add(
-            "--predict_data",
-            nargs="+",
-            type=str,
-            help="Files or folders to predict; NAME=PATH for each of several modalities.",
-        )
-        add_to_jsonargparse(add)
+        add_options(parser)
         add(
             "--deploy_config_file",
             type=bool,
@@ -139,7 +129,7 @@ class MyLightningCLI(LightningCLI):
         if self.subcommand == "predict" and config.get("logger") in (None, True):
             kwargs["logger"] = False  # a prediction logs nothing: no folder for it
         if self.subcommand == "predict":
-            settings = PredictionSettings.chosen(partial(self._get, self.config))
+            settings = self._options()
             devices, of_labels = config.get("devices") or "auto", predicts_labels(self.model)
             kwargs["devices"] = devices_of(settings, devices, of_labels)
         try:
@@ -147,11 +137,17 @@ class MyLightningCLI(LightningCLI):
         except (ValueError, TypeError) as error:
             raise ConfigurationError("trainer", str(error)) from error
 
+    def _values(self) -> dict[str, Any]:
+        return {name: self._get(self.config, name) for name in OPTIONS}
+
+    def _options(self) -> PredictionOptions:
+        return PredictionOptions.read(self._values())
+
     def _configure_writer(self, callbacks: list[Callback]) -> None:
         """Hand the options to the writers; add one where there is none."""
         found = [callback for callback in callbacks if isinstance(callback, BasePredictionWriter)]
         writers = [callback for callback in found if isinstance(callback, PredictionWriter)]
-        options = given_options(partial(self._get, self.config))
+        options = read_values(self._values())
         if not found:
             writers = [PredictionWriter()]
             callbacks += writers if self.subcommand == "predict" else []
@@ -214,7 +210,7 @@ class MyLightningCLI(LightningCLI):
         paths = self._get(self.config, "predict_data")
         folders = self._get(self.config, "scene_folders")
         if paths or folders:
-            found = check_data(paths, folders)
+            found = find_scenes(paths, folders)
             kwargs["datamodule"] = from_datamodule(self.datamodule, found)
         model, datamodule = kwargs.pop("model"), kwargs.pop("datamodule", None)
         del kwargs["return_predictions"]
@@ -227,7 +223,7 @@ class MyLightningCLI(LightningCLI):
 
     def _predict_jointly(self, model: LightningModule, ckpt_path: str | None) -> str | None:
         """Have the model predict with others; return the weights that the trainer shall load."""
-        settings = PredictionSettings.chosen(partial(self._get, self.config))
+        settings = self._options()
         if not settings.further_ckpt_paths:
             predict_jointly(model, settings, None)
             return ckpt_path

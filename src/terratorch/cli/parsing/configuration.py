@@ -7,12 +7,12 @@ missing, YAML that is broken, a section that is missing or misspelt.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.errors import ArgumentNameError, ConfigurationError, MissingFileError, did_you_mean
+from terratorch.prediction.options import OPTIONS
 
 # Arguments of the Trainer's methods, which differ from one to the other.
 RUN_ARGUMENTS = ("ckpt_path", "weights_only", "verbose", "return_predictions")
@@ -28,7 +28,7 @@ SECTIONS = (
 )
 OWN_OPTIONS = (
     "predict_data",
-    *(option.name for option in fields(PredictionSettings)),
+    *OPTIONS,
     "deploy_config_file",
     "report",
     "custom_modules_path",

@@ -1,21 +1,24 @@
-"""Arguments of `terratorch predict` that no parser takes as people write them."""
+"""Rewrite the arguments of `terratorch predict` that no parser accepts as people write them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from terratorch.errors import ConfigurationError
+from terratorch.prediction.options import OPTIONS
 
 _FURTHER = "--further_ckpt_paths"
+_NUMBER = re.compile(r"-[\d.]")
 
 
-def first_checkpoint_apart(arguments: Sequence[str]) -> list[str]:
-    """Return arguments where `--ckpt_path A B C` reads `--ckpt_path A --further_ckpt_paths B C`.
+def split_checkpoints(arguments: Sequence[str]) -> list[str]:
+    """Rewrite `--ckpt_path A B C` to `--ckpt_path A --further_ckpt_paths B C`.
 
-    The option of Lightning, and the key in a configuration, hold one.
+    Lightning's option and the key in a configuration accept one path.
 
     Raises:
-        ConfigurationError: If there are further ones in both places.
+        ConfigurationError: If further paths are given in both places.
     """
     changed: list[str] = []
     for index, argument in enumerate(arguments):
@@ -23,15 +26,15 @@ def first_checkpoint_apart(arguments: Sequence[str]) -> list[str]:
         if option == "--ckpt_path" and not first.startswith("-") and not argument.startswith("-"):
             if _FURTHER in arguments:
                 raise ConfigurationError(
-                    _FURTHER, "given beside several values of --ckpt_path", "Give all in one place."
+                    _FURTHER, "set beside several values of --ckpt_path", "Use one of them."
                 )
             changed.append(_FURTHER)
         changed.append(argument)
     return changed
 
 
-def bounds_in_one(arguments: Sequence[str]) -> list[str]:
-    """Return arguments where `--area -9,38,-8,39` reads `--area=-9,38,-8,39`.
+def join_bounds(arguments: Sequence[str]) -> list[str]:
+    """Rewrite `--area -9,38,-8,39` to `--area=-9,38,-8,39`.
 
     A parser would take a value that begins with a minus for an option.
     """
@@ -42,3 +45,16 @@ def bounds_in_one(arguments: Sequence[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
+
+
+def option_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return the options of a prediction and their values, without any other arguments."""
+    names = {*OPTIONS, *(f"no_{option.name}" for option in OPTIONS.values() if option.is_switch)}
+    kept: list[str] = []
+    is_ours = False
+    for argument in arguments:
+        if argument.startswith("-") and not _NUMBER.match(argument):
+            is_ours = argument.removeprefix("--").partition("=")[0] in names
+        if is_ours:
+            kept.append(argument)
+    return kept

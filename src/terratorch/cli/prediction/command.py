@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from jsonargparse import Namespace
 
 from terratorch.cli.commands.stages import (
     check_checkpoint,
@@ -16,71 +17,31 @@ from terratorch.cli.commands.stages import (
     trainer_setting,
 )
 from terratorch.cli.lightning.hardware import check_hardware, check_precision
-from terratorch.cli.prediction.arguments import bounds_in_one, first_checkpoint_apart
+from terratorch.cli.prediction.arguments import join_bounds, split_checkpoints
 from terratorch.cli.prediction.distributed import check_distributed, devices_of
-from terratorch.cli.prediction.files import check_data
-from terratorch.cli.prediction.setting_checks import checked_settings
-from terratorch.cli.prediction.settings import PredictionSettings, add_to_argparse
+from terratorch.cli.prediction.parser import parse_arguments, read_options
 from terratorch.cli.terminal.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.terminal.logs import show_lightning_messages
-from terratorch.cli.terminal.option_parser import OptionParser
 from terratorch.cli.terminal.output_folder import check_output_dir
 from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.errors import ConfigurationError
-
-_EPILOG = """\
-A checkpoint is enough: it holds the model, the bands, the means and the tiling. With -c CONFIG the
-model and the data come from that file, and its keys can be set as --SECTION.KEY VALUE.
-
-examples:
-  terratorch predict --ckpt_path best.ckpt --predict_data scenes/ --predict_output_dir maps/
-  terratorch predict -c config.yaml --ckpt_path best.ckpt --predict_output_dir maps/
-"""
-
-
-def _parser() -> OptionParser:
-    parser = OptionParser(
-        prog="terratorch predict",
-        description="Write one georeferenced map for every image.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("-c", "--config", action="append", metavar="FILE", help="a configuration; may be repeated")
-    add(
-        "--ckpt_path",
-        metavar="FILE ...",
-        help="the checkpoint of the trained model; several predict together",
-    )
-    add(
-        "--predict_data",
-        nargs="+",
-        metavar="PATH",
-        help="files or folders to predict; NAME=PATH for each of several modalities",
-    )
-    add_to_argparse(parser)
-    add("--num_workers", type=int, metavar="N", help="processes that read images to label (0)")
-    add("--accelerator", default="auto", help="cpu, gpu, mps, ... (auto)")
-    add("--devices", default="auto", help="how many devices, or which (auto)")
-    add("--precision", help="such as 16-mixed or bf16-mixed")
-    add("--custom_modules_path", metavar="PATH", help="folder or file with modules of your own")
-    return parser
+from terratorch.prediction.files import find_scenes
+from terratorch.prediction.options import PredictionOptions
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `terratorch predict`."""
-    arguments = bounds_in_one(first_checkpoint_apart(arguments))
+    arguments = join_bounds(split_checkpoints(arguments))
     if option_values(arguments, *CONFIG_OPTIONS) and not wants_help(arguments):
         return _predict_with_configuration(arguments)
-    return _predict_from_checkpoint(
-        _parser().parse_args(arguments), checked_settings(arguments, {})
-    )
+    options = parse_arguments(arguments)
+    return _predict_from_checkpoint(options, PredictionOptions.read(vars(options)))
 
 
 def _predict_with_configuration(arguments: Sequence[str]) -> int:
     configuration = read_given("predict", arguments)
-    settings = checked_settings(arguments, configuration.content)
+    settings = read_options(arguments, configuration.content)
     output_dir = settings.predict_output_dir
     if output_dir is None and not trainer_setting("callbacks", configuration, arguments):
         raise _missing_output()
@@ -95,12 +56,12 @@ def _predict_with_configuration(arguments: Sequence[str]) -> int:
     return run_prepared("predict", arguments)
 
 
-def _predict_from_checkpoint(options: argparse.Namespace, settings: PredictionSettings) -> int:
+def _predict_from_checkpoint(options: Namespace, settings: PredictionOptions) -> int:
     if options.ckpt_path is None:
         raise _missing_checkpoint()
     for path in (options.ckpt_path, *(settings.further_ckpt_paths or ())):
         check_checkpoint(path)
-    paths = check_data(options.predict_data, settings.scene_folders)
+    paths = find_scenes(options.predict_data, settings.scene_folders)
     if settings.predict_output_dir is None:
         raise _missing_output()
     check_output_dir(settings.predict_output_dir)
@@ -110,7 +71,7 @@ def _predict_from_checkpoint(options: argparse.Namespace, settings: PredictionSe
     return _run(options, settings, paths)
 
 
-def _check_limits(settings: PredictionSettings) -> None:
+def _check_limits(settings: PredictionOptions) -> None:
     """Read the area, so that a mistake there is told before a model is built."""
     limits = (settings.area, settings.area_crs, settings.valid_mask)
     if any(limit is not None for limit in limits):
@@ -120,7 +81,7 @@ def _check_limits(settings: PredictionSettings) -> None:
 
 
 def _run(
-    options: argparse.Namespace, settings: PredictionSettings, paths: Sequence[Path | SceneFiles]
+    options: Namespace, settings: PredictionOptions, paths: Sequence[Path | SceneFiles]
 ) -> int:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
     from terratorch.cli.lightning.trainer import MyTrainer

@@ -12,14 +12,14 @@ from terratorch.errors import ConfigurationError
 if TYPE_CHECKING:
     import torch
 
-    from terratorch.cli.prediction.settings import PredictionSettings
     from terratorch.cli.prediction.task_predictor import TaskPredictor
+    from terratorch.prediction.options import PredictionOptions
     from terratorch.prediction.scenes.scene_stream import RunGroup
 
 _SECONDS = 3.0  # in which the machine of a cluster answers
 
 
-def check_distributed(settings: PredictionSettings) -> None:
+def check_distributed(settings: PredictionOptions) -> None:
     """Refuse to go on without what distributes, before anything is built.
 
     Args:
@@ -55,7 +55,7 @@ def _check_answers(address: str) -> None:
         ) from error
 
 
-def check_can_spread(settings: PredictionSettings, by_tiles: bool, processes: int) -> None:
+def check_can_spread(settings: PredictionOptions, by_tiles: bool, processes: int) -> None:
     """Refuse to spread what cannot be.
 
     Args:
@@ -83,7 +83,7 @@ def check_can_spread(settings: PredictionSettings, by_tiles: bool, processes: in
         )
 
 
-def devices_of(settings: PredictionSettings, devices: Any, of_labels: bool = False) -> Any:
+def devices_of(settings: PredictionOptions, devices: Any, of_labels: bool = False) -> Any:
     """Return the devices of the Trainer: one, where it takes one process and nobody chose.
 
     Args:
@@ -97,7 +97,7 @@ def devices_of(settings: PredictionSettings, devices: Any, of_labels: bool = Fal
 
 @contextmanager
 def group_runner(
-    settings: PredictionSettings, predictor: TaskPredictor, device: torch.device
+    settings: PredictionOptions, predictor: TaskPredictor, device: torch.device
 ) -> Iterator[RunGroup]:
     """Give what runs scenes: this process, or workers, which start once there is something to do.
 

@@ -17,10 +17,10 @@ from terratorch.cli.prediction.scene_options import (
     tiles_of,
     tiles_without_options,
 )
-from terratorch.cli.prediction.settings import JOINT_OPTIONS, PredictionSettings
 from terratorch.contracts.modalities import inputs_of, read_model_input
 from terratorch.contracts.prediction import Output, PredictionKind
 from terratorch.errors import ConfigurationError
+from terratorch.prediction.options import ENSEMBLE_OPTIONS, PredictionOptions
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
 from terratorch.tiles.augmentation import views_of
@@ -36,7 +36,7 @@ _OF_NO_MAP = {"batch_size": 1, "verbose": False}
 
 
 def predict_jointly(
-    task: LightningModule, settings: PredictionSettings, first: CheckpointInfo | None
+    task: LightningModule, settings: PredictionOptions, first: CheckpointInfo | None
 ) -> None:
     """Let a task predict as the options ask.
 
@@ -49,7 +49,7 @@ def predict_jointly(
         ConfigurationError: If options cannot be used, or checkpoints do not go together.
         WeightsError: If a checkpoint is none.
     """
-    given = [name for name in JOINT_OPTIONS if getattr(settings, name)]
+    given = [name for name in ENSEMBLE_OPTIONS if getattr(settings, name)]
     if not given:
         return
     if not isinstance(task, TerraTorchTask) or not all(
@@ -70,7 +70,7 @@ def predict_jointly(
         check_turned_tiles(tiles, task)
 
 
-def _measures(settings: PredictionSettings, of_classes: bool, task: str) -> list[Measure]:
+def _measures(settings: PredictionOptions, of_classes: bool, task: str) -> list[Measure]:
     measures = [Measure(name) for name in dict.fromkeys(settings.uncertainty or ())]
     if Measure.ENTROPY in measures and not of_classes:
         raise ConfigurationError(
@@ -82,7 +82,7 @@ def _measures(settings: PredictionSettings, of_classes: bool, task: str) -> list
 
 
 def _others(
-    task: TerraTorchTask, settings: PredictionSettings, first: CheckpointInfo
+    task: TerraTorchTask, settings: PredictionOptions, first: CheckpointInfo
 ) -> Iterator[TerraTorchTask]:
     """Yield the tasks of further checkpoints, which go together with the first."""
     seen = {first.path.resolve()}
@@ -105,7 +105,7 @@ def _tell_other_tiles(
     first: CheckpointInfo,
     other: TerraTorchTask,
     checkpoint: CheckpointInfo,
-    settings: PredictionSettings,
+    settings: PredictionOptions,
 ) -> None:
     """Warn where a further checkpoint is for other tiles than those that scenes are cut into."""
     chosen = chosen_tile_parameters(settings)

@@ -8,10 +8,9 @@ from typing import Any
 
 from lightning.pytorch import LightningModule
 
-from terratorch.cli.prediction.setting_checks import check_settings
-from terratorch.cli.prediction.settings import PredictionSettings
 from terratorch.contracts.prediction import Output, PredictionKind
 from terratorch.errors import ConfigurationError
+from terratorch.prediction.options import MAP_PRODUCTS, PredictionOptions
 from terratorch.prediction.products.mosaic import Mosaic
 from terratorch.prediction.products.pictures import Picture
 from terratorch.prediction.products.products import FolderProduct, MapProduct, Products
@@ -21,11 +20,9 @@ from terratorch.tasks.base_task import TerraTorchTask
 
 # What of a model names it.
 _MODEL_KEYS = ("backbone", "model")
-# Options of maps, that a table of labels makes no use of.
-MAP_PRODUCTS = ("vectorize", "stac", "mosaic")
 
 
-def products_of(settings: PredictionSettings, provenance: Provenance) -> Products:
+def products_of(settings: PredictionOptions, provenance: Provenance) -> Products:
     """Return what is made of each map, and of all.
 
     Args:
@@ -48,7 +45,7 @@ def products_of(settings: PredictionSettings, provenance: Provenance) -> Product
 
 
 def provenance_of(
-    task: LightningModule, settings: PredictionSettings, checkpoint: str | Path | None
+    task: LightningModule, settings: PredictionOptions, checkpoint: str | Path | None
 ) -> Provenance:
     """Return how maps are made.
 
@@ -70,7 +67,7 @@ def provenance_of(
     )
 
 
-def check_products(settings: PredictionSettings, processes: int) -> None:
+def check_products(settings: PredictionOptions, processes: int) -> None:
     """Refuse options that cannot be met, or that would not be used, before anything is predicted.
 
     Args:
@@ -88,13 +85,13 @@ def check_products(settings: PredictionSettings, processes: int) -> None:
             "Give --devices 1; afterwards, run again with --mosaic: maps that are complete are "
             "not made again.",
         )
-    check_settings(settings)
+    settings.check()
     if settings.vectorize is not None:
         import_writers(settings.vectorize)
 
 
 def check_product_outputs(
-    settings: PredictionSettings, kind: PredictionKind, outputs: Iterable[Output]
+    settings: PredictionOptions, kind: PredictionKind, outputs: Iterable[Output]
 ) -> None:
     """Refuse products that cannot be made of the outputs of a task.
 

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningDataModule
 
-from terratorch.cli.prediction.settings import (
-    JOINT_OPTIONS,
-    TILE_OPTIONS,
-    TILE_SIZES,
-    PredictionSettings,
-)
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.errors import ConfigurationError
+from terratorch.prediction.options import (
+    ENSEMBLE_OPTIONS,
+    TILE_OPTIONS,
+    TILE_SIZES,
+    PredictionOptions,
+)
 from terratorch.prediction.scenes.area import Limits
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tiles.parameters import (
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 _LIMITS = ("area", "area_crs", "valid_mask")
 # What does not depend on who writes the predictions.
-_OF_ANY_WRITER = ("scene_folders", *JOINT_OPTIONS)
+_OF_ANY_WRITER = ("scene_folders", *ENSEMBLE_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,7 @@ class SceneChoices:
     limits: Limits | None
 
     @classmethod
-    def of(
-        cls, settings: PredictionSettings, task: TerraTorchTask, batch_size: int
-    ) -> SceneChoices:
+    def of(cls, settings: PredictionOptions, task: TerraTorchTask, batch_size: int) -> SceneChoices:
         """Return what the options, the task and the data module come to.
 
         Args:
@@ -81,7 +79,7 @@ class SceneChoices:
         return f"{tiles} {'' if self.limits is None else self.limits.name}"
 
 
-def limits_of(settings: PredictionSettings) -> Limits | None:
+def limits_of(settings: PredictionOptions) -> Limits | None:
     """Return what is wanted of scenes; None for all.
 
     Raises:
@@ -90,7 +88,7 @@ def limits_of(settings: PredictionSettings) -> Limits | None:
     return Limits.given(settings.area, settings.area_crs, settings.valid_mask)
 
 
-def tiles_of(settings: PredictionSettings, task: TerraTorchTask) -> TiledInferenceParameters | None:
+def tiles_of(settings: PredictionOptions, task: TerraTorchTask) -> TiledInferenceParameters | None:
     """Return how scenes are cut; None where that is chosen by their size.
 
     Args:
@@ -115,7 +113,7 @@ def tiles_without_options(task: TerraTorchTask) -> TiledInferenceParameters:
     return task.settings.tiled_inference_parameters or default_tiles(task.chip_size)
 
 
-def chosen_tile_parameters(settings: PredictionSettings) -> set[str]:
+def chosen_tile_parameters(settings: PredictionOptions) -> set[str]:
     """Return the names of the parameters of tiles that the options come to."""
     given = [name for name in TILE_OPTIONS if getattr(settings, name) is not None]
     chosen = {name for option in given for name in BOTH_SIDES.get(option, (option,))}
@@ -173,7 +171,7 @@ def check_used_by_writer(options: Mapping[str, Any], writer: str) -> None:
             )
 
 
-def check_used_in_python(settings: PredictionSettings) -> None:
+def check_used_in_python(settings: PredictionOptions) -> None:
     """Refuse options that maps in Python would not follow; those on files have no meaning there.
 
     Args:
@@ -182,7 +180,7 @@ def check_used_in_python(settings: PredictionSettings) -> None:
     Raises:
         ConfigurationError: If one of them is given.
     """
-    for name in ("outputs", *JOINT_OPTIONS, *_LIMITS, *TILE_OPTIONS):
+    for name in ("outputs", *ENSEMBLE_OPTIONS, *_LIMITS, *TILE_OPTIONS):
         value = getattr(settings, name)
         if value is not None:
             raise ConfigurationError(
@@ -193,7 +191,7 @@ def check_used_in_python(settings: PredictionSettings) -> None:
             )
 
 
-def check_used(settings: PredictionSettings, datamodule: LightningDataModule | None) -> None:
+def check_used(settings: PredictionOptions, datamodule: LightningDataModule | None) -> None:
     """Refuse options that have no use where images are predicted batch by batch.
 
     Args:

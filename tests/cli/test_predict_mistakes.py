@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 
 from terratorch.cli.main import main
-from terratorch.cli.prediction.files import check_data
-from terratorch.cli.prediction.setting_checks import checked_settings
-from terratorch.cli.prediction.settings import Augment, OutputName, Uncertainty
+from terratorch.cli.prediction.parser import read_options
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
+from terratorch.prediction.files import find_scenes
+from terratorch.prediction.options import Augment, OutputName, Uncertainty
 
 
 @pytest.fixture
@@ -35,20 +35,20 @@ def scenes(tmp_path):
     ],
 )
 def test_files_folders_and_patterns(given, found, scenes):
-    files = check_data([str(scenes / name) for name in given])
+    files = find_scenes([str(scenes / name) for name in given])
     assert sorted(file.name for file in files) == sorted(found)
 
 
 def test_a_pattern_that_matches_nothing_is_an_error(scenes):
     with pytest.raises(MissingFileError, match="no file matches this pattern"):
-        check_data([str(scenes / "*.png")])
+        find_scenes([str(scenes / "*.png")])
 
 
 def test_folders_in_a_folder_may_be_scenes(scenes):
     (scenes / "odd[1].tif").unlink()
     with pytest.raises(DataError, match=r"nothing but folders.*add --scene_folders"):
-        check_data([str(scenes)])
-    assert check_data([str(scenes)], scene_folders=True) == [scenes / "north", scenes / "south"]
+        find_scenes([str(scenes)])
+    assert find_scenes([str(scenes)], scene_folders=True) == [scenes / "north", scenes / "south"]
 
 
 def test_equals_signs_in_names_of_folders_are_no_modalities(scenes, monkeypatch):
@@ -57,7 +57,7 @@ def test_equals_signs_in_names_of_folders_are_no_modalities(scenes, monkeypatch)
         scenes.joinpath(name).parent.mkdir(exist_ok=True)
         scenes.joinpath(name).touch()
     for given in ("year=2020/*.tif", "year=2020", "year=202?/p.tif"):
-        assert [file.name for file in check_data([given])] == ["p.tif"]
+        assert [file.name for file in find_scenes([given])] == ["p.tif"]
 
 
 def test_files_of_modalities_are_found_as_others_are(scenes, monkeypatch):
@@ -65,7 +65,7 @@ def test_files_of_modalities_are_found_as_others_are(scenes, monkeypatch):
     for name in ("one/u/a_x.tif", "one/v/b_x.tif", "two/a.tif", "two/b.tif", "two/notes.xml"):
         scenes.joinpath(name).parent.mkdir(exist_ok=True, parents=True)
         scenes.joinpath(name).touch()
-    paired = check_data(["tok_s1@224=one/**/*_x.tif", "tok_s2@224=two"])
+    paired = find_scenes(["tok_s1@224=one/**/*_x.tif", "tok_s2@224=two"])
     assert [scene.name for scene in paired] == ["a", "b"]
     assert paired[1].files == {
         "tok_s1@224": Path("one/v/b_x.tif"),
@@ -73,7 +73,7 @@ def test_files_of_modalities_are_found_as_others_are(scenes, monkeypatch):
     }
     (scenes / "two" / "b.tif").unlink()
     with pytest.raises(DataError, match="scenes have no file of tok_s2@224"):
-        check_data(["tok_s1@224=one/**/*_x.tif", "tok_s2@224=two"])
+        find_scenes(["tok_s1@224=one/**/*_x.tif", "tok_s2@224=two"])
 
 
 # Without torch, which takes seconds to import.
@@ -86,26 +86,26 @@ for options in json.loads(sys.argv[1]):
     assert not {"torch", "lightning"} & set(sys.modules), options
 """
 _MISTAKES = {
-    "--outputs clases": "outputs: 'clases' is none of classes, probabilities, logits, values. Did",
-    "--uncertainty varience": "none of entropy, variance. Did you mean 'variance'?",
-    "--augment flip": "augment: 'flip' is none of flips, rotations. Did you mean 'flips'?",
-    "--scores_dtype bytes": "'bytes' is none of float32, float16, uint8. Use one of these.",
-    "--format geotif": "format: 'geotif' is none of gtiff, cog. Did you mean 'gtiff'?",
-    "--vectorize gpk": "vectorize: 'gpk' is none of gpkg, geojson, parquet. Did you mean 'gpkg'?",
+    "--outputs clases": "outputs: 'clases' is not one of classes, probabilities, logits, values.",
+    "--uncertainty varience": "not one of entropy, variance. Did you mean 'variance'?",
+    "--augment flip": "augment: 'flip' is not one of flips, rotations. Did you mean 'flips'?",
+    "--scores_dtype bytes": "'bytes' is not one of float32, float16, uint8. Use one of these.",
+    "--format geotif": "format: 'geotif' is not one of gtiff, cog. Did you mean 'gtiff'?",
+    "--vectorize gpk": "vectorize: 'gpk' is not one of gpkg, geojson, parquet. Did you mean",
     "--batch_size 0": "batch_size: 0 is too small. Use at least 1.",
     "--batch_size -1": "batch_size: -1 is too small. Use at least 1.",
     "--batch_size x": "batch_size: 'x' is not a whole number. Give a number, or auto.",
     "--crop 0": "crop: 0 is too small. Use at least 1.",
-    "--crop 3.5": "crop: '3.5' is not a whole number. Give one, such as 8.",
+    "--crop 3.5": "crop: 3.5 is not a whole number. Use one such as 8.",
     "--crop 32 --stride 40": "40 is more than h_crop (32), which leaves gaps between tiles. Use at",
     "--crop 32 --delta 16": "delta: 16 is dropped along each side of a tile",
     "--padding mirror": "padding: 'mirror' is not a padding mode. Use false or one of reflect",
     "--vector_min_area -1": "vector_min_area: -1 is too small. Use at least 0.",
     "--vector_simplify inf": "vector_simplify: 'inf' is not a number.",
-    "--vector_simplify 2": "vector_simplify: 2, but no polygons are made. Give --vectorize gpkg",
+    "--vector_simplify 2": "vector_simplify: 2, but no polygons are written. Add --vectorize gpkg",
     "--uncertainty variance": "is one. Add --augment flips rotations, or several checkpoints",
-    "--vectorize gpkg --out_dtype float32": "no polygons can be made of maps of float32. Give an",
-    "--workers 2": "workers: 2, but nothing is distributed. Add --distributed ray.",
+    "--vectorize gpkg --out_dtype float32": "polygons cannot be made from maps of float32. Use an",
+    "--workers 2": "workers: 2, but the work is not distributed. Add --distributed ray.",
 }
 
 
@@ -129,7 +129,7 @@ def test_mistakes_in_values_are_told_at_once(configured, tmp_path):
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({"outputs": ["clases"]}, "outputs: 'clases' is none of"),
+        ({"outputs": ["clases"]}, "outputs: 'clases' is not one of"),
         ({"outputs": "logit"}, "Did you mean 'logits'?"),
         ({"batch_size": 0}, "batch_size: 0 is too small"),
         ({"crop": 2.5}, "crop: 2.5 is not a whole number"),
@@ -142,7 +142,7 @@ def test_mistakes_in_values_are_told_at_once(configured, tmp_path):
         ({"distributed": "ray", "ray_address": 3}, "ray_address: 3 is not text"),
         ({"further_ckpt_paths": [None]}, "further_ckpt_paths: None is not text. Leave it out"),
         ({"outputs": []}, "outputs: the list is empty. Fill it, or leave it out"),
-        ({"outputs": [["classes"]]}, r"outputs: \['classes'\] is none of"),
+        ({"outputs": [["classes"]]}, r"outputs: \['classes'\] is not one of"),
         ({"stac": "false"}, "stac: 'false' is not true or false. Write one of these, without quot"),
         ({"mosaic": 1}, "mosaic: 1 is not true or false"),
         ({"quicklook": "maybe"}, "quicklook: 'maybe' is not true or false"),
@@ -154,7 +154,7 @@ def test_mistakes_in_values_are_told_at_once(configured, tmp_path):
 )
 def test_mistakes_in_the_yaml_are_told_alike(written, message):
     with pytest.raises(ConfigurationError, match=message):
-        checked_settings([], written)
+        read_options([], written)
 
 
 @pytest.mark.parametrize(
@@ -177,24 +177,24 @@ def test_paths_in_the_yaml_are_text(written, message, tmp_path, monkeypatch, cap
 
 @pytest.mark.parametrize("bounds", [[-9, 38, -8, 39.5], "-9,38,-8,39.5"])
 def test_bounds_may_be_a_list_in_the_yaml(bounds):
-    assert checked_settings([], {"area": bounds}).area == "-9,38,-8,39.5"
+    assert read_options([], {"area": bounds}).area == "-9,38,-8,39.5"
 
 
 def test_the_number_of_a_crs_is_its_epsg_code():
-    assert checked_settings([], {"area": "a.gpkg", "area_crs": 32633}).area_crs == "EPSG:32633"
-    assert checked_settings(["--area_crs", "4326"], {}).area_crs == "EPSG:4326"
+    assert read_options([], {"area": "a.gpkg", "area_crs": 32633}).area_crs == "EPSG:32633"
+    assert read_options(["--area_crs", "4326"], {}).area_crs == "EPSG:4326"
 
 
 def test_the_command_line_comes_before_the_yaml():
     written = {"crop": 64, "outputs": ["logits"], "quicklook": False, "vector_min_area": None}
     given = ["--trainer.devices", "1", "--crop=32", "--predict_data", "a", "--augment", "flips"]
-    settings = checked_settings(given, written)
+    settings = read_options(given, written)
     assert (settings.crop, settings.outputs, settings.augment) == (32, ["logits"], ["flips"])
     assert not settings.quicklook
-    checked_settings(["--uncertainty", "variance", "--augment", "rotations"], {})
+    read_options(["--uncertainty", "variance", "--augment", "rotations"], {})
     # The other value may be that of the task, or of the checkpoint.
     for given in (["--stride", "999"], ["--delta", "999"], ["--h_crop", "999"]):
-        checked_settings(given, {})
+        read_options(given, {})
 
 
 def test_the_names_of_outputs_and_measures_are_those_of_the_parts_that_make_them():
