@@ -106,11 +106,11 @@ def main() -> None:
         [
             ("figure", "measured", "reach"),
             ("import terratorch, terratorch.registry", f"{imports[2]:.3f} s", "<= 0.1 s"),
-            ("terratorch --help", f"{helped:.2f} s", "<= 0.6 s"),
+            ("terratorch --help", f"{helped:.2f} s", "<= 0.3 s"),
             (
                 "fit until the first step, beyond imports and model",
                 f"{first_step[2]:.2f} s ({first_step[0]:.2f} s against {first_step[1]:.2f} s)",
-                "<= 1.0 s",
+                "<= 0.5 s",
             ),
         ]
     )
