@@ -66,7 +66,7 @@ def probabilities(checkpoints, scene, views):
     every = []
     for path in checkpoints:
         checkpoint = read_checkpoint(path)
-        task, spec = checkpoint.build_task(), InputSpec.from_dict(checkpoint.input)
+        task, spec = checkpoint.build_task(), checkpoint.input
         image = spec.normalize(PredictionDataset([scene], spec)[0]["image"][None])
         with torch.no_grad():
             every += [
@@ -173,10 +173,10 @@ def test_what_does_not_go_together_is_told(
 ):
     first = fitted / "checkpoints" / "best.ckpt"
     trained = read_checkpoint(first).input
+    two_bands = replace(trained.image, output_bands=("RED", "GREEN"), means=None, stds=None)
     names = {
         "first": first,
-        "bands": changed("bands.ckpt", input={**trained, "output_bands": ["RED", "GREEN"],
-                                              "means": None, "stds": None}),
+        "bands": changed("bands.ckpt", input=InputSpec.single(two_bands).to_dict()),
         "classes": changed("classes.ckpt", class_names=["a", "b", "c"]),
         "task": changed("task.ckpt", task="ClassificationTask"),
         "silent": changed("silent.ckpt", input=None),
@@ -263,7 +263,7 @@ def labelled(tmp_path_factory):
     }
     torch.manual_seed(0)
     task = ClassificationTask(model_args=arguments)
-    task.input_spec = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0]).to_dict()
+    task.input_spec = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0])
     trainer = Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
     trainer.strategy.connect(task)
     task.trainer = trainer
@@ -280,7 +280,7 @@ def test_labels_of_images_are_augmented_too(labelled, tmp_path):
     with open(tmp_path / "predictions.csv", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     loaded = read_checkpoint(checkpoint)
-    task, spec = loaded.build_task(), InputSpec.from_dict(loaded.input)
+    task, spec = loaded.build_task(), loaded.input
     image = spec.normalize(PredictionDataset([chip], spec)[0]["image"][None])
     with torch.no_grad():
         single = torch.stack([task(v.apply(image)).output.softmax(1)[0] for v in views_of(BOTH)])

@@ -5,7 +5,7 @@ from lightning.pytorch import LightningDataModule
 from torch import nn
 from torch.utils.data import DataLoader
 
-from terratorch.datasets import InputSpec, ModalitiesSpec, normalize_images
+from terratorch.datasets import ImageSpec, InputSpec
 from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY
 
 
@@ -27,11 +27,11 @@ class TwoSensorsDataModule(LightningDataModule):
 
     def __init__(self) -> None:
         super().__init__()
-        optical = InputSpec.create(
+        optical = ImageSpec.create(
             dataset_bands=["BLUE", "RED", "NIR_NARROW"], means=[1500] * 3, stds=[500] * 3
         )
-        radar = InputSpec.create(dataset_bands=["VV", "VH"], means=[-10, -17], stds=[5, 5])
-        self.input_spec = ModalitiesSpec({"S2": optical, "S1": radar})
+        radar = ImageSpec.create(dataset_bands=["VV", "VH"], means=[-10, -17], stds=[5, 5])
+        self.input_spec = InputSpec({"S2": optical, "S1": radar})
 
     def train_dataloader(self):
         image = {"S2": torch.rand(3, 32, 32) * 3000, "S1": torch.rand(2, 32, 32) * -20}
@@ -40,4 +40,4 @@ class TwoSensorsDataModule(LightningDataModule):
     val_dataloader = test_dataloader = train_dataloader
 
     def on_after_batch_transfer(self, batch, dataloader_idx):
-        return {**batch, "image": normalize_images(self.input_spec, batch["image"])}
+        return {**batch, "image": self.input_spec.normalize(batch["image"])}

@@ -1,10 +1,12 @@
+import json
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
 from terratorch.contracts.band_selection import BandSelection
-from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.input_spec import ImageSpec, InputSpec, TimeLayout
 from terratorch.errors import ConfigurationError, DataError
 
 SIX = ["BLUE", "GREEN", "RED", "NIR_NARROW", "SWIR_1", "SWIR_2"]
@@ -87,16 +89,16 @@ def test_files_with_other_bands_are_named(selection, count, message):
         ({"rgb_indices": [0, 1, 6], "dataset_bands": SIX}, "rgb_indices: 6, but 6 bands .*0 to 5"),
         ({"means": [1, 2], "stds": [1, 0]}, r"stds\[1\]: 0\.0 is not above zero"),
         ({"means": [1, float("nan")], "stds": [1, 1]}, r"means\[1\]: nan is not a number"),
-        ({"constant_scale": 0}, r"constant_scale: 0\.0 leaves nothing of the images"),
+        ({"constant_scale": 0}, r"constant_scale: 0\.0 would make all values alike"),
     ],
 )
 def test_values_that_do_not_fit_the_bands(values, message):
     with pytest.raises(ConfigurationError, match=message):
-        InputSpec.create(**values)
+        ImageSpec.create(**values)
 
 
 def test_a_checkpoint_gives_it_back():
-    spec = InputSpec.create(
+    spec = ImageSpec.create(
         dataset_bands=[*SIX, (6, 7)],
         output_bands=["RED", (6, 7)],
         means=[1, 2, 3],
@@ -107,21 +109,21 @@ def test_a_checkpoint_gives_it_back():
     )
     plain = spec.to_dict()
     assert plain["output_bands"] == ["RED", [6, 7]]
-    assert InputSpec.from_dict(plain) == spec
+    assert ImageSpec.from_dict(plain) == spec
 
 
 def test_normalisation_of_images_and_batches():
-    spec = InputSpec.create(means=[1, 3], stds=[2, 4])
+    spec = ImageSpec.create(means=[1, 3], stds=[2, 4])
     image = torch.stack([torch.full((2, 2), 5.0), torch.full((2, 2), 11.0)])
     assert torch.equal(spec.normalize(image), torch.full((2, 2, 2), 2.0))
     assert torch.equal(spec.normalize(image[None]), torch.full((1, 2, 2, 2), 2.0))
     in_time = image[None, :, None].expand(1, 2, 3, 2, 2)
     assert torch.equal(spec.normalize(in_time), torch.full((1, 2, 3, 2, 2), 2.0))
-    assert InputSpec().normalize(image) is image
+    assert ImageSpec().normalize(image) is image
 
 
 def test_time_steps_that_were_flattened_are_normalised_each():
-    spec = InputSpec.create(
+    spec = ImageSpec.create(
         dataset_bands=["A", "B"], means=[1, 3], stds=[2, 4], expand_temporal_dimension=True
     )
     flat = torch.tensor([5.0, 11.0, 5.0, 11.0]).view(1, 4, 1, 1)
@@ -129,23 +131,23 @@ def test_time_steps_that_were_flattened_are_normalised_each():
 
 
 def test_images_with_other_bands_are_not_normalised():
-    spec = InputSpec.create(means=[1, 3], stds=[2, 4])
+    spec = ImageSpec.create(means=[1, 3], stds=[2, 4])
     with pytest.raises(ConfigurationError, match="2 values, but the images have 4 bands"):
         spec.normalize(torch.zeros(1, 4, 2, 2))
 
 
 def test_bands_of_prediction_may_differ():
-    spec = InputSpec.create(dataset_bands=["A", "B"], means=[1, 2], stds=[1, 1])
+    spec = ImageSpec.create(dataset_bands=["A", "B"], means=[1, 2], stds=[1, 1])
     other = spec.with_bands(["B", "A", "C"], None)
-    assert other.selection().indexes(FILE, 3) == (2, 1)
+    assert other.selection.indexes(FILE, 3) == (2, 1)
     assert spec.with_bands(None, None) is spec
 
 
 def test_positions_mean_the_bands_of_training_in_other_files():
-    spec = InputSpec.create(dataset_bands=["A", "B", "C"], output_bands=[0, 2])
+    spec = ImageSpec.create(dataset_bands=["A", "B", "C"], output_bands=[0, 2])
     other = spec.with_bands(["C", "B", "A"], None)
     assert other.output_bands == ("A", "C")
-    assert other.selection().indexes(FILE, 3) == (3, 1)
+    assert other.selection.indexes(FILE, 3) == (3, 1)
 
 
 def test_a_file_that_describes_its_bands_in_another_order_is_told_once(caplog):
@@ -154,7 +156,7 @@ def test_a_file_that_describes_its_bands_in_another_order_is_told_once(caplog):
         selection.check_order(FILE, ("B04 (665 nm)", "green", "Blue", "slope"))
         selection.check_order(FILE, ("slope", "green", "Blue", "Red"))
     (said,) = caplog.messages
-    assert "image.tif: its bands are described in another order than that of dataset_bands" in said
+    assert "image.tif: its bands are described in another order than in dataset_bands" in said
     assert "band 1 is RED, in dataset_bands BLUE; band 3 is BLUE, in dataset_bands RED." in said
 
 
@@ -170,3 +172,39 @@ def test_a_file_that_describes_its_bands_in_another_order_is_told_once(caplog):
 def test_descriptions_that_tell_no_other_order_are_not_told(descriptions, caplog):
     BandSelection(["BLUE", "GREEN", "RED"], None).check_order(FILE, descriptions)
     assert not caplog.messages
+
+
+def test_checkpoints_keep_modalities_time_layout_and_facts():
+    series = ImageSpec.create(
+        dataset_bands=["A", "B"], expand_temporal_dimension=True, temporal_channel_major=True
+    )
+    assert series.time is TimeLayout.BAND_MAJOR
+    spec = InputSpec({"S2": series, "DEM": ImageSpec()}).with_facts(["temporal_coords"])
+    assert InputSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+OF_VERSION_1 = {
+    "dataset_bands": ["RED", [0, 1]],
+    "output_bands": None,
+    "means": [1.0, 2.0, 3.0],
+    "stds": [1.0, 1.0, 1.0],
+    "constant_scale": 0.5,
+    "no_data_replace": None,
+    "expand_temporal_dimension": True,
+    "rgb_indices": None,
+}
+
+
+def test_inputs_of_checkpoints_of_version_1_are_read():
+    spec = InputSpec.from_dict(OF_VERSION_1)
+    assert spec.image.dataset_bands == ("RED", (0, 1))
+    assert spec.image.time is TimeLayout.TIME_MAJOR
+    assert (spec.image.constant_scale, spec.facts) == (0.5, None)
+    several = InputSpec.from_dict({"modalities": {"S2": OF_VERSION_1, "S1": OF_VERSION_1}})
+    assert several.images == {"S2": spec.image, "S1": spec.image}
+
+
+def test_the_bands_are_selected_once():
+    spec = ImageSpec.create(dataset_bands=SIX)
+    assert spec.selection is spec.selection
+    assert pickle.loads(pickle.dumps(spec)) == spec

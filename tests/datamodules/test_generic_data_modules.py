@@ -298,7 +298,7 @@ def test_a_configuration_builds_a_data_module(options, transform):
         }
     )
     datamodule = parser.instantiate(parser.parse_string(text)).data
-    assert datamodule.input_spec.output_bands == ("RED", "GREEN")
+    assert datamodule.input_spec.image.output_bands == ("RED", "GREEN")
     datamodule.setup("fit")
     assert next(iter(datamodule.train_dataloader()))["image"].shape == (2, 2, 32, 32)
 

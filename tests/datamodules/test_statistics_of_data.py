@@ -57,7 +57,7 @@ def test_the_text_is_a_file_of_means_and_stds(folder, tmp_path):
     assert "#   1: 12.50% (16)" in text
     path = str(tmp_path / "statistics.yaml")
     again = datamodule(folder, means=path, stds=path)
-    assert again.input_spec.means == pytest.approx(statistics.means, rel=1e-5)
+    assert again.input_spec.image.means == pytest.approx(statistics.means, rel=1e-5)
 
 
 def test_a_band_without_valid_pixels_is_named(tmp_path):

@@ -1,11 +1,10 @@
-from dataclasses import dataclass
-
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule
 from task_tester import PixelModel, loader, trainer
 from torch.utils.data import DataLoader
 
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
 from terratorch.tasks import SemanticSegmentationTask
 from terratorch.tasks.checkpoint import read_checkpoint, without_weights
@@ -25,16 +24,8 @@ MODEL_ARGS = {
 }
 
 
-@dataclass
-class Spec:
-    bands: list
-
-    def to_dict(self):
-        return {"dataset_bands": self.bands}
-
-
 class Data(LightningDataModule):
-    input_spec = Spec(["RED"])
+    input_spec = InputSpec.create(dataset_bands=["RED"])
 
     def val_dataloader(self):
         return loader(torch.zeros(2, 8, 8, dtype=torch.long), "mask")
@@ -59,12 +50,12 @@ def saved(tmp_path):
 def test_a_checkpoint_tells_what_is_needed_to_predict(saved):
     path, _ = saved
     info = read_checkpoint(path)
-    assert info.input == {"dataset_bands": ["RED"]}
+    assert info.input.image.dataset_bands == ("RED",)
     assert info.class_names == list("abcd")
     assert info.hyper_parameters["model_args"] == {"num_classes": 4}
     checkpoint = torch.load(path, weights_only=True)
     assert checkpoint["hparams_name"] == "kwargs"
-    assert checkpoint["terratorch"]["format_version"] == 1
+    assert checkpoint["terratorch"]["format_version"] == 2
 
 
 def test_a_model_given_as_an_object_is_asked_for(saved):
@@ -73,7 +64,7 @@ def test_a_model_given_as_an_object_is_asked_for(saved):
         read_checkpoint(path).build_task()
     again = read_checkpoint(path).build_task(model=PixelModel())
     assert torch.equal(again.model.head.weight, task.model.head.weight)
-    assert again.input_spec == {"dataset_bands": ["RED"]}
+    assert again.input_spec == Data.input_spec
     lightning = SemanticSegmentationTask.load_from_checkpoint(path, model=PixelModel())
     assert torch.equal(lightning.model.head.weight, task.model.head.weight)
 
@@ -100,7 +91,7 @@ def test_a_description_survives_a_second_save_without_data(saved, tmp_path):
     run = trainer()
     run.validate(task, Data().val_dataloader(), verbose=False)
     run.save_checkpoint(tmp_path / "two.ckpt")
-    assert read_checkpoint(tmp_path / "two.ckpt").input == {"dataset_bands": ["RED"]}
+    assert read_checkpoint(tmp_path / "two.ckpt").input == Data.input_spec
 
 
 def test_weights_of_another_model_are_an_error(saved):
@@ -118,8 +109,8 @@ def change(path, **changes):
 
 
 def test_a_newer_format_is_an_error(saved):
-    change(saved[0], format_version=2, terratorch_version="9.0")
-    with pytest.raises(WeightsError, match=r"format 2 of terratorch 9\.0.*reads up to format 1"):
+    change(saved[0], format_version=3, terratorch_version="9.0")
+    with pytest.raises(WeightsError, match=r"format 3 of terratorch 9\.0.*reads up to format 2"):
         read_checkpoint(saved[0])
 
 

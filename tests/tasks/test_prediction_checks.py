@@ -3,8 +3,7 @@ import logging
 import pytest
 import torch
 
-from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.modalities import ModalitiesSpec
+from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.errors import NotANumberError
 from terratorch.tasks import PixelwiseRegressionTask, SemanticSegmentationTask
 from terratorch.tasks.prediction_checks import PredictionChecks
@@ -62,7 +61,7 @@ def test_without_normalisation_nothing_is_known(spec, caplog):
 
 def test_each_modality_is_compared_with_its_own_training(caplog):
     images = {"S2": batch(torch.rand(3, 8, 8) * 3000)["image"], "DEM": torch.full((2, 1, 8, 8), 90)}
-    spec = ModalitiesSpec({"S2": SPEC, "DEM": InputSpec.create(means=[300.0], stds=[200.0])})
+    spec = InputSpec({"S2": SPEC.image, "DEM": ImageSpec.create(means=[300.0], stds=[200.0])})
     (message,) = said(caplog, {"image": images, "filename": FILES}, spec=spec)
     assert message.startswith("DEM of a.tif")
     assert "in training it was 300" in message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from terratorch.bands import expand_bands
@@ -37,7 +38,7 @@ class BandSelection:
         band_major: bool = False,
     ) -> None:
         self.file_bands = _expand(dataset_bands, "dataset_bands")
-        wanted = _expand(output_bands, "output_bands")
+        selected = _expand(output_bands, "output_bands")
         self.expand_time, self._band_major = expand_time, band_major
         if expand_time and self.file_bands is None:
             raise ConfigurationError(
@@ -45,8 +46,8 @@ class BandSelection:
                 "not given, but expand_temporal_dimension needs to know the bands of one time step",
                 "List the bands of one time step, in the order of the file.",
             )
-        self._places = _places(self.file_bands, wanted)
-        self.names = _names(self.file_bands, wanted, self._places)
+        self._places = _places(self.file_bands, selected)
+        self.names = _names(self.file_bands, selected, self._places)
         self._described: tuple[str | None, ...] = ()  # by the file before
 
     @property
@@ -88,37 +89,25 @@ class BandSelection:
         return tuple(step * size + place + 1 for place in places for step in range(steps))
 
     def check_order(self, path: Path, descriptions: Sequence[str | None]) -> None:
-        """Warn once if a file says of its bands that they are in another order than expected.
+        """Warn once if a file describes its bands in another order than `dataset_bands`.
 
-        Other bands than expected are no contradiction: sensors number theirs in several ways.
+        Descriptions of other bands are ignored: sensors number their bands in several ways.
 
         Args:
             path: The file, for the message.
-            descriptions: What it says of each of its bands.
+            descriptions: The description of each of its bands.
         """
-        said = tuple(descriptions)
-        if self.expand_time or said == self._described:
-            return
-        self._described = said
-        expected = self.file_bands or ()
-        own = {band for band in expected if isinstance(band, str)}
-        found = [band_in(text, own) if text else None for text in said]
-        named = [band for band in found if band is not None]
-        swapped = [
-            f"band {place} is {band}, in dataset_bands {expected[place - 1]}"
-            for place, band in enumerate(found, start=1)
-            if band in own and band != expected[place - 1]
-        ]
-        if len(named) == len(set(named)) and len(swapped) > 1:
+        swapped = () if self.expand_time else _swapped(self.file_bands or (), tuple(descriptions))
+        if swapped:
             warn_once(
                 logger,
-                "%s: its bands are described in another order than that of dataset_bands: %s%s. "
+                "%s: its bands are described in another order than in dataset_bands: %s%s. "
                 "The order of dataset_bands is used; if the descriptions are right, results are "
-                "wrong. (said once)",
+                "wrong. (logged once)",
                 path,
                 "; ".join(swapped[:2]),
                 f"; and {len(swapped) - 2} more" if len(swapped) > 2 else "",
-                key=expected,
+                key=self.file_bands,
             )
 
     def _check_count(self, path: Path, count: int) -> None:
@@ -145,6 +134,24 @@ class BandSelection:
                 "List every band of the file, in its order; output_bands chooses among them."
                 + (several if count % expected == 0 and count > 1 else ""),
             )
+
+
+@lru_cache
+def _swapped(
+    expected: tuple[str | int, ...], descriptions: tuple[str | None, ...]
+) -> tuple[str, ...]:
+    """Return which bands are described as another one of those expected."""
+    known = {band for band in expected if isinstance(band, str)}
+    described = [band_in(text, known) if text else None for text in descriptions]
+    named = [band for band in described if band is not None]
+    if len(named) != len(set(named)):
+        return ()
+    swapped = tuple(
+        f"band {place} is {band}, in dataset_bands {expected[place - 1]}"
+        for place, band in enumerate(described, start=1)
+        if band in known and band != expected[place - 1]
+    )
+    return swapped if len(swapped) > 1 else ()
 
 
 def _expand(bands: Iterable[object] | None, thing: str) -> tuple[str | int, ...] | None:

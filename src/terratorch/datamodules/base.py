@@ -14,7 +14,6 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.modalities import ModalitiesSpec, ModelInput
 from terratorch.datamodules.loading import (
     Loader,
     ask_for_errors,
@@ -217,7 +216,7 @@ class GenericDataModule(LightningDataModule):
 
     def _check_bands(self, bands: int) -> None:
         # Where the bands have no names, only a file tells how many there are.
-        means = self.input_spec.means
+        means = self.input_spec.image.means
         if means is not None and len(means) != bands:
             raise ConfigurationError(
                 "means",
@@ -249,17 +248,14 @@ def _check_source(split: str, source: SplitSource) -> None:
             )
 
 
-def normalization(input_spec: ModelInput) -> nn.Module:
+def normalization(input_spec: InputSpec) -> nn.Module:
     """Return the module that normalises batches as a specification says."""
-    if isinstance(input_spec, ModalitiesSpec):
+    if not input_spec.is_single:
         return NormalizeModalities(input_spec)
-    if input_spec.means is None or input_spec.stds is None:
+    image = input_spec.image
+    if image.means is None or image.stds is None:
         return nn.Identity()
-    return Normalize(
-        input_spec.means,
-        input_spec.stds,
-        time_in_channels=input_spec.expand_temporal_dimension,
-    )
+    return Normalize(image.means, image.stds, time_in_channels=image.has_time)
 
 
 def refuse_unknown(kind: type, given: Mapping[str, Any]) -> None:

@@ -57,7 +57,7 @@ class GenericPixelWiseDataModule(GenericDataModule):
             transform=source.transform,
             names=OptionNames.of_data_module(split),
             **self._dataset_options,
-            **self.input_spec.dataset_options(),
+            image_spec=self.input_spec.image,
         )
 
 
@@ -106,6 +106,8 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
         check_stackability: Whether images of different sizes in a batch are explained.
         tortilla_file: Not supported yet.
         return_georeference: Not supported yet; predictions keep the georeference of their images.
+        temporal_channel_major: Whether all time steps of a band follow each other in a file,
+            instead of all bands of a time step.
         **kwargs: None are known: others are an error.
     """
 
@@ -150,6 +152,7 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
         check_stackability: bool = True,
         tortilla_file: Path | None = None,
         return_georeference: bool = False,
+        temporal_channel_major: bool = False,
         **kwargs: Any,
     ) -> None:
         refuse_unknown(type(self), kwargs)
@@ -166,6 +169,7 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
             constant_scale=constant_scale,
             no_data_replace=no_data_replace,
             expand_temporal_dimension=expand_temporal_dimension,
+            temporal_channel_major=temporal_channel_major,
             rgb_indices=rgb_indices,
         )
         super().__init__(
@@ -238,6 +242,8 @@ class GenericNonGeoPixelwiseRegressionDataModule(GenericPixelWiseDataModule):
         drop_last: Whether an incomplete last batch of training is left out.
         pin_memory: Whether batches are copied to pinned memory, where there is a GPU.
         check_stackability: Whether images of different sizes in a batch are explained.
+        temporal_channel_major: Whether all time steps of a band follow each other in a file,
+            instead of all bands of a time step.
         **kwargs: None are known: others are an error.
     """
 
@@ -279,6 +285,7 @@ class GenericNonGeoPixelwiseRegressionDataModule(GenericPixelWiseDataModule):
         drop_last: bool = True,
         pin_memory: bool = False,
         check_stackability: bool = True,
+        temporal_channel_major: bool = False,
         **kwargs: Any,
     ) -> None:
         refuse_unknown(type(self), kwargs)
@@ -291,6 +298,7 @@ class GenericNonGeoPixelwiseRegressionDataModule(GenericPixelWiseDataModule):
             constant_scale=constant_scale,
             no_data_replace=no_data_replace,
             expand_temporal_dimension=expand_temporal_dimension,
+            temporal_channel_major=temporal_channel_major,
             rgb_indices=rgb_indices,
         )
         super().__init__(

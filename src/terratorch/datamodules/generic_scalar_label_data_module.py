@@ -49,6 +49,8 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
         no_data_replace: What stands in for nodata and NaN in images, before scaling.
         drop_last: Whether an incomplete last batch of training is left out.
         check_stackability: Whether images of different sizes in a batch are explained.
+        temporal_channel_major: Whether all time steps of a band follow each other in a file,
+            instead of all bands of a time step.
         **kwargs: None are known: others are an error.
     """
 
@@ -80,6 +82,7 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
         no_data_replace: float = 0,
         drop_last: bool = True,
         check_stackability: bool = True,
+        temporal_channel_major: bool = False,
         **kwargs: Any,
     ) -> None:
         refuse_unknown(type(self), kwargs)
@@ -91,6 +94,7 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
             constant_scale=constant_scale,
             no_data_replace=no_data_replace,
             expand_temporal_dimension=expand_temporal_dimension,
+            temporal_channel_major=temporal_channel_major,
             rgb_indices=rgb_indices,
         )
         super().__init__(
@@ -132,5 +136,5 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
             class_names=self.class_names,
             names=OptionNames.of_data_module(split),
             **self._split_options,
-            **self.input_spec.dataset_options(),
+            image_spec=self.input_spec.image,
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
-from terratorch.contracts.modalities import ModelInput
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.datamodules.base import Loading, normalization
 from terratorch.datamodules.loading import prediction_loader
 from terratorch.datasets.scenes.joined_scene import join_scene
@@ -37,7 +37,7 @@ class PredictionDataModule(LightningDataModule):
     def __init__(
         self,
         paths: Sequence[Path | SceneFiles],
-        input_spec: ModelInput,
+        input_spec: InputSpec,
         batch_size: int = 1,
         num_workers: int = 0,
     ) -> None:

@@ -197,7 +197,7 @@ def _measured(image: torch.Tensor, valid: torch.Tensor | None, label: Any, count
 def _band_names(datamodule: LightningDataModule) -> Sequence[str | int] | None:
     if not isinstance(datamodule, GenericDataModule):
         return None
-    return datamodule.input_spec.selection().names
+    return datamodule.input_spec.image.selection.names
 
 
 def _number(value: float) -> str:

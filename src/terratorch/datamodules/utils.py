@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from torch import nn
 
-from terratorch.contracts.input_spec import normalize
-from terratorch.contracts.modalities import ModalitiesSpec, normalize_images
+from terratorch.contracts.images import normalize
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
 
@@ -55,13 +55,13 @@ class NormalizeModalities(nn.Module):
         input_spec: How each is normalised.
     """
 
-    def __init__(self, input_spec: ModalitiesSpec) -> None:
+    def __init__(self, input_spec: InputSpec) -> None:
         super().__init__()
         self.input_spec = input_spec
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Return the batch with the images in `image`, by modality, normalised."""
-        return {**batch, "image": normalize_images(self.input_spec, batch["image"])}
+        return {**batch, "image": self.input_spec.normalize(batch["image"])}
 
 
 def read_numbers(values: Sequence[float] | str | None, thing: str) -> tuple[float, ...] | None:

@@ -1,6 +1,6 @@
-"""Data sets: generic ones for folders of files, and transforms.
+"""Data sets: generic ones for folders of files, transforms, and the specification of inputs.
 
-The data sets are imported when they are asked for.
+Names are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "GenericNonGeoClassificationDataset": "generic_scalar_label_dataset",
-    "GenericNonGeoPixelwiseRegressionDataset": "generic_pixel_wise_dataset",
-    "GenericNonGeoSegmentationDataset": "generic_pixel_wise_dataset",
-    "HLSBands": "utils",
-    "InputSpec": "inputs.input_spec",
-    "ModalitiesSpec": "inputs.modalities",
-    "OpticalBands": "utils",
-    "SARBands": "utils",
-    "normalize_images": "inputs.modalities",
+    "GenericNonGeoClassificationDataset": "datasets.generic_scalar_label_dataset",
+    "GenericNonGeoPixelwiseRegressionDataset": "datasets.generic_pixel_wise_dataset",
+    "GenericNonGeoSegmentationDataset": "datasets.generic_pixel_wise_dataset",
+    "HLSBands": "datasets.utils",
+    "ImageSpec": "contracts.input_spec",
+    "InputSpec": "contracts.input_spec",
+    "OpticalBands": "datasets.utils",
+    "SARBands": "datasets.utils",
 }
 
 __all__ = sorted(_HOMES)
@@ -25,5 +24,5 @@ __all__ = sorted(_HOMES)
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(f"terratorch.datasets.{_HOMES[name]}"), name)
+        return getattr(importlib.import_module(f"terratorch.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.bands import Band
-from terratorch.contracts.band_selection import BandSelection
+from terratorch.contracts.input_spec import ImageSpec
 from terratorch.datasets.files import Split
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.labels import NO_LABEL, read_class_mask, read_value_mask
 from terratorch.datasets.pairing import OptionNames, pair_files
 from terratorch.errors import ConfigurationError, DataError
@@ -60,6 +59,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
         tortilla_indices: Not supported yet.
         return_georeference: Not supported yet; predictions keep the georeference of their images.
         names: What error messages call the options.
+        image_spec: How images are read, instead of the options on bands and values above.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
         return_georeference: bool = False,
         *,
         names: OptionNames | None = None,
+        image_spec: ImageSpec | None = None,
     ) -> None:
         refuse_unsupported(
             embedding_input=embedding_input,
@@ -98,15 +99,17 @@ class GenericPixelWiseDataset(ImageFolderDataset):
         names = names or OptionNames()
         if data_root is None:
             raise ConfigurationError(names.images, "not given", "Give the folder of the images.")
-        selection = BandSelection(
-            dataset_bands,
-            output_bands,
-            expand_time=expand_temporal_dimension,
-            band_major=temporal_channel_major,
+        spec = image_spec or ImageSpec.create(
+            dataset_bands=dataset_bands,
+            output_bands=output_bands,
+            constant_scale=constant_scale,
+            no_data_replace=no_data_replace,
+            expand_temporal_dimension=expand_temporal_dimension,
+            temporal_channel_major=temporal_channel_major,
+            rgb_indices=rgb_indices,
         )
-        reader = ImageReader(selection, constant_scale, no_data_replace)
         self.no_label_replace, self.reduce_zero_label = no_label_replace, reduce_zero_label
-        super().__init__(reader, transform, names.transform, rgb_indices, self.no_label)
+        super().__init__(spec, transform, names.transform, self.no_label)
         self.pairs = pair_files(
             Path(data_root),
             None if label_data_root is None else Path(label_data_root),
@@ -191,7 +194,9 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
         tortilla_df: Not supported yet.
         tortilla_indices: Not supported yet.
         return_georeference: Not supported yet; predictions keep the georeference of their images.
+        temporal_channel_major: Whether all time steps of a band follow each other in a file.
         names: What error messages call the options.
+        image_spec: How images are read, instead of the options on bands and values above.
     """
 
     def __init__(
@@ -219,8 +224,10 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
         tortilla_df: Any = None,
         tortilla_indices: list[Hashable] | None = None,
         return_georeference: bool = False,
+        temporal_channel_major: bool = False,
         *,
         names: OptionNames | None = None,
+        image_spec: ImageSpec | None = None,
     ) -> None:
         super().__init__(
             data_root,
@@ -240,11 +247,13 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
             embedding_input=embedding_input,
             pca_step=pca_step,
             expand_temporal_dimension=expand_temporal_dimension,
+            temporal_channel_major=temporal_channel_major,
             reduce_zero_label=reduce_zero_label,
             tortilla_df=tortilla_df,
             tortilla_indices=tortilla_indices,
             return_georeference=return_georeference,
             names=names,
+            image_spec=image_spec,
         )
         self.num_classes = num_classes
         self.class_names = check_class_names(class_names, num_classes)
@@ -308,7 +317,9 @@ class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
         pca_step: Not used without `embedding_input`.
         expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
         reduce_zero_label: Whether 1 is subtracted from values.
+        temporal_channel_major: Whether all time steps of a band follow each other in a file.
         names: What error messages call the options.
+        image_spec: How images are read, instead of the options on bands and values above.
     """
 
     def __init__(
@@ -331,8 +342,10 @@ class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
         pca_step: int = 4,
         expand_temporal_dimension: bool = False,
         reduce_zero_label: bool = False,
+        temporal_channel_major: bool = False,
         *,
         names: OptionNames | None = None,
+        image_spec: ImageSpec | None = None,
     ) -> None:
         super().__init__(
             data_root,
@@ -352,8 +365,10 @@ class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
             embedding_input=embedding_input,
             pca_step=pca_step,
             expand_temporal_dimension=expand_temporal_dimension,
+            temporal_channel_major=temporal_channel_major,
             reduce_zero_label=reduce_zero_label,
             names=names,
+            image_spec=image_spec,
         )
 
     @property

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.bands import Band
-from terratorch.contracts.band_selection import BandSelection
+from terratorch.contracts.input_spec import ImageSpec
 from terratorch.datasets.files import FoundFile, Split, check_folder, find_files, shortened
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.pairing import OptionNames
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
 
@@ -44,6 +43,7 @@ class GenericScalarLabelDataset(ImageFolderDataset):
             instead of all bands of a time step.
         class_names: The classes, in the order of their ids; the sorted names of folders where None.
         names: What error messages call the options.
+        image_spec: How images are read, instead of the options on bands and values above.
 
     Attributes:
         classes: The classes, in the order of their ids.
@@ -67,16 +67,19 @@ class GenericScalarLabelDataset(ImageFolderDataset):
         *,
         class_names: Sequence[str] | None = None,
         names: OptionNames | None = None,
+        image_spec: ImageSpec | None = None,
     ) -> None:
         names = names or OptionNames()
-        selection = BandSelection(
-            dataset_bands,
-            output_bands,
-            expand_time=expand_temporal_dimension,
-            band_major=temporal_channel_major,
+        spec = image_spec or ImageSpec.create(
+            dataset_bands=dataset_bands,
+            output_bands=output_bands,
+            constant_scale=constant_scale,
+            no_data_replace=no_data_replace,
+            expand_temporal_dimension=expand_temporal_dimension,
+            temporal_channel_major=temporal_channel_major,
+            rgb_indices=rgb_indices,
         )
-        reader = ImageReader(selection, constant_scale, no_data_replace)
-        super().__init__(reader, transform, names.transform, rgb_indices)
+        super().__init__(spec, transform, names.transform)
         root = Path(data_root)
         self.classes = find_classes(root, class_names, names.images) if require_label else []
         files = find_files(root, "*/**" if require_label else "**", names.images)
@@ -136,7 +139,9 @@ class GenericNonGeoClassificationDataset(GenericScalarLabelDataset):
         transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
         no_data_replace: What stands in for nodata and NaN, before scaling.
         expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
+        temporal_channel_major: Whether all time steps of a band follow each other in a file.
         names: What error messages call the options.
+        image_spec: How images are read, instead of the options on bands and values above.
     """
 
     def __init__(
@@ -155,8 +160,10 @@ class GenericNonGeoClassificationDataset(GenericScalarLabelDataset):
         transform: Any = None,
         no_data_replace: float = 0,
         expand_temporal_dimension: bool = False,
+        temporal_channel_major: bool = False,
         *,
         names: OptionNames | None = None,
+        image_spec: ImageSpec | None = None,
     ) -> None:
         super().__init__(
             data_root,
@@ -171,8 +178,10 @@ class GenericNonGeoClassificationDataset(GenericScalarLabelDataset):
             transform=transform,
             no_data_replace=no_data_replace,
             expand_temporal_dimension=expand_temporal_dimension,
+            temporal_channel_major=temporal_channel_major,
             class_names=class_names,
             names=names,
+            image_spec=image_spec,
         )
         if require_label and len(self.classes) != num_classes:
             raise ConfigurationError(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from terratorch.contracts.input_spec import ImageSpec
 from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.transforms.pipeline import as_pipeline
@@ -25,25 +26,22 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
     """Base of the data sets of image files.
 
     Args:
-        reader: How images are read.
+        spec: How images are read.
         transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
         transform_name: What error messages call that option.
-        rgb_indices: Which bands are shown as red, green and blue; where None those of these names,
-            or else the first three.
         no_label: What stands for no label in masks, where transforms rotate or pad.
     """
 
     def __init__(
         self,
-        reader: ImageReader,
+        spec: ImageSpec,
         transform: Any,
         transform_name: str,
-        rgb_indices: list[int] | None,
         no_label: float | None = None,
     ) -> None:
         super().__init__()
-        self.rgb_indices = list(rgb_indices or reader.selection.rgb_places())
-        self._reader = reader
+        self.rgb_indices = list(spec.rgb_indices or spec.selection.rgb_places())
+        self._reader = ImageReader(spec)
         self._bands: int | None = None  # until some files are checked
         self._pipeline = as_pipeline(transform, transform_name, no_label)
 

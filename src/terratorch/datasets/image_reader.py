@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terratorch.contracts.band_selection import BandSelection
+from terratorch.contracts.input_spec import ImageSpec
 from terratorch.errors import DataError
 from terratorch.geo.raster import Raster, open_raster, read_bands
 
@@ -20,14 +20,10 @@ class ImageReader:
     """Reads the selected bands, replaces what is not valid, and scales.
 
     Args:
-        selection: Which bands.
-        constant_scale: What values are multiplied with.
-        no_data_replace: What stands in for nodata and NaN, before scaling; None if they are errors.
+        spec: Which bands, and what is done to their values.
     """
 
-    selection: BandSelection
-    constant_scale: float = 1.0
-    no_data_replace: float | None = None
+    spec: ImageSpec
 
     def read(self, path: Path) -> NDArray[np.float32]:
         """Read an image as float32 `(C, H, W)`, or `(C, T, H, W)` with time expanded.
@@ -37,11 +33,11 @@ class ImageReader:
                 that nothing replaces.
         """
         raster = self._read(path)
-        if raster.invalid is not None and self.no_data_replace is None:
+        if raster.invalid is not None and self.spec.no_data_replace is None:
             raise DataError(
                 str(path), _what_is_invalid(raster), "Set no_data_replace, for example to 0."
             )
-        return self._finish(raster, self.no_data_replace)
+        return self._finish(raster, self.spec.no_data_replace)
 
     def read_with_validity(self, path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Read an image, and where all its values are valid, `(H, W)`; the others are filled."""
@@ -58,8 +54,8 @@ class ImageReader:
         """
         if raster.invalid is None:
             return self._finish(raster, None)
-        image = self._finish(raster, self.no_data_replace or 0.0)
-        if self.no_data_replace is None and fill is not None:
+        image = self._finish(raster, self.spec.no_data_replace or 0.0)
+        if self.spec.no_data_replace is None and fill is not None:
             invalid = raster.invalid.reshape(image.shape)
             for band, value in enumerate(fill):
                 image[band][invalid[band]] = value
@@ -73,7 +69,7 @@ class ImageReader:
         """
         with open_raster(path) as dataset:
             places = self.indexes(path, dataset)
-        return self.selection.count or len(places)
+        return self.spec.selection.count or len(places)
 
     def _read(self, path: Path) -> Raster:
         with open_raster(path) as dataset:
@@ -95,8 +91,8 @@ class ImageReader:
         if dataset.dtypes[0].startswith("complex"):
             raise DataError(str(path), "complex values", "Give amplitude, or two real bands.")
         own = dataset.indexes if own is None else own
-        places = self.selection.indexes(path, len(own))
-        self.selection.check_order(path, [dataset.descriptions[index - 1] for index in own])
+        places = self.spec.selection.indexes(path, len(own))
+        self.spec.selection.check_order(path, [dataset.descriptions[index - 1] for index in own])
         return tuple(own[place - 1] for place in places)
 
     def _finish(self, raster: Raster, replacement: float | None) -> NDArray[np.float32]:
@@ -104,10 +100,10 @@ class ImageReader:
             image: NDArray[np.float32] = raster.data.astype(np.float32, copy=False)
         if raster.invalid is not None and replacement is not None:
             image[raster.invalid] = replacement
-        if self.constant_scale != 1:
-            image *= np.float32(self.constant_scale)
-        if self.selection.expand_time:
-            bands = self.selection.count
+        if self.spec.constant_scale != 1:
+            image *= np.float32(self.spec.constant_scale)
+        if self.spec.has_time:
+            bands = self.spec.selection.count
             assert bands is not None
             image = image.reshape(bands, -1, *image.shape[-2:])
         return image

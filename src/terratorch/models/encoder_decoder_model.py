@@ -12,6 +12,7 @@ from terratorch.contracts.features import Freezes
 from terratorch.contracts.images import Images
 from terratorch.errors import DataError
 from terratorch.models.arguments import accepted_names, refuse_unused
+from terratorch.models.inputs import ModelInput, inputs_of
 from terratorch.models.model import Model, ModelOutput
 from terratorch.ops.modules import freeze
 from terratorch.ops.padding import pad_to_multiple
@@ -98,6 +99,11 @@ class EncoderDecoderModel(Model):
         )
         self.sizing = sizing or Sizing()
         self._inputs = accepted_names(parts.encoder.forward)
+
+    @property
+    def inputs(self) -> tuple[ModelInput, ...]:
+        """The further inputs of the encoder."""
+        return inputs_of(self.encoder)
 
     def freeze_encoder(self) -> None:
         """Exclude the parameters of the encoder from training."""

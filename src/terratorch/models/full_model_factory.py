@@ -18,6 +18,7 @@ from terratorch.models.arguments import (
 )
 from terratorch.models.config import split_prefixes
 from terratorch.models.encoder_decoder_model import image_size_of
+from terratorch.models.inputs import ModelInput, inputs_of
 from terratorch.models.model import Model, ModelFactory, ModelOutput
 from terratorch.models.task_heads import SIZE_ARGUMENTS
 from terratorch.models.utils import pad_images
@@ -41,6 +42,11 @@ class FullModel(Model):
         self.rescale = rescale
         self.padding = padding
         self._inputs = accepted_names(model.forward)
+
+    @property
+    def inputs(self) -> tuple[ModelInput, ...]:
+        """The further inputs of the module."""
+        return inputs_of(self.model)
 
     def freeze_encoder(self) -> None:
         """Exclude the parameters of the module's `encoder` from training."""

@@ -18,6 +18,7 @@ from terratorch.contracts.features import (
 )
 from terratorch.contracts.images import Images
 from terratorch.errors import ConfigurationError, DataError
+from terratorch.models.inputs import ModelInput, inputs_of
 from terratorch.ops.modules import freeze
 
 
@@ -104,6 +105,11 @@ class TemporalWrapper(nn.Module):
         if self.pooling == "concat" and self.steps is None:
             return None
         return list(self.feature_spec.channels)
+
+    @property
+    def inputs(self) -> tuple[ModelInput, ...]:
+        """The further inputs of the encoder."""
+        return inputs_of(self.encoder)
 
     def stop_after(self, index: int) -> None:
         """Compute nothing beyond feature `index`, if the encoder can do so."""

@@ -44,17 +44,16 @@ def check_same_bands(
         return
     key, value = found
     section = f"data.init_args.{prefix}"
-    modalities = getattr(spec, "modalities", None)
-    if modalities is None and not isinstance(value, Mapping):
-        _check_same(spec, key, value, section)
-    elif modalities is not None and isinstance(value, Mapping):
-        for name in value.keys() & modalities.keys():
-            _check_same(modalities[name], f"{key}.{name}", value[name], section, f".{name}")
+    if spec.is_single and not isinstance(value, Mapping):
+        _check_same(spec.image, key, value, section)
+    elif not spec.is_single and isinstance(value, Mapping):
+        for name in value.keys() & spec.images.keys():
+            _check_same(spec.images[name], f"{key}.{name}", value[name], section, f".{name}")
 
 
 def _check_same(spec: Any, key: str, value: Any, section: str, modality: str = "") -> None:
     """Compare the bands of one image with those that the model names."""
-    wanted, given = expand_bands(value, thing=key), spec.selection().names
+    wanted, given = expand_bands(value, thing=key), spec.selection.names
     if not _all_named(wanted) or not _all_named(given) or wanted == given:
         return
     option = "output_bands" if spec.output_bands is not None else "dataset_bands"

@@ -13,9 +13,11 @@ from lightning.pytorch.utilities.parsing import collect_init_args
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.losses.combined import build_losses, load_loss
+from terratorch.models.inputs import inputs_of_batch
 from terratorch.models.model import ModelOutput
 from terratorch.tasks import checkpoint_format
 from terratorch.tasks.band_checks import check_band_count, check_same_bands
@@ -40,9 +42,6 @@ from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.tiling import ChipSize
 
 logger = logging.getLogger(__name__)
-
-# Keys of a batch that are not for the model; all others are keyword arguments of it.
-_NOT_FOR_MODEL = frozenset({"image", "mask", "label", "filename", "valid"})
 
 
 class TerraTorchTask(PredictingTask):
@@ -92,7 +91,8 @@ class TerraTorchTask(PredictingTask):
         self.ensemble = None
         self.scene_tiles = SceneTiles(self.settings, self.kind is not PredictionKind.LABELS)
         # Of the data module of the Trainer, or of the checkpoint that this was loaded from.
-        self.input_spec: dict[str, Any] | None = None
+        self.input_spec: InputSpec | None = None
+        self.fitted_facts: set[str] | None = None
         self.fitted_chips = FittedChips()
         # Whether the arguments alone, as they are in a checkpoint, build the model again.
         self.model_by_name = model is None and not holds_module(self.settings.model_args)
@@ -198,14 +198,25 @@ class TerraTorchTask(PredictingTask):
         """
         forward = forward or self
         check_band_count(batch["image"], self.settings.model_args)
-        extra = {key: value for key, value in batch.items() if key not in _NOT_FOR_MODEL}
+        images, extras = inputs_of_batch(self.model, self._spec_of_batches(), batch)
+        self._remember_facts(extras)
         if tiles is None:
-            return forward(batch["image"], **extra)
+            return forward(images, **extras)
         from terratorch.tiles.tiled import tiled_inference
 
-        return ModelOutput(
-            tiled_inference(forward, batch["image"], inference_parameters=tiles, **extra)
-        )
+        return ModelOutput(tiled_inference(forward, images, inference_parameters=tiles, **extras))
+
+    def _spec_of_batches(self) -> InputSpec | None:
+        """Return how the batches were read, with the facts that the model was trained with."""
+        spec = getattr(getattr(self._trainer, "datamodule", None), "input_spec", None)
+        if not isinstance(spec, InputSpec):
+            return self.input_spec
+        is_trained = self._trainer is not None and not self._trainer.training
+        return spec.with_facts(self.fitted_facts) if is_trained else spec
+
+    def _remember_facts(self, extras: Mapping[str, Any]) -> None:
+        if self.training and self._trainer is not None:
+            self.fitted_facts = (self.fitted_facts or set()) | extras.keys()
 
     # Steps
 
@@ -361,7 +372,9 @@ class TerraTorchTask(PredictingTask):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check the format, and take over what describes the input."""
         described = checkpoint_format.description(checkpoint)
-        self.input_spec = described.get("input")
+        self.input_spec = checkpoint_format.input_of(described)
+        facts = None if self.input_spec is None else self.input_spec.facts
+        self.fitted_facts = None if facts is None else set(facts)
         self.fitted_chips.size = checkpoint_format.size_of(described)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:

@@ -13,11 +13,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
 from terratorch.ops.torch_files import is_of_torch
 from terratorch.registry import TASK_REGISTRY
 from terratorch.tasks.base_task import TerraTorchTask
-from terratorch.tasks.checkpoint_format import KEY, description, size_of
+from terratorch.tasks.checkpoint_format import KEY, description, input_of, size_of
 
 # Arguments that fetch weights from elsewhere: a checkpoint has its own.
 _PRETRAINED = ("pretrained", "backbone_pretrained", "model_pretrained")
@@ -37,7 +38,7 @@ class CheckpointInfo:
         task: Name of the task, or `module.Class` of a user's own.
         hyper_parameters: The arguments of the task.
         state_dict: The weights of the task.
-        input: What the data module read, `InputSpec.to_dict()`; None where that is not known.
+        input: How the images of the training were read, and with which facts; None if not known.
         class_names: Names of the classes.
         chip_size: Height and width of the chips of the training and validation; None where that is
             not known.
@@ -50,7 +51,7 @@ class CheckpointInfo:
     task: str
     hyper_parameters: dict[str, Any]
     state_dict: dict[str, Tensor] = field(repr=False)
-    input: dict[str, Any] | None = None
+    input: InputSpec | None = None
     class_names: list[str] | None = None
     chip_size: tuple[int, int] | None = None
     tiled_inference_parameters: dict[str, Any] | None = None
@@ -131,7 +132,7 @@ def read_checkpoint(path: str | Path) -> CheckpointInfo:
         task=described["task"],
         hyper_parameters=checkpoint["hyper_parameters"],
         state_dict=checkpoint["state_dict"],
-        input=described["input"],
+        input=input_of(described),
         class_names=described["class_names"],
         chip_size=size_of(described),
         tiled_inference_parameters=described["tiled_inference_parameters"],

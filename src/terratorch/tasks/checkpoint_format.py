@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from terratorch import __version__
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import WeightsError
 from terratorch.ops.state_dict import compare_states
 from terratorch.registry import TASK_REGISTRY
@@ -13,7 +14,7 @@ from terratorch.registry import TASK_REGISTRY
 if TYPE_CHECKING:
     from terratorch.tasks.base_task import TerraTorchTask
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEY = "terratorch"
 
 
@@ -43,7 +44,15 @@ def size_of(described: Mapping[str, Any]) -> tuple[int, int] | None:
 def _input_of(task: TerraTorchTask) -> dict[str, Any] | None:
     """Return the input of the data module, else of the checkpoint that the task is from."""
     spec = getattr(getattr(task.trainer, "datamodule", None), "input_spec", None)
-    return task.input_spec if spec is None else spec.to_dict()
+    if isinstance(spec, InputSpec):
+        return spec.with_facts(task.fitted_facts).to_dict()
+    return None if task.input_spec is None else task.input_spec.to_dict()
+
+
+def input_of(described: Mapping[str, Any]) -> InputSpec | None:
+    """Return how the images of the training were read, if the checkpoint says so."""
+    values = described.get("input")
+    return None if values is None else InputSpec.from_dict(values)
 
 
 def task_name(kind: type) -> str:
@@ -61,7 +70,7 @@ def description(checkpoint: Mapping[str, Any], path: str = "checkpoint") -> dict
         WeightsError: If its format is newer than this version reads.
     """
     described: dict[str, Any] = checkpoint.get(KEY) or {}
-    version = described.get("format_version", FORMAT_VERSION)
+    version = described.get("format_version", 1)
     if version > FORMAT_VERSION:
         raise WeightsError(
             path,

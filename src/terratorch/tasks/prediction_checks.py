@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.errors import NotANumberError
 from terratorch.logs import warn_once
 from terratorch.tasks.batch_checks import files_of
@@ -29,7 +30,7 @@ _GRID = 256
 class PredictionChecks:
     """Check the batches of a prediction; warn once about images on another scale."""
 
-    def check_scale(self, batch: Mapping[str, Any], input_spec: Any) -> None:
+    def check_scale(self, batch: Mapping[str, Any], input_spec: InputSpec | None) -> None:
         """Warn if normalised images are far from those of training.
 
         Args:
@@ -37,17 +38,18 @@ class PredictionChecks:
                 `valid` `(B, H, W)` where it is known.
             input_spec: How images are normalised; None or without means where they are not.
         """
-        modalities = getattr(input_spec, "modalities", None)
-        if modalities is None:
-            self._check_image(batch["image"], batch, input_spec)
+        if input_spec is None:
             return
-        for name, spec in modalities.items():
-            self._check_image(batch["image"].get(name), batch, spec, f"{name} of ")
+        if input_spec.is_single:
+            self._check_image(batch["image"], batch, input_spec.image)
+            return
+        for name, image in input_spec.images.items():
+            self._check_image(batch["image"].get(name), batch, image, f"{name} of ")
 
     def _check_image(
-        self, image: Any, batch: Mapping[str, Any], input_spec: Any, of: str = ""
+        self, image: Any, batch: Mapping[str, Any], spec: ImageSpec, of: str = ""
     ) -> None:
-        means, stds = getattr(input_spec, "means", None), getattr(input_spec, "stds", None)
+        means, stds = spec.means, spec.stds
         if not means or not stds or not isinstance(image, Tensor):
             return
         if image.ndim < 4 or image.shape[1] % len(means):

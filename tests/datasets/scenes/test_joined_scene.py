@@ -10,8 +10,7 @@ from rasterio.control import GroundControlPoint
 
 from chip_files import write_tif
 from terratorch.contracts.band_names import band_in
-from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.modalities import ModalitiesSpec
+from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.scene_files import SceneFiles
@@ -235,7 +234,7 @@ def test_files_in_archives_are_joined(tmp_path):
         for seed, name in enumerate(("VV", "VH")):
             archive.write(write_tif(tmp_path / f"{name}.tif", pixels(seed)), f"{name}.tif")
     files = {name: parse_path(f"/vsizip/{tmp_path}/scene.zip/{name}.tif") for name in ("VV", "VH")}
-    chosen = ModalitiesSpec({name: InputSpec() for name in files})
+    chosen = InputSpec({name: ImageSpec() for name in files})
     path = join_scene(SceneFiles("scene", files), chosen, tmp_path)
     image = PredictionDataset([path], chosen)[0]["image"]
     assert np.array_equal(image["VH"][0].numpy(), pixels(1))

@@ -6,8 +6,7 @@ import rasterio
 import torch
 
 from chip_files import write_tif
-from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.modalities import ModalitiesSpec, normalize_images, read_model_input
+from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.prediction_dataset import PredictionBatches, PredictionDataset
 from terratorch.datasets.scenes.scene_files import SceneFiles
@@ -18,15 +17,15 @@ from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.plan import plan_tiles
 from terratorch.tiles.source import TensorSource
 
-OPTICAL = InputSpec.create(
+OPTICAL = ImageSpec.create(
     dataset_bands=["BLUE", "RED", "NIR_NARROW"],
     output_bands=["NIR_NARROW", "RED"],
     means=[1000, 900],
     stds=[200, 300],
 )
-RADAR = InputSpec.create(dataset_bands=["VV", "VH"], constant_scale=0.5, no_data_replace=-30)
-HEIGHT = InputSpec()
-SPEC = ModalitiesSpec({"S2": OPTICAL, "S1": RADAR, "DEM": HEIGHT})
+RADAR = ImageSpec.create(dataset_bands=["VV", "VH"], constant_scale=0.5, no_data_replace=-30)
+HEIGHT = ImageSpec()
+SPEC = InputSpec({"S2": OPTICAL, "S1": RADAR, "DEM": HEIGHT})
 RANDOM = np.random.default_rng(0)
 S2 = RANDOM.integers(1, 2000, (3, 12, 10)).astype(np.int16)
 S1 = (RANDOM.random((2, 12, 10)) * -20).astype(np.float32)
@@ -86,7 +85,7 @@ def test_each_modality_comes_as_its_own_image(write, tmp_path):
         assert np.array_equal(batch["image"][name][0].numpy(), image.astype(np.float32)), name
     hidden = (~batch["valid"][0]).nonzero().tolist()
     assert hidden == [[2, 3], [5, 6]]
-    normalised = normalize_images(SPEC, batch["image"])
+    normalised = SPEC.normalize(batch["image"])
     assert torch.equal(normalised["S2"], OPTICAL.normalize(batch["image"]["S2"]))
     assert torch.equal(normalised["S1"], batch["image"]["S1"])
 
@@ -95,7 +94,7 @@ def test_each_modality_comes_as_its_own_image(write, tmp_path):
 def test_tiles_that_are_read_are_those_of_the_whole_scene(padding, tmp_path):
     path = join_scene(write_folder(tmp_path / "tile"), SPEC, tmp_path)
     sample = PredictionDataset([path], SPEC)[0]["image"]
-    whole = normalize_images(SPEC, {name: image[None] for name, image in sample.items()})
+    whole = SPEC.normalize({name: image[None] for name, image in sample.items()})
     parameters = TiledInferenceParameters(8, 4, 8, 4, delta=2, padding=padding)
     plan = plan_tiles(12, 10, parameters)
     read = StripSource(lambda: SceneReader(path, SPEC), plan, 12, 10, padding, ValidRows())
@@ -113,10 +112,10 @@ def test_a_time_series_goes_with_an_image(tmp_path):
     for date, step in enumerate(steps):
         write_tif(tmp_path / "tile" / "S2" / f"2020-0{date + 1}.tif", step)
     write_coarse(tmp_path / "tile" / "DEM.tif", DEM)
-    optical = InputSpec.create(
+    optical = ImageSpec.create(
         dataset_bands=["BLUE", "RED", "NIR_NARROW"], expand_temporal_dimension=True
     )
-    spec = ModalitiesSpec({"DEM": HEIGHT, "S2": optical})
+    spec = InputSpec({"DEM": HEIGHT, "S2": optical})
     path = join_scene(tmp_path / "tile", spec, tmp_path)
     image = PredictionDataset([path], spec)[0]["image"]
     assert np.array_equal(image["S2"].numpy(), steps.transpose(1, 0, 2, 3))
@@ -126,7 +125,7 @@ def test_a_time_series_goes_with_an_image(tmp_path):
 def test_files_without_a_modality_in_their_name_are_told_by_their_bands(tmp_path):
     for name, band in zip(("B02", "B04", "B8A", "VV", "VH"), [*S2, *S1], strict=True):
         write_tif(tmp_path / "tile" / f"{name}.tif", band)
-    spec = ModalitiesSpec({"S1": RADAR, "S2": OPTICAL})
+    spec = InputSpec({"S1": RADAR, "S2": OPTICAL})
     path = join_scene(tmp_path / "tile", spec, tmp_path)
     image = PredictionDataset([path], spec)[0]["image"]
     assert np.array_equal(image["S2"].numpy(), S2[[2, 1]])
@@ -136,7 +135,7 @@ def test_files_without_a_modality_in_their_name_are_told_by_their_bands(tmp_path
 def test_the_longest_name_owns_a_file(tmp_path):
     write_tif(tmp_path / "tile" / "S2.tif", S2)
     write_tif(tmp_path / "tile" / "S2-DEM.tif", S2[:1])
-    spec = ModalitiesSpec({"S2": OPTICAL, "S2-DEM": HEIGHT})
+    spec = InputSpec({"S2": OPTICAL, "S2-DEM": HEIGHT})
     path = join_scene(tmp_path / "tile", spec, tmp_path)
     assert np.array_equal(PredictionDataset([path], spec)[0]["image"]["S2-DEM"], S2[:1])
 
@@ -154,29 +153,28 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match=r"S2, S3, but the model takes S2, S1, DEM\..*S1="):
         join_scene(files, SPEC, tmp_path)
     with pytest.raises(ConfigurationError, match="but the model takes one image"):
-        join_scene(files, OPTICAL, tmp_path)
+        join_scene(files, InputSpec.single(OPTICAL), tmp_path)
 
 
 def test_a_file_with_other_bands_than_those_of_all_modalities(tmp_path):
     path = write_tif(tmp_path / "a.tif", S2)
-    spec = ModalitiesSpec({"S2": OPTICAL, "S1": RADAR})
+    spec = InputSpec({"S2": OPTICAL, "S1": RADAR})
     with pytest.raises(DataError, match=r"3 bands, .* several images \(S2 3, S1 2\)\. .*NAME=PATH"):
         PredictionDataset([path], spec)[0]
 
 
 def test_a_checkpoint_keeps_them():
-    assert read_model_input(SPEC.to_dict()) == SPEC
-    assert read_model_input(OPTICAL.to_dict()) == OPTICAL
-    with pytest.raises(ConfigurationError, match="modalities: it is empty"):
-        ModalitiesSpec({})
+    assert InputSpec.from_dict(SPEC.to_dict()) == SPEC
+    with pytest.raises(ConfigurationError, match="images: it is empty"):
+        InputSpec({})
 
 
 def test_batches_have_to_be_what_is_described():
     image = torch.zeros(1, 2, 4, 4)
     with pytest.raises(ConfigurationError, match=r"the modalities S3, .* the modalities S2, S1"):
-        normalize_images(SPEC, {"S3": image})
+        SPEC.normalize({"S3": image})
     with pytest.raises(ConfigurationError, match="has one image, but input_spec describes the mod"):
-        normalize_images(SPEC, image)
+        SPEC.normalize(image)
     with pytest.raises(ConfigurationError, match="modalities S2, but input_spec describes one im"):
-        normalize_images(OPTICAL, {"S2": image})
-    assert list(normalize_images(SPEC, {"S1": image})) == ["S1"]
+        InputSpec.single(OPTICAL).normalize({"S2": image})
+    assert list(SPEC.normalize({"S1": image})) == ["S1"]

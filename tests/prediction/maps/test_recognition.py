@@ -7,8 +7,7 @@ import rasterio.shutil
 import torch
 
 from chip_files import write_tif
-from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.modalities import ModalitiesSpec
+from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.errors import DataError
@@ -20,7 +19,7 @@ from terratorch.prediction.maps.writer import Georeference, MapWriter
 from terratorch.prediction.products.mosaic import Mosaic
 from terratorch.prediction.products.products import FinishedMap
 
-SPEC = ModalitiesSpec({"S2": InputSpec(), "DEM": InputSpec()})
+SPEC = InputSpec({"S2": ImageSpec(), "DEM": ImageSpec()})
 
 
 @pytest.fixture

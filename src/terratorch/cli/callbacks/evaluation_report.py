@@ -19,7 +19,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from terratorch.cli.callbacks.chip_statistics import ChipCollector
 from terratorch.cli.callbacks.report_cards import SECRET, cards_of
 from terratorch.colors import palette
-from terratorch.contracts.modalities import shown_bands
 from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import DataError
 from terratorch.evaluation.evaluation import EVALUATION_FILE, Evaluation, Kind, SampleSet
@@ -157,7 +156,7 @@ def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
     if count is not None and len(names or ()) != count:
         names = [str(index) for index in range(count)]
     spec = getattr(datamodule, "input_spec", None)
-    modality, rgb = (None, (0, 1, 2)) if spec is None else shown_bands(spec)
+    modality, rgb = (None, (0, 1, 2)) if spec is None else spec.shown_bands()
     kind = Kind.REGRESSION if count is None else _KINDS[task.kind]
     shown = list(names or ()) if count else []
     ignored, process = task.settings.ignore_index, trainer.global_rank

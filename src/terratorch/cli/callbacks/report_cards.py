@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from terratorch import __version__
-from terratorch.contracts.modalities import inputs_of
+from terratorch.contracts.input_spec import SINGLE
 from terratorch.evaluation.evaluation import Card, SampleSet
 from terratorch.models.weights_table import weights_of
 from terratorch.tasks.base_task import TerraTorchTask
@@ -113,9 +113,9 @@ def _input_rows(spec: Any) -> Iterator[Row]:
     """Say what the model sees: bands, scale and statistics."""
     if spec is None:
         return
-    for modality, one in inputs_of(spec).items():
+    for modality, one in spec.images.items():
         for label, text in _image_rows(one.to_dict()):
-            yield label if modality is None else f"{modality}: {label.lower()}", text
+            yield label if modality == SINGLE else f"{modality}: {label.lower()}", text
 
 
 def _image_rows(values: Mapping[str, Any]) -> Iterator[Row]:

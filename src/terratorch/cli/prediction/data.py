@@ -10,7 +10,6 @@ from lightning.pytorch import LightningDataModule
 from torch import nn
 
 from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.modalities import ModalitiesSpec, ModelInput, read_model_input
 from terratorch.datamodules.base import GenericDataModule
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datamodules.utils import Normalize, NormalizeModalities
@@ -43,8 +42,7 @@ def from_checkpoint(
             "does not say which bands and means its model was trained with",
             "Predict with the configuration: terratorch predict -c CONFIG --ckpt_path FILE ...",
         )
-    spec = read_model_input(checkpoint.input)
-    return PredictionDataModule(paths, spec, batch_size, num_workers)
+    return PredictionDataModule(paths, checkpoint.input, batch_size, num_workers)
 
 
 def from_datamodule(
@@ -60,7 +58,7 @@ def from_datamodule(
         ConfigurationError: If it does not say how.
     """
     spec = getattr(datamodule, "predict_input_spec", getattr(datamodule, "input_spec", None))
-    if not isinstance(spec, (InputSpec, ModalitiesSpec)):
+    if not isinstance(spec, InputSpec):
         raise ConfigurationError(
             f"data module {type(datamodule).__name__}",
             "has no input_spec, so it does not say how a file is read",
@@ -84,7 +82,7 @@ class Images:
     """
 
     paths: list[Path]
-    input_spec: ModelInput
+    input_spec: InputSpec
     batch_size: int
     failures: Mapping[Path, DataError] = field(default_factory=dict)
 

@@ -17,7 +17,7 @@ from terratorch.cli.prediction.scene_options import (
     tiles_of,
     tiles_without_options,
 )
-from terratorch.contracts.modalities import inputs_of, read_model_input
+from terratorch.contracts.input_spec import SINGLE
 from terratorch.contracts.prediction import Output, PredictionKind
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.options import ENSEMBLE_OPTIONS, PredictionOptions
@@ -136,17 +136,17 @@ def _trained(checkpoint: CheckpointInfo) -> dict[str, Any]:
         facts["class_names"] = checkpoint.class_names
     facts["what it read"] = "stored" if checkpoint.input else "not stored"
     if checkpoint.input is not None:
-        inputs = inputs_of(read_model_input(checkpoint.input))
-        facts["modalities"] = [name or "one image" for name in inputs]
-        for name, spec in inputs.items():
-            of = "" if name is None else f" of {name}"
+        inputs = checkpoint.input
+        facts["modalities"] = ["one image" if name == SINGLE else name for name in inputs.images]
+        for name, spec in inputs.images.items():
+            of = "" if name == SINGLE else f" of {name}"
             facts |= {
-                f"bands{of}": spec.selection().names,
+                f"bands{of}": spec.selection.names,
                 f"means{of}": spec.means,
                 f"stds{of}": spec.stds,
                 f"constant_scale{of}": spec.constant_scale,
                 f"no_data_replace{of}": spec.no_data_replace,
-                f"expand_temporal_dimension{of}": spec.expand_temporal_dimension,
+                f"expand_temporal_dimension{of}": spec.has_time,
             }
     return facts
 

@@ -14,7 +14,7 @@ from lightning.pytorch.plugins import Precision
 from torch import Tensor
 
 from terratorch.cli.prediction.scene_options import SceneChoices
-from terratorch.contracts.modalities import ModelInput
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.prediction.maps.encoding import MapOptions
@@ -36,7 +36,7 @@ class TaskPredictor:
     def __init__(
         self,
         task: TerraTorchTask,
-        input_spec: ModelInput,
+        input_spec: InputSpec,
         choices: SceneChoices,
         precision: Precision,
     ) -> None:

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from terratorch.contracts.band_names import band_in, split_band
-from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.modalities import ModelInput, inputs_of
+from terratorch.contracts.input_spec import SINGLE, ImageSpec, InputSpec
 from terratorch.datasets.files import find_files, shortened
 from terratorch.datasets.scenes.scene_files import SceneFiles, bears
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.geo.joined_raster import Layer, Place, layers_of, write_joined
 
 
-def join_scene(scene: Path | SceneFiles, spec: ModelInput, target: Path) -> Path:
+def join_scene(scene: Path | SceneFiles, spec: InputSpec, target: Path) -> Path:
     """Write a virtual raster of the bands of a scene, in the order that a model's input needs.
 
     With `expand_temporal_dimension` a scene has either a file for each date, or a file for each
@@ -38,12 +37,12 @@ def join_scene(scene: Path | SceneFiles, spec: ModelInput, target: Path) -> Path
         ConfigurationError: If the bands have no names, or the model has other modalities.
         DataError: If bands are missing, or files do not lie in one place.
     """
-    inputs = inputs_of(spec)
+    inputs = spec.images
     name = scene.name if isinstance(scene, SceneFiles) else scene.resolve().name
     thing = Path(name) if isinstance(scene, SceneFiles) else scene
     files = _given(scene, inputs) if isinstance(scene, SceneFiles) else _sorted(scene, inputs)
     places = [
-        Place(layer, modality)
+        Place(layer, None if modality == SINGLE else modality)
         for modality, one in inputs.items()
         for layer in _layers(_Wanted.of(one, thing, modality, files[modality]))
     ]
@@ -93,12 +92,12 @@ class _Wanted:
     dates: bool
 
     @classmethod
-    def of(cls, spec: InputSpec, thing: Path, modality: str | None, files: _Files) -> _Wanted:
-        selection = spec.selection()
+    def of(cls, spec: ImageSpec, thing: Path, modality: str, files: _Files) -> _Wanted:
+        selection = spec.selection
         taken = selection.names or selection.file_bands or ()
         needed = frozenset(str(name) for name in taken)
-        label = "" if modality is None else f" of {modality}"
-        dates = spec.expand_temporal_dimension
+        label = "" if modality == SINGLE else f" of {modality}"
+        dates = spec.has_time
         return cls(thing, label, files, selection.file_bands, needed, dates)
 
     def named(self) -> list[str]:
@@ -119,9 +118,9 @@ class _Wanted:
         return [str(band) for band in self.names]
 
 
-def _given(scene: SceneFiles, inputs: Mapping[str | None, InputSpec]) -> dict[str | None, _Files]:
+def _given(scene: SceneFiles, inputs: Mapping[str, ImageSpec]) -> dict[str, _Files]:
     """Return the files of each input, as they were given."""
-    known = [name for name in inputs if name is not None]
+    known = [name for name in inputs if name != SINGLE]
     if not known:
         raise ConfigurationError(
             "predict_data",
@@ -141,12 +140,12 @@ def _given(scene: SceneFiles, inputs: Mapping[str | None, InputSpec]) -> dict[st
     return {name: _Files([scene.files[name]], own=True, in_folder=False) for name in known}
 
 
-def _sorted(folder: Path, inputs: Mapping[str | None, InputSpec]) -> dict[str | None, _Files]:
+def _sorted(folder: Path, inputs: Mapping[str, ImageSpec]) -> dict[str, _Files]:
     """Return the files of each input in a folder: those that bear its name, else what is left."""
-    names = [name for name in inputs if name is not None]
+    names = [name for name in inputs if name != SINGLE]
     found = find_files(folder, "**/*", "predict_data")
     if not names:
-        return {None: _Files([file.path for file in found])}
+        return {SINGLE: _Files([file.path for file in found])}
     owners = {file.path: _owner(file.relative, names) for file in found}
     left = [path for path, owner in owners.items() if owner is None]
     own = {name: [path for path, owner in owners.items() if owner == name] for name in names}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, default_collate
 
-from terratorch.contracts.modalities import ModelInput
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import open_raster, read_bands
@@ -23,7 +23,7 @@ class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
         input_spec: How they are read.
     """
 
-    def __init__(self, paths: Sequence[Path], input_spec: ModelInput) -> None:
+    def __init__(self, paths: Sequence[Path], input_spec: InputSpec) -> None:
         self.paths = list(paths)
         self._reader = PredictionReader(input_spec)
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from terratorch.contracts.images import Images
-from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.modalities import ModelInput, as_input, inputs_of
+from terratorch.contracts.input_spec import SINGLE, ImageSpec, InputSpec
 from terratorch.datasets.image_reader import ImageReader
 from terratorch.errors import DataError
 from terratorch.geo.joined_raster import MODALITY_TAG
@@ -25,11 +24,11 @@ class FileBands:
 
     Attributes:
         indexes: Which, counted from 1.
-        parts: Where those of each modality are among them; under None where there is but one image.
+        parts: Where those of each modality are among them; under `image` for a single image.
     """
 
     indexes: tuple[int, ...]
-    parts: Mapping[str | None, slice]
+    parts: Mapping[str, slice]
 
 
 class PredictionReader:
@@ -41,8 +40,9 @@ class PredictionReader:
         spec: What the model is given.
     """
 
-    def __init__(self, spec: ModelInput) -> None:
-        self._inputs = {name: _Input(one) for name, one in inputs_of(spec).items()}
+    def __init__(self, spec: InputSpec) -> None:
+        self._spec = spec
+        self._inputs = {name: _Input(one) for name, one in spec.images.items()}
 
     def bands(self, path: Path, dataset: Any) -> FileBands:
         """Return which bands of an open file are read.
@@ -54,7 +54,7 @@ class PredictionReader:
         """
         places = self._places(path, dataset)
         indexes: list[int] = []
-        parts: dict[str | None, slice] = {}
+        parts: dict[str, slice] = {}
         for name, one in self._inputs.items():
             found = one.indexes(path, dataset, places.get(name))
             parts[name] = slice(len(indexes), len(indexes) + len(found))
@@ -68,16 +68,14 @@ class PredictionReader:
             raster: The pixels of `bands`.
             bands: What they are.
         """
-        images = {
-            name: self._inputs[name].image(_part(raster, part))
-            for name, part in bands.parts.items()
-        }
-        return as_input(images)
+        return self._spec.each(
+            lambda name: self._inputs[name].image(_part(raster, bands.parts[name]))
+        )
 
-    def _places(self, path: Path, dataset: Any) -> Mapping[str | None, Sequence[int]]:
+    def _places(self, path: Path, dataset: Any) -> Mapping[str, Sequence[int]]:
         """Return the bands of each modality, counted from 1."""
-        if None in self._inputs:
-            return {None: dataset.indexes}
+        if self._spec.is_single:
+            return {SINGLE: dataset.indexes}
         tags = [dataset.tags(index).get(MODALITY_TAG) for index in dataset.indexes]
         if any(tags):
             return {
@@ -86,7 +84,7 @@ class PredictionReader:
             }
         return self._places_in_turn(path, dataset.count)
 
-    def _places_in_turn(self, path: Path, bands: int) -> Mapping[str | None, Sequence[int]]:
+    def _places_in_turn(self, path: Path, bands: int) -> Mapping[str, Sequence[int]]:
         """Return the bands of each modality where they lie one after the other, in their order."""
         counts = {name: one.bands_in_file for name, one in self._inputs.items()}
         rest = bands - sum(count or 0 for count in counts.values())
@@ -99,7 +97,7 @@ class PredictionReader:
                 "Give the files of each modality, as NAME=PATH or in --scene_folders; or one file "
                 "with the bands of all, in this order.",
             )
-        places: dict[str | None, Sequence[int]] = {}
+        places: dict[str, Sequence[int]] = {}
         begin = 1
         for name, count in counts.items():
             end = begin + (rest if count is None else count)
@@ -110,13 +108,13 @@ class PredictionReader:
 class _Input:
     """How one of the images is made."""
 
-    def __init__(self, spec: InputSpec) -> None:
-        self.reader = ImageReader(spec.selection(), spec.constant_scale, spec.no_data_replace)
+    def __init__(self, spec: ImageSpec) -> None:
+        self.reader = ImageReader(spec)
         self._fill = spec.means
 
     @property
     def bands_in_file(self) -> int | None:
-        selection = self.reader.selection
+        selection = self.reader.spec.selection
         if selection.expand_time or selection.file_bands is None:
             return None
         return len(selection.file_bands)
@@ -125,7 +123,7 @@ class _Input:
         found = self.reader.indexes(path, dataset, own)
         # Where bands have no names, the means tell how many there are.
         expected = len(found) if self._fill is None else len(self._fill)
-        if self.reader.selection.count is None and len(found) != expected:
+        if self.reader.spec.selection.count is None and len(found) != expected:
             raise DataError(
                 str(path),
                 f"{len(found)} band{'' if len(found) == 1 else 's'}, but the model takes "

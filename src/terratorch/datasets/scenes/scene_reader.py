@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from terratorch.contracts.images import Images, each_image
-from terratorch.contracts.modalities import ModelInput, normalize_images
+from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import Raster, open_for_long, read_bands, reading_errors
 
@@ -36,7 +36,7 @@ class SceneReader:
     def __init__(
         self,
         path: Path,
-        input_spec: ModelInput,
+        input_spec: InputSpec,
         check: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.path = path
@@ -66,7 +66,7 @@ class SceneReader:
             data = data.copy()  # it is filled and scaled in place, and other tiles look at it too
         images = self._reader.image(Raster(self.path, data, invalid, None), self._bands)
         batch = each_image(images, partial(torch.unsqueeze, dim=0))
-        return normalize_images(self._spec, batch, in_place=True)
+        return self._spec.normalize(batch, in_place=True)
 
     def _sample(self, raster: Raster) -> dict[str, Any]:
         """Return a batch of a grid of pixels."""

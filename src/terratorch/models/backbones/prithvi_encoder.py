@@ -27,6 +27,7 @@ from terratorch.models.backbones.prithvi_coordinates import (
     encode_time_and_place,
 )
 from terratorch.models.backbones.vit import Block, init_linear_and_norm
+from terratorch.models.inputs import ModelInput
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +127,19 @@ class PrithviViT(nn.Module):
             strides=(self.patch_size[1],) * count,
             prefix_tokens=1,
             frames=self.config.grid[0],
+        )
+
+    @property
+    def inputs(self) -> tuple[ModelInput, ...]:
+        """The coordinates that the model has an encoding of."""
+        encoders = {
+            "temporal_coords": self.temporal_embed_enc,
+            "location_coords": self.location_embed_enc,
+        }
+        return tuple(
+            ModelInput(name, optional=True)
+            for name, encoder in encoders.items()
+            if encoder is not None
         )
 
     def stop_after(self, index: int) -> None:

@@ -1,0 +1,173 @@
+"""What models take beside images, and the one function that provides it.
+
+A backbone declares `inputs = (ModelInput("temporal_coords", optional=True), ...)`. Of a model that
+declares nothing, the keyword arguments of `forward` are its inputs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from terratorch.bands import WAVELENGTHS
+from terratorch.contracts.facts import FACTS, read_batch
+from terratorch.contracts.images import Images
+from terratorch.contracts.input_spec import ImageSpec, InputSpec
+from terratorch.errors import DataError
+from terratorch.logs import warn_once
+
+logger = logging.getLogger(__name__)
+
+ANY = "**"
+"""The name of the input of a model whose `forward` takes any keyword argument."""
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """A further input of a model.
+
+    Attributes:
+        name: The key of the batch, which is the keyword of `forward`; see `FACTS` for those that
+            data sets and scenes provide.
+        optional: Whether the model runs without it.
+        default: The value to use, with a logged message, if it is not known.
+    """
+
+    name: str
+    optional: bool = False
+    default: object = None
+
+
+def inputs_of(model: nn.Module) -> tuple[ModelInput, ...]:
+    """Return the further inputs of a model: declared, else the keyword arguments of `forward`."""
+    declared = getattr(model, "inputs", None)
+    if isinstance(declared, tuple) and all(isinstance(entry, ModelInput) for entry in declared):
+        return declared
+    kinds = inspect.Parameter
+    parameters = list(inspect.signature(model.forward).parameters.values())
+    keywords = [
+        p for p in parameters[1:] if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+    ]
+    named = tuple(ModelInput(p.name, optional=p.default is not kinds.empty) for p in keywords)
+    takes_any = any(p.kind is kinds.VAR_KEYWORD for p in parameters)
+    return (*named, ModelInput(ANY, optional=True)) if takes_any else named
+
+
+def resolve_inputs(
+    declared: Iterable[ModelInput], spec: InputSpec | None, facts: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the further inputs of a model for a batch, by keyword.
+
+    Training, tiles of tensors and scenes, Python and Ray all go through here.
+
+    Args:
+        declared: What the model takes; see `inputs_of`.
+        spec: How the images were read, which tells wavelengths; its `facts` say what the model was
+            trained with: optional inputs that it was trained without are not passed on.
+        facts: What is known; facts that the model does not take are left aside.
+
+    Raises:
+        DataError: If an input is not known that the model needs, or was trained with.
+    """
+    inputs: dict[str, object] = {}
+    for entry in declared:
+        if entry.name == ANY:
+            further = {key: value for key, value in facts.items() if key not in FACTS}
+            inputs |= {key: value for key, value in further.items() if key not in inputs}
+            continue
+        trained = None if spec is None or spec.facts is None else entry.name in spec.facts
+        if entry.optional and trained is False:
+            continue
+        value = _known(entry, spec, facts)
+        if value is not None:
+            inputs[entry.name] = value
+        elif entry.default is not None:
+            inputs[entry.name] = entry.default
+            _log_default(entry.name, f"{entry.default} is used")
+        elif not entry.optional or trained:
+            raise _missing(entry, trained)
+        elif entry.name in FACTS:
+            _log_default(entry.name, "the model runs without")
+    return inputs
+
+
+def inputs_of_batch(
+    model: nn.Module, spec: InputSpec | None, batch: Mapping[str, object]
+) -> tuple[Images, dict[str, object]]:
+    """Return the images of a batch and the further inputs of a model, on one device.
+
+    Args:
+        model: The model.
+        spec: How the images were read, if that is known.
+        batch: The batch, by its public keys.
+
+    Raises:
+        DataError: If an input is not known that the model needs.
+    """
+    parts = read_batch(batch)
+    images = parts.images
+    inputs = resolve_inputs(inputs_of(model), spec, parts.facts)
+    first = images if isinstance(images, Tensor) else next(iter(images.values()))
+    return images, {name: _on(first.device, value) for name, value in inputs.items()}
+
+
+def _on(device: torch.device, value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _on(device, entry) for key, entry in value.items()}
+    return value.to(device) if isinstance(value, Tensor) else value
+
+
+def _log_default(name: str, consequence: str) -> None:
+    message = "%s of the images is not known: %s. %s (logged once)"
+    warn_once(logger, message, name, consequence, FACTS[name].cure, key=name)
+
+
+def _missing(entry: ModelInput, trained: bool | None) -> DataError:
+    reason = "the model was trained with it" if trained else "the model needs it"
+    cure = FACTS[entry.name].cure if entry.name in FACTS else ""
+    return DataError(
+        entry.name,
+        f"is not known, but {reason}",
+        cure or f"Give each sample {entry.name!r}, the name of the model's argument.",
+    )
+
+
+def _known(entry: ModelInput, spec: InputSpec | None, facts: Mapping[str, object]) -> object:
+    """Return the value of an input; None if it is not known for any image of the batch."""
+    value = facts.get(entry.name)
+    if value is None and entry.name == "wavelengths" and spec is not None:
+        return _wavelengths(spec)
+    if entry.name not in FACTS or not isinstance(value, Tensor) or not value.is_floating_point():
+        return value
+    unknown = ~torch.isfinite(value).flatten(1).all(1) if value.ndim > 1 else ~torch.isfinite(value)
+    if not unknown.any():
+        return value
+    if unknown.all():
+        return None
+    names = facts.get("filename")
+    files = [str(name) for name in names] if isinstance(names, Iterable) else []
+    odd = unknown.tolist().index(True)
+    raise DataError(
+        f"{entry.name} of {files[odd] if files else f'sample {odd} of a batch'}",
+        "is not known, but that of other images in the batch is",
+        FACTS[entry.name].cure,
+    )
+
+
+def _wavelengths(spec: InputSpec) -> object:
+    if spec.is_single:
+        return _wavelengths_of(spec.image)
+    by_name = {name: _wavelengths_of(image) for name, image in spec.images.items()}
+    return None if any(value is None for value in by_name.values()) else by_name
+
+
+def _wavelengths_of(image: ImageSpec) -> Tensor | None:
+    names = image.selection.names or ()
+    if not names or any(name not in WAVELENGTHS for name in names):
+        return None
+    return torch.tensor([WAVELENGTHS[str(name)] for name in names])
