@@ -54,9 +54,19 @@ DATA = "data.init_args"
         ({f"{DATA}.batch_size": None}, [f"{DATA}.batch_size: missing, and GenericNonGeoSeg"]),
         ({"trainer.max_epoch": 1}, ["trainer.max_epoch: the Trainer does not", "'max_epochs'"]),
         ({"trainer.max_epochs": "ten"}, ["trainer.max_epochs: expected int or None, got ten"]),
-        ({"trainer.accelerator": "cup"}, ["trainer.accelerator: 'cup' is none of", "'cpu'?"]),
-        ({"trainer.devices": 0}, ["trainer.devices: 0 is no number of devices. Use 1 or more"]),
-        ({"trainer.devices": [0]}, ["[0], but on CPUs it is the number of processes. Use 1"]),
+        (
+            {"trainer.accelerator": "cup"},
+            ["trainer.accelerator: 'cup' cannot", "Available names"],
+        ),
+        (
+            {"trainer.devices": 0},
+            ["trainer.devices: 0 cannot be used", "or use auto for"],
+        ),
+        (
+            {"trainer.devices": [0]},
+            ["trainer.devices: [0]", "is the number of processes"],
+        ),
+        ({"trainer.devices": True}, ["trainer.devices: expected list or str or int, got True"]),
         ({"trainer.precision": 17}, ["trainer.precision: '17' is none of 64, 32, 16, "]),
         ({"trainer.precision": "bf16-mix"}, ["trainer.precision: ", "Did you mean 'bf16-mixed'"]),
         (

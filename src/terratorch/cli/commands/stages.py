@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from terratorch.cli.commands.help_texts import stage_help, write_help
-from terratorch.cli.lightning.hardware import check_hardware, check_precision
 from terratorch.cli.parsing.configuration import Configuration, read_configuration, require_sections
 from terratorch.cli.terminal.arguments import (
     CONFIG_OPTIONS,
@@ -56,7 +55,6 @@ def run_stage(command: str, arguments: Sequence[str]) -> int:
     if _FULL_HELP in arguments:
         return run_prepared(command, ["--help"])
     configuration = prepare(command, arguments)
-    check_machine(configuration, arguments)
     _refuse_prediction_options(command, configuration, arguments)
     if command == "fit":
         _check_root_dir(configuration, arguments)
@@ -125,20 +123,6 @@ def import_given(configuration: Configuration, arguments: Sequence[str]) -> None
     from terratorch.cli.parsing.class_names import import_named_classes
 
     import_named_classes(configuration, arguments)
-
-
-def check_machine(configuration: Configuration, arguments: Sequence[str]) -> None:
-    """Refuse a Trainer for what this machine, or Lightning, does not have.
-
-    Raises:
-        ConfigurationError: If it does not have the accelerator, as many devices, or the precision.
-    """
-    accelerator, devices, precision = (
-        trainer_setting(name, configuration, arguments)
-        for name in ("accelerator", "devices", "precision")
-    )
-    check_hardware(accelerator, devices, _TRAINER)
-    check_precision(precision, _TRAINER)
 
 
 def _refuse_prediction_options(

@@ -17,6 +17,7 @@ from terratorch.cli.callbacks.checkpoints import default_checkpoints
 from terratorch.cli.callbacks.evaluation_report import default_report, say_where_reports_are
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.lightning.deploy_config import StudioDeploySaveConfigCallback
+from terratorch.cli.lightning.hardware import check_hardware
 from terratorch.cli.lightning.run_summary import say_how_to_go_on, say_where_checkpoints_are
 from terratorch.cli.lightning.schedulers import ReduceLROnPlateau as PlateauScheduler
 from terratorch.cli.lightning.trainer import MyTrainer
@@ -100,7 +101,8 @@ class MyLightningCLI(LightningCLI):
         """
 
     def before_instantiate_classes(self) -> None:
-        """Refuse a scheduler without the optimizer that it belongs to."""
+        """Check the hardware, and refuse a scheduler without the optimizer that it belongs to."""
+        check_hardware(self._get(self.config, "trainer", default={}))
         if self._get(self.config, "lr_scheduler") and not self._get(self.config, "optimizer"):
             raise ConfigurationError(
                 "lr_scheduler",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
@@ -22,6 +23,7 @@ _TYPE = re.compile(r"Expected an? (?:<class ')?(?P<type>[^'>\n.]+)")
 _GOT = re.compile(
     r"Expected an? (?:<class ')?(?P<type>[^'>\n]+?)(?:'>)?\. Got value: (?P<value>.*)"
 )
+_LITERAL = re.compile(r"Expected a typing\.Literal(?P<choices>\[[^\n]*\])")
 _GIVEN = re.compile(r"Given value: (?P<value>[^\n]*)")
 _NO_CLASS = re.compile(r"Expected a dot import path string: (?P<name>[^\n]+)")
 _UNKNOWN_OPTIONS = re.compile(r"[Uu]nrecognized arguments: (?P<names>[^\n]+)")
@@ -171,5 +173,14 @@ def _wrong_type(text: str) -> ConfigurationError | None:
     if not types:
         return None
     value = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]} ..."
+    choices = [
+        str(choice)
+        for literal in _LITERAL.finditer(text, start)
+        for choice in ast.literal_eval(literal["choices"])
+    ]
+    if choices:
+        names = list(dict.fromkeys(choices))
+        seen = f"'{value}' is none of {', '.join(names)}"
+        return ConfigurationError(path, seen, did_you_mean(value, names))
     wanted = " or ".join("None" if kind == "NoneType" else kind for kind in dict.fromkeys(types))
     return ConfigurationError(path, f"expected {wanted}, got {value}")

@@ -9,14 +9,12 @@ from jsonargparse import Namespace
 
 from terratorch.cli.commands.stages import (
     check_checkpoint,
-    check_machine,
     import_given,
     read_given,
     run_prepared,
     setting,
     trainer_setting,
 )
-from terratorch.cli.lightning.hardware import check_hardware, check_precision
 from terratorch.cli.prediction.arguments import join_bounds, split_checkpoints
 from terratorch.cli.prediction.distributed import check_distributed, devices_of
 from terratorch.cli.prediction.parser import parse_arguments, read_options
@@ -51,7 +49,6 @@ def _predict_with_configuration(arguments: Sequence[str]) -> int:
         raise _missing_checkpoint()
     check_distributed(settings)
     import_given(configuration, arguments)
-    check_machine(configuration, arguments)
     _check_limits(settings)
     return run_prepared("predict", arguments)
 
@@ -84,6 +81,7 @@ def _run(
     options: Namespace, settings: PredictionOptions, paths: Sequence[Path | SceneFiles]
 ) -> int:
     from terratorch.cli.callbacks.prediction_writer import PredictionWriter
+    from terratorch.cli.lightning.hardware import check_hardware
     from terratorch.cli.lightning.trainer import MyTrainer
     from terratorch.cli.prediction.data import from_checkpoint
     from terratorch.cli.prediction.joint import predict_jointly
@@ -91,8 +89,7 @@ def _run(
     from terratorch.tasks.checkpoint import read_checkpoint
 
     show_lightning_messages()
-    check_hardware(options.accelerator, options.devices)
-    check_precision(options.precision)
+    check_hardware(vars(options), section="")
     checkpoint = read_checkpoint(options.ckpt_path)
     images = settings.batch_size if isinstance(settings.batch_size, int) else 1
     datamodule = from_checkpoint(checkpoint, paths, images, options.num_workers or 0)
