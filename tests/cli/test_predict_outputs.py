@@ -139,7 +139,7 @@ def test_a_picture_that_fails_leaves_the_map(predict, monkeypatch, capsys, caplo
     def fail(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("terratorch.prediction.products.drawing.Sheet.draw", fail)
+    monkeypatch.setattr("terratorch.prediction.products.quicklook.draw_panels", fail)
     _, maps = predict()
     assert {file.name for file in maps.iterdir()} == {"scene_pred.tif"}
     assert "scene_pred.png: the picture could not be made" in caplog.text + capsys.readouterr().err

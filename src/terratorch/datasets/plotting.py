@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from terratorch.colors import palette
+from terratorch.drawing.paint import class_index, paint_classes, paint_rgb, paint_values
+from terratorch.drawing.panels import ClassLegend, ImagePanel, ValueScale, draw_panels
+from terratorch.geo.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_PANEL_INCHES = 3.6
-
-# Pixels without label or outside the classes.
-_NO_CLASS = (0.82, 0.82, 0.84)
-
-# More classes than these do not fit into a legend.
+_LONGEST = 360  # pixels of the longer side of a panel
+_NO_CLASS = (209, 209, 214)  # pixels without label or outside the classes
 _LEGEND_ROWS = 20
+
+Sample = Mapping[str, ArrayLike]
 
 
 def plot_classes(
-    sample: dict[str, Any],
+    sample: Sample,
     rgb_indices: Sequence[int],
     num_classes: int,
     class_names: Sequence[str] | None = None,
@@ -32,56 +33,46 @@ def plot_classes(
     """Draw image, mask and prediction of a segmentation, with a legend of the classes in them.
 
     Args:
-        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `mask`, `prediction` `(H, W)` if there.
+        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `mask`, `prediction` `(H, W)` if present.
         rgb_indices: Which bands are red, green and blue.
         num_classes: How many classes there are.
-        class_names: Their names; numbers where None.
+        class_names: Their names; numbers if None.
         suptitle: A title above.
     """
-    from matplotlib.patches import Patch
-
     names = list(class_names or (str(number) for number in range(num_classes)))
-    colors = np.array(palette(names)) / 255
-    figure, axes = _panels(sample, rgb_indices, suptitle)
-    present: set[int] = set()
-    for axis, key in axes.items():
+    colors = palette(names)
+    panels, present = [_image_panel(sample, rgb_indices)], set()
+    for key in _targets(sample):
         ids = _array(sample[key]).astype(np.int64)
-        axis.imshow(_colored(ids, colors), interpolation="nearest")
-        present |= set(np.unique(ids).tolist())
-    shown = [number for number in sorted(present) if 0 <= number < num_classes][:_LEGEND_ROWS]
-    patches = [Patch(color=colors[number], label=names[number]) for number in shown]
-    if present - set(range(num_classes)):
-        patches.append(Patch(color=_NO_CLASS, label="no label"))
-    if patches:
-        figure.legend(handles=patches, loc="outside right center", frameon=False)
-    return figure
+        panels.append(ImagePanel(paint_classes(ids, colors, missing=_NO_CLASS), key))
+        present |= set(np.unique(class_index(ids, num_classes)).tolist())
+    entries = [(colors[number], names[number]) for number in sorted(present - {num_classes})]
+    del entries[_LEGEND_ROWS:]
+    if num_classes in present:
+        entries.append((_NO_CLASS, "no label"))
+    return _draw(panels, ClassLegend(entries) if entries else None, suptitle)
 
 
-def plot_values(
-    sample: dict[str, Any], rgb_indices: Sequence[int], suptitle: str | None = None
-) -> Figure:
+def plot_values(sample: Sample, rgb_indices: Sequence[int], suptitle: str | None = None) -> Figure:
     """Draw image, values and prediction of a regression, on one scale.
 
     Args:
-        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `mask`, `prediction` `(H, W)` if there.
+        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `mask`, `prediction` `(H, W)` if present.
         rgb_indices: Which bands are red, green and blue.
         suptitle: A title above.
     """
-    figure, axes = _panels(sample, rgb_indices, suptitle)
-    arrays = {axis: _array(sample[key]).astype(np.float64) for axis, key in axes.items()}
-    valid = [array[np.isfinite(array)] for array in arrays.values()]
-    values = np.concatenate(valid) if valid else np.zeros(0)
-    low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
-    drawn = None
-    for axis, array in arrays.items():
-        drawn = axis.imshow(array, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
-    if drawn is not None:
-        figure.colorbar(drawn, ax=list(arrays), shrink=0.8)
-    return figure
+    arrays = {key: _array(sample[key]).astype(np.float64) for key in _targets(sample)}
+    values = np.concatenate(
+        [np.zeros(0), *(array[np.isfinite(array)] for array in arrays.values())]
+    )
+    limits = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    panels = [_image_panel(sample, rgb_indices)]
+    panels += [ImagePanel(paint_values(array, limits), key) for key, array in arrays.items()]
+    return _draw(panels, ValueScale(limits) if arrays else None, suptitle)
 
 
 def plot_label(
-    sample: dict[str, Any],
+    sample: Sample,
     rgb_indices: Sequence[int],
     class_names: Sequence[str] | None = None,
     suptitle: str | None = None,
@@ -89,77 +80,56 @@ def plot_label(
     """Draw an image with the names of its label and prediction.
 
     Args:
-        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `label`, `prediction` as ids if there.
+        sample: `image` `(C, H, W)` or `(C, T, H, W)`; `label`, `prediction` as ids if present.
         rgb_indices: Which bands are red, green and blue.
-        class_names: The names of the classes; numbers where None.
+        class_names: The names of the classes; numbers if None.
         suptitle: A title above.
     """
-    figure, _ = _panels({"image": sample["image"]}, rgb_indices, suptitle)
     lines = [
-        f"{key}: {_name(int(sample[key]), class_names)}"
+        f"{key}: {_class_name(int(_array(sample[key])), class_names)}"
         for key in ("label", "prediction")
         if key in sample
     ]
-    figure.axes[0].set_title("\n".join(lines) or "image", fontsize=10)
-    return figure
+    panel = _image_panel(sample, rgb_indices, "\n".join(lines) or "image")
+    return _draw([panel], None, suptitle)
 
 
-def to_rgb(image: NDArray[Any], indices: Sequence[int]) -> NDArray[np.float64]:
-    """Turn bands into a picture `(H, W, 3)` of 0 to 1, stretched between 2 % and 98 %.
+def to_rgb(image: Array, indices: Sequence[int]) -> NDArray[np.uint8]:
+    """Turn bands into a picture `(H, W, 3)`, stretched between 2 % and 98 %.
 
     Args:
         image: `(C, H, W)`, or `(C, T, H, W)`, of which the last time step is taken.
-        indices: Which bands are red, green and blue; the first, in grey, where they are not there.
+        indices: Which bands are red, green and blue; if one is missing, the first in grey.
     """
     if image.ndim == 4:
         image = image[:, -1]
-    chosen = list(indices) if max(indices) < image.shape[0] else [0]
-    picture = np.stack([_stretched(image[band]) for band in chosen], axis=-1)
-    return picture if picture.shape[-1] == 3 else picture[..., :1].repeat(3, axis=-1)
+    bands = list(indices) if len(indices) == 3 and max(indices) < len(image) else [0, 0, 0]
+    return paint_rgb(np.moveaxis(image[bands], 0, -1).astype(np.float32))
 
 
-def _stretched(band: NDArray[Any]) -> NDArray[np.float64]:
-    band = band.astype(np.float64)
-    finite = band[np.isfinite(band)]
-    low, high = np.percentile(finite, (2, 98)) if finite.size else (0.0, 1.0)
-    scaled = (np.nan_to_num(band, nan=low) - low) / max(high - low, 1e-12)
-    return scaled.clip(0, 1)
+def _image_panel(sample: Sample, rgb_indices: Sequence[int], title: str = "image") -> ImagePanel:
+    return ImagePanel(to_rgb(_array(sample["image"]), rgb_indices), title)
 
 
-def _panels(
-    sample: dict[str, Any], rgb_indices: Sequence[int], suptitle: str | None
-) -> tuple[Figure, dict[Any, str]]:
-    """Draw the image; return the figure and an empty axis for each of mask and prediction."""
-    # Not through pyplot: figures are collected as other objects are, in any thread.
-    from matplotlib.figure import Figure
-
-    keys = [key for key in ("mask", "prediction") if key in sample]
-    width = _PANEL_INCHES * (1 + len(keys)) + (1.2 if keys else 0)
-    figure = Figure(figsize=(width, _PANEL_INCHES + 0.4), layout="constrained")
-    axes = figure.subplots(1, 1 + len(keys), squeeze=False)[0]
-    axes[0].imshow(to_rgb(_array(sample["image"]), rgb_indices))
-    for axis, title in zip(axes, ("image", *keys), strict=True):
-        axis.set_title(title, fontsize=10)
-        axis.set_axis_off()
-    if suptitle:
-        figure.suptitle(suptitle)
-    return figure, dict(zip(axes[1:], keys, strict=True))
+def _draw(
+    panels: Sequence[ImagePanel], key: ClassLegend | ValueScale | None, suptitle: str | None
+) -> Figure:
+    height, width = panels[0].pixels.shape[:2]
+    times = _LONGEST / max(height, width)
+    size = max(1, round(width * times)), max(1, round(height * times))
+    return draw_panels(panels, size, key, title=suptitle)
 
 
-def _colored(ids: NDArray[np.int64], colors: NDArray[np.float64]) -> NDArray[np.float64]:
-    table = np.concatenate([colors, [_NO_CLASS]])
-    inside = (ids >= 0) & (ids < len(colors))
-    picture: NDArray[np.float64] = table[np.where(inside, ids, len(colors))]
-    return picture
+def _targets(sample: Sample) -> list[str]:
+    return [key for key in ("mask", "prediction") if key in sample]
 
 
-def _name(number: int, class_names: Sequence[str] | None) -> str:
+def _class_name(number: int, class_names: Sequence[str] | None) -> str:
     known = class_names is not None and 0 <= number < len(class_names)
     return class_names[number] if known and class_names is not None else str(number)
 
 
-def _array(values: Any) -> NDArray[Any]:
+def _array(values: ArrayLike) -> Array:
     # Tensors may be on a device, with a gradient.
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    return np.asarray(values)
+    detach = getattr(values, "detach", None)
+    return np.asarray(values if detach is None else detach().cpu().numpy())

@@ -13,11 +13,11 @@ from typing import Any
 
 from rasterio.windows import Window
 
+from terratorch.contracts.map_tags import LAYERS_TAG, MAP_TAG
 from terratorch.contracts.prediction import MAIN_LAYER
 from terratorch.errors import DataError
 from terratorch.geo.held_file import HeldFile, claim, leftovers, name_with, number_of
 from terratorch.geo.raster import open_raster
-from terratorch.prediction.map_tags import LAYERS_TAG, MAP_TAG
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from terratorch.drawing.round_numbers import ticks_around
 from terratorch.errors import DataError
 from terratorch.evaluation.curves import Curve, log_folders, read_log
 from terratorch.evaluation.evaluation import ChipScore
@@ -16,7 +17,6 @@ from terratorch.evaluation.pages.charts import (
     tick_texts,
 )
 from terratorch.evaluation.pages.chip_map import chip_map, score_color
-from terratorch.prediction.products.round_numbers import ticks_around
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import torch
 
 from chip_files import write_tif
 from terratorch.contracts.input_spec import ImageSpec, InputSpec
+from terratorch.contracts.map_tags import RUN_TAG
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
-from terratorch.prediction.map_tags import RUN_TAG
 from terratorch.prediction.maps.encoding import Encoding
 from terratorch.prediction.maps.recognition import refuse_map
 from terratorch.prediction.maps.writer import Georeference, MapWriter

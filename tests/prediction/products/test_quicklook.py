@@ -13,7 +13,6 @@ from map_files import write_maps
 from terratorch.colors import VIRIDIS
 from terratorch.contracts.prediction import Prediction, PredictionKind
 from terratorch.prediction.maps.encoding import MapOptions
-from terratorch.prediction.products.drawing import ClassKey, Panel, Pen, Sheet, ValueKey
 from terratorch.prediction.products.quicklook import quicklook
 
 DEGREES = {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 12.5, 0, -1e-4, 52.5)}
@@ -93,22 +92,3 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         quicklook(path, tmp_path / "out" / "map.png")
     assert os.listdir(tmp_path / "out") == [path.name]
-
-
-def test_a_legend_takes_the_lines_that_it_needs():
-    pen = Pen(1.0)
-    short = ClassKey([((0, 0, 0), "a"), ((9, 9, 9), "b")])
-    long = ClassKey([((index, 0, 0), f"a class of a long name {index}") for index in range(60)])
-    assert short.height(pen, 400) < 30
-    assert long.height(pen, 400) > 10 * short.height(pen, 400)
-    assert long.height(pen, 1600) < long.height(pen, 400)
-
-
-def test_a_narrow_map_leaves_room_for_its_scale_and_its_title():
-    panel = Panel(np.zeros((40, 10, 3), np.uint8))
-    words = "Contains data of many people " * 9
-    sheet = Sheet([panel], 1, (10, 40), ValueKey("height", (0, 1)), "title " * 40, words, 1.0)
-    picture = sheet.draw()
-    assert picture.size[0] > 400
-    right = np.asarray(picture)[:, -15:]
-    assert (right == 255).all(), "nothing is written in the margin"

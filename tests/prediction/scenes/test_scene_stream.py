@@ -20,8 +20,8 @@ from terratorch.geo.held_file import create
 from terratorch.geo.raster import open_for_long
 from terratorch.prediction.maps.folder import PredictionFolder
 from terratorch.prediction.products.mosaic import Mosaic
-from terratorch.prediction.products.pictures import Picture
 from terratorch.prediction.products.products import Products
+from terratorch.prediction.products.quicklook import QuicklookProduct
 from terratorch.prediction.scenes import scenes as scenes_module
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.prediction.scenes.progress import TileProgress
@@ -352,7 +352,7 @@ def test_unfinished_files_that_nobody_writes_are_removed(tmp_path):
 
 def test_maps_and_what_is_made_of_them_are_no_images(tmp_path):
     path, maps = scene(tmp_path), tmp_path / "maps"
-    products = Products(of_maps=[Picture()], of_folder=[Mosaic()])
+    products = Products(of_maps=[QuicklookProduct()], of_folder=[Mosaic()])
     with PredictionFolder(maps, products=products) as folder:
         predict_scenes([path], predictor(run="a"), folder, progress=False)
     shutil.copy(path, maps / "own.png")

@@ -12,8 +12,8 @@ from terratorch.contracts.prediction import Output, PredictionKind
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.options import MAP_PRODUCTS, PredictionOptions
 from terratorch.prediction.products.mosaic import Mosaic
-from terratorch.prediction.products.pictures import Picture
 from terratorch.prediction.products.products import FolderProduct, MapProduct, Products
+from terratorch.prediction.products.quicklook import QuicklookProduct
 from terratorch.prediction.products.stac import Provenance, StacItem
 from terratorch.prediction.products.vectorize import Vectors, import_writers
 from terratorch.tasks.base_task import TerraTorchTask
@@ -32,7 +32,7 @@ def products_of(settings: PredictionOptions, provenance: Provenance) -> Products
     of_maps: list[MapProduct] = []
     of_folder: list[FolderProduct] = []
     if settings.quicklook:
-        of_maps.append(Picture())
+        of_maps.append(QuicklookProduct())
     if settings.vectorize is not None:
         of_maps.append(
             Vectors(settings.vectorize, settings.vector_min_area, settings.vector_simplify)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from terratorch.drawing.round_numbers import are_alike, ticks_around
 from terratorch.evaluation.curves import Curve
 from terratorch.evaluation.pages.page import escape
-from terratorch.prediction.products.round_numbers import are_alike, ticks_around
 
 # In units of the drawing; it is shown at about this size, so that text is readable on a phone.
 _WIDTH, _HEIGHT = 380, 210

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from terratorch.colors import VIRIDIS, Color
+from terratorch.drawing.round_numbers import round_length, ticks_around
 from terratorch.evaluation.evaluation import ChipScore
 from terratorch.evaluation.pages.charts import tick_texts
 from terratorch.evaluation.pages.page import escape
 from terratorch.geo.extent import METRES_PER_DEGREE, Bounds
-from terratorch.prediction.products.round_numbers import round_length, ticks_around
 
 _WIDTH, _TALLEST, _LOWEST = 760, 560, 220
 _MARGIN, _MARGIN_BOTTOM = 1, 26

@@ -10,6 +10,7 @@ from typing import Any
 
 import rasterio
 
+from terratorch.drawing.maps import check_bands, class_colors, class_names, rgb_bands
 from terratorch.errors import ConfigurationError
 from terratorch.evaluation.pages.map_page_html import ShownLayer, ShownMap, map_page_html
 from terratorch.evaluation.pages.map_page_layers import (
@@ -22,12 +23,6 @@ from terratorch.evaluation.pages.map_page_place import Place, check_same_grid
 from terratorch.evaluation.pages.map_page_pyramid import build_pyramids
 from terratorch.evaluation.pages.page import write_page
 from terratorch.geo.raster import open_raster
-from terratorch.prediction.products.painting import (
-    check_bands,
-    class_colors,
-    class_names,
-    rgb_bands,
-)
 
 DEFAULT_MEGABYTES = 25.0
 """What mail and chat programs still take."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from terratorch.colors import VIRIDIS, Color, color_ramp
+from terratorch.drawing.maps import share_text
 from terratorch.evaluation.pages.map_page_layers import (
     HIDDEN,
     TILE,
@@ -22,7 +23,6 @@ from terratorch.evaluation.pages.map_page_layers import (
 from terratorch.evaluation.pages.map_page_place import Place
 from terratorch.evaluation.pages.map_page_pyramid import Pyramid
 from terratorch.evaluation.pages.page import asset, escape, json_script, render_page
-from terratorch.prediction.products.painting import share_text
 
 _SCRIPTS = ("map_page_tiles.js", "map_page_view.js", "map_page_place.js", "map_page.js")
 _NAMES = {"scene": "Scene", "labels": "Labels", "map": "Map"}

@@ -16,17 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.windows import Window
 
+from terratorch.drawing.maps import read_rgb, read_values, reduced_shape
+from terratorch.drawing.paint import scale_index, stretch, stretch_limits, value_limits
 from terratorch.errors import DataError
 from terratorch.geo.raster import reading_errors
-from terratorch.prediction.products.painting import (
-    read_rgb,
-    read_values,
-    reduced_shape,
-    scale_index,
-    stretch,
-    stretch_limits,
-    value_limits,
-)
 
 Pixels = NDArray[np.uint8]
 

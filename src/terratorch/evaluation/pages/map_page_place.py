@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from terratorch.drawing.maps import metres_per_pixel
 from terratorch.errors import DataError
 from terratorch.geo.extent import lon_lat_points
-from terratorch.prediction.products.painting import metres_per_pixel
 
 _KNOTS = 17  # a side: between two, longitude and latitude are interpolated
 _WIDEST_STEP = 25.0  # degrees between two knots; those of a map of the world are 22.5 apart

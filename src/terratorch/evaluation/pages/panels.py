@@ -11,14 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terratorch.colors import VIRIDIS, Color, color_ramp
+from terratorch.drawing.paint import scale_index, stretch, stretch_limits, value_limits
 from terratorch.evaluation.evaluation import Kind, Panel, Picture, Scale
 from terratorch.evaluation.pages.png import png_data_uri
-from terratorch.prediction.products.painting import (
-    scale_index,
-    stretch,
-    stretch_limits,
-    value_limits,
-)
 
 CHIPS_OF_A_RANK = 4
 LONGEST = 256  # pixels of a side of a thumbnail

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from terratorch.colors import VIRIDIS, Color, palette
+from terratorch.drawing.paint import value_limits
 from terratorch.evaluation.evaluation import (
     SCORE_NAMES,
     ChipScore,
@@ -23,7 +24,6 @@ from terratorch.evaluation.pages.page import escape
 from terratorch.evaluation.pages.panels import ERROR_RAMP, WRONG
 from terratorch.evaluation.pages.report_scores import number
 from terratorch.evaluation.results import ranked
-from terratorch.prediction.products.painting import value_limits
 
 _LISTED = 25
 _MOST_ON_MAP = 5000

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.colors import palette
+from terratorch.contracts.map_tags import CLASS_NAMES_TAG
 from terratorch.contracts.prediction import MAIN_LAYER, Output, Prediction
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
-from terratorch.prediction.map_tags import CLASS_NAMES_TAG
 
 # What stands for nodata. For classes the last id of the dtype, which is never that of a class; for
 # floats NaN, since any number may be a prediction. The source's own value may be either.

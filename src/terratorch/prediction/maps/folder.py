@@ -10,6 +10,7 @@ from typing import TextIO
 
 from torch import Tensor
 
+from terratorch.contracts.map_tags import LAYERS_TAG
 from terratorch.contracts.prediction import (
     MAIN_LAYER,
     Output,
@@ -20,7 +21,6 @@ from terratorch.errors import DataError
 from terratorch.geo.held_file import create
 from terratorch.geo.raster import open_raster
 from terratorch.geo.remote import parse_path
-from terratorch.prediction.map_tags import LAYERS_TAG
 from terratorch.prediction.maps.encoding import MapOptions, layer_encoding
 from terratorch.prediction.maps.writer import (
     Georeference,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from terratorch.contracts.map_tags import MOSAIC_TAG, RUN_TAG
 from terratorch.errors import DataError
 from terratorch.geo.raster import files_behind, open_raster
-from terratorch.prediction.map_tags import MOSAIC_TAG, RUN_TAG
 
 _MAP = "a map"
 _KINDS = {RUN_TAG: _MAP, MOSAIC_TAG: "a mosaic of maps"}  # by the tag that says so

@@ -16,9 +16,9 @@ from xml.etree import ElementTree as Xml
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
+from terratorch.contracts.map_tags import MOSAIC_TAG
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
-from terratorch.prediction.map_tags import MOSAIC_TAG
 from terratorch.prediction.products.products import FinishedMap, FolderProduct
 
 logger = logging.getLogger(__name__)

@@ -22,11 +22,11 @@ from rasterio.enums import ColorInterp
 from rasterio.warp import transform_geom
 
 from terratorch import __version__
+from terratorch.contracts.map_tags import CLASS_NAMES_TAG, RUN_TAG
 from terratorch.contracts.prediction import MAIN_LAYER
 from terratorch.geo.acquisition import acquired
 from terratorch.geo.extent import LON_LAT, Bounds, lon_lat_bounds
 from terratorch.geo.raster import images_behind, open_raster
-from terratorch.prediction.map_tags import CLASS_NAMES_TAG, RUN_TAG
 from terratorch.prediction.products.products import FinishedMap, MapProduct, is_newer
 
 STAC_VERSION = "1.1.0"

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
+from terratorch.contracts.map_tags import CLASS_NAMES_TAG
 from terratorch.contracts.prediction import PROBABILITIES_LAYER
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
 from terratorch.optional import import_optional
-from terratorch.prediction.map_tags import CLASS_NAMES_TAG
 from terratorch.prediction.products.products import FinishedMap, MapProduct
 from terratorch.prediction.products.tracing import (
     TRACEABLE,

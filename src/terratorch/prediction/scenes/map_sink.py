@@ -10,9 +10,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from terratorch.contracts.map_tags import LAYERS_TAG, MAP_TAG
 from terratorch.contracts.prediction import MAIN_LAYER, Prediction
 from terratorch.errors import DataError, NotANumberError
-from terratorch.prediction.map_tags import LAYERS_TAG, MAP_TAG
 from terratorch.prediction.maps.encoding import layer_encoding
 from terratorch.prediction.maps.folder import PredictionFolder
 from terratorch.prediction.maps.writer import Georeference, MapWriter

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from terratorch.contracts.map_tags import RUN_TAG, SOURCE_TAG
 from terratorch.contracts.prediction import FURTHER_LAYERS
 from terratorch.errors import DataError, NotANumberError, OutputError
 from terratorch.geo.held_file import leftovers
 from terratorch.geo.raster import files_behind
-from terratorch.prediction.map_tags import RUN_TAG, SOURCE_TAG
 from terratorch.prediction.maps.folder import PredictionFolder
 from terratorch.prediction.maps.writer import is_complete
 from terratorch.prediction.partial import Unfinished, find_unfinished, remove_unfinished

@@ -10,8 +10,8 @@ from rasterio.transform import Affine
 
 from grids import LOCAL, MARS
 from terratorch.colors import NODATA_COLOR, VIRIDIS, color_ramp
+from terratorch.drawing.maps import legend, paint, read_image, read_map
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.prediction.products.painting import legend, paint, read_image, read_map
 
 METRES = {"crs": "EPSG:32633", "transform": Affine(10, 0, 330000, 0, -10, 5822040)}
 
@@ -98,8 +98,8 @@ def test_a_scene_is_stretched_and_its_nodata_white(tmp_path):
     pixels = np.linspace(100, 900, 3 * 50, dtype="float32").reshape(3, 5, 10)
     pixels[:, 0, 0] = -1
     painted = read_image(write(tmp_path / "scene.tif", pixels, nodata=-1))
-    assert painted[0, 0].tolist() == [1, 1, 1]
-    assert painted[-1, -1].tolist() == [1, 1, 1]
+    assert painted[0, 0].tolist() == [255, 255, 255]
+    assert painted[-1, -1].tolist() == [255, 255, 255]
     assert painted[0, 1].tolist() == [0, 0, 0]
 
 

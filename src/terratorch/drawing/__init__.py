@@ -1,0 +1,1 @@
+"""Draw maps, scenes and samples; matplotlib is imported only when a figure is made."""
