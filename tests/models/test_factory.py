@@ -4,15 +4,16 @@ import logging
 
 import pytest
 import torch
-from tiny_backbones import TinyMaps, TinyVector
+from tiny_backbones import TinyMaps, TinyTokens, TinyVector
 from torch import nn
 
-from terratorch.contracts.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import Feature, FeatureKind
 from terratorch.errors import ArgumentNameError, ConfigurationError, DataError
 from terratorch.models.encoder_decoder_factory import EncoderDecoderFactory
 from terratorch.models.model import AuxiliaryHead, Model
 from terratorch.models.necks import (
     LearnedInterpolateToPyramidal,
+    MergeModalities,
     ReshapeTokensToImage,
     SelectIndices,
 )
@@ -174,7 +175,7 @@ class TestDefaultNecks:
 
     def test_maps_of_one_size(self, caplog):
         backbone = TinyMaps()
-        backbone.feature_spec = FeatureSpec((4,) * 3, FeatureKind.MAPS, (8,) * 3)
+        backbone.features = (Feature(4, FeatureKind.MAPS, 8),) * 3
         arguments = {"decoder_channels": 4, "num_classes": 2, "backbone": backbone}
         model = build(task="segmentation", decoder="UperNetDecoder", **arguments)
         assert [type(neck) for neck in model.neck] == [SelectIndices, LearnedInterpolateToPyramidal]
@@ -185,7 +186,7 @@ class TestDefaultNecks:
 
     def test_maps_of_unknown_size_stay_as_they_are(self):
         backbone = TinyMaps()
-        backbone.feature_spec = FeatureSpec((4,) * 3, FeatureKind.MAPS)
+        backbone.features = (Feature(4, FeatureKind.MAPS),) * 3
         assert len(build(**{**UNET, "backbone": backbone}).neck) == 0
 
     def test_dpt_gets_four_maps_of_one_size(self):
@@ -348,7 +349,10 @@ class TestFreezing:
             {"necks": [{"name": "SelectIndices", "indices": [3]}]},
             r"necks\[0\].indices has 3, but `TinyMaps` gives 3 features \(0 to 2\)",
         ),
-        ({"necks": "SelectIndices"}, "necks: is no list: 'SelectIndices'. Name each neck"),
+        (
+            {"necks": "SelectIndices"},
+            "necks: must be a list, but is 'SelectIndices'. Name each neck",
+        ),
         ({"necks": ["SelectIndices"]}, r"necks\[0\].name: is missing in 'SelectIndices'"),
         (
             {"necks": [{"name": "SelectIndices", "indices": ["a"]}]},
@@ -417,3 +421,69 @@ def test_an_error_inside_a_part_surfaces_unchanged():
     TERRATORCH_BACKBONE_REGISTRY.register_as(broken_backbone, "broken_backbone", overwrite=True)
     with pytest.raises(KeyError, match="'inside'"):
         build(**{**UNET, "backbone": "broken_backbone"})
+
+
+class TwoSensors(nn.Module):
+    """Maps of two modalities, a dictionary for each layer."""
+
+    out_channels = (4,) * 4
+
+    def __init__(self, declare=True):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 8, stride=8)
+        if declare:
+            self.features = tuple(
+                Feature(4, FeatureKind.MAPS, 8, modality=name) for name in ("s1", "s2") * 2
+            )
+
+    def forward(self, x):
+        return [{name: self.conv(image) for name, image in x.items()} for _ in range(2)]
+
+
+TWO = {"s1": torch.rand(1, 1, 32, 32), "s2": torch.rand(1, 1, 32, 32)}
+ONE_LAYER = {"task": "segmentation", "decoder": "FCNDecoder", "num_classes": 2}
+
+
+class TestFeaturesByModality:
+    def test_are_merged_by_default(self):
+        model = build(**ONE_LAYER, backbone=TwoSensors()).eval()
+        assert [type(neck) for neck in model.neck] == [MergeModalities]
+        assert model(TWO).output.shape == (1, 2, 32, 32)
+
+    def test_reach_no_decoder_unmerged(self):
+        message = r"takes the features of one image, but .* s1, s2\. Add .*\n.*\n.*MergeModalities"
+        with pytest.raises(ConfigurationError, match=message):
+            build(**ONE_LAYER, backbone=TwoSensors(), necks=[])
+
+    def test_must_be_declared(self):
+        model = build(**ONE_LAYER, backbone=TwoSensors(declare=False))
+        with pytest.raises(DataError, match=r"by modality \(s1, s2\).*MergeModalities"):
+            model(TWO)
+
+    def test_a_missing_modality_is_named(self):
+        model = build(**ONE_LAYER, backbone=TwoSensors())
+        with pytest.raises(DataError, match="declares features of s1, s2, but returns s1"):
+            model({"s1": TWO["s1"]})
+
+    def test_tokens_of_two_modalities_in_one_tensor_are_refused_with_the_cure(self):
+        backbone = TinyTokens()
+        token = Feature(8, FeatureKind.TOKENS, 8, prefix_tokens=1, modality=("s1", "s2"))
+        backbone.features = (token,) * 6
+        necks = [{"name": "ReshapeTokensToImage"}]
+        with pytest.raises(ConfigurationError, match="Put the neck MergeModalities before it"):
+            build(**{**FCN, "backbone": backbone, "necks": necks})
+
+    def test_named_layers_are_a_list(self):
+        class Named(TinyMaps):
+            def forward(self, x):
+                return dict(enumerate(super().forward(x)))
+
+        assert build(**{**UNET, "backbone": Named()})(torch.rand(1, 3, 32, 32)).output.ndim == 4
+
+    def test_other_features_than_declared_are_refused(self):
+        class Short(TinyMaps):
+            def forward(self, x):
+                return super().forward(x)[1:]
+
+        with pytest.raises(DataError, match="Short: returns 2 features, but declares 3"):
+            build(**{**UNET, "backbone": Short()})(torch.rand(1, 3, 32, 32))

@@ -6,12 +6,13 @@ import pytest
 import torch
 from part_tester import FLAT, PYRAMID, TOKENS, Part, PartTester, half_types
 
-from terratorch.contracts.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import Feature, FeatureKind, undeclared
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.models.necks import (
     AggregateTokens,
     InterpolateToPyramidal,
     LearnedInterpolateToPyramidal,
+    MergeModalities,
     PermuteDims,
     ReshapeTokensToImage,
     SelectIndices,
@@ -32,6 +33,7 @@ PARTS = {
     "AddBottleneckLayer": Part(PYRAMID),
     "LearnedInterpolateToPyramidal": Part(FLAT),
     "FeaturePyramidNetworkNeck": Part(PYRAMID, {"out_channel": 8}),
+    "MergeModalities": Part(FLAT),
 }
 NAMES = list(TERRATORCH_NECK_REGISTRY)
 
@@ -39,7 +41,10 @@ NAMES = list(TERRATORCH_NECK_REGISTRY)
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryNeck(PartTester):
     def build(self, name, part):
-        return NECK_REGISTRY.build(name, part.channels, **part.arguments)
+        neck = NECK_REGISTRY.build(name, part.channels, **part.arguments)
+        if name == "MergeModalities":
+            neck.connect(tuple(Feature(16, FeatureKind.MAPS, modality=m) for m in ("a", "b") * 2))
+        return neck
 
     def expected_channels(self, module, part):
         return module.process_channel_list(part.channels)
@@ -71,7 +76,7 @@ class TestEveryNeck(PartTester):
         part = PARTS[name]
         channels, features = part.channels, part.features()
         given = list(features)
-        neck = NECK_REGISTRY.build(name, channels, **part.arguments)
+        neck = self.build(name, part)
         neck.process_channel_list(channels)
         neck(features, **part.keywords)
         assert channels == part.channels
@@ -158,39 +163,100 @@ def test_fpn_gives_a_named_dictionary():
 
 
 class TestWhatTheyDeclare:
-    tokens = FeatureSpec((16,) * 4, FeatureKind.TOKENS, (16,) * 4, prefix_tokens=1)
-    maps = FeatureSpec((16,) * 4, FeatureKind.MAPS, (16,) * 4)
+    tokens = (Feature(16, FeatureKind.TOKENS, 16, prefix_tokens=1),) * 4
+    maps = (Feature(16, FeatureKind.MAPS, 16),) * 4
+    series = (Feature(16, FeatureKind.TOKENS, 16, prefix_tokens=1, frames=3),)
 
     def test_tokens_become_maps_with_all_time_steps(self):
-        frames = FeatureSpec((16,), FeatureKind.TOKENS, (16,), 1, frames=3)
-        spec = ReshapeTokensToImage([16], effective_time_dim=3).output_spec(frames)
-        assert spec == FeatureSpec((48,), FeatureKind.MAPS, (16,))
+        neck = ReshapeTokensToImage([16], effective_time_dim=3)
+        assert neck.connect(self.series) == (Feature(48, FeatureKind.MAPS, 16),)
 
     def test_forgotten_time_steps_are_refused(self):
-        frames = FeatureSpec((16,), FeatureKind.TOKENS, frames=3)
         with pytest.raises(ConfigurationError, match="Set effective_time_dim: 3"):
-            ReshapeTokensToImage([16]).output_spec(frames)
+            ReshapeTokensToImage([16]).connect(self.series)
+
+    def test_prefix_tokens_are_those_that_the_backbone_declares(self):
+        registers = (Feature(4, FeatureKind.TOKENS, 2, prefix_tokens=5),)
+        neck = ReshapeTokensToImage([4])
+        neck.connect(registers)
+        (maps,) = neck([torch.rand(1, 5 + 6, 4)], image_size=(4, 6))
+        assert maps.shape == (1, 4, 2, 3)
+        with pytest.raises(ConfigurationError, match="remove_cls_token: is 1, but 5 prefix"):
+            ReshapeTokensToImage([4], remove_cls_token=1).connect(registers)
+
+    def test_a_declared_grid_is_not_guessed(self):
+        neck = ReshapeTokensToImage([4])
+        neck.connect((Feature(4, FeatureKind.TOKENS, grid=(2, 8)),))
+        (maps,) = neck([torch.rand(1, 16, 4)], image_size=(4, 4))
+        assert maps.shape == (1, 4, 2, 8)
+        with pytest.raises(DataError, match="17 tokens of an image"):
+            neck([torch.rand(1, 17, 4)], image_size=(4, 4))
 
     def test_strides_of_a_pyramid(self):
-        spec = LearnedInterpolateToPyramidal([16] * 4).output_spec(self.maps)
-        assert spec.strides == (4, 8, 16, 32)
-        assert spec.channels == (4, 8, 16, 16)
+        levels = LearnedInterpolateToPyramidal([16] * 4).connect(self.maps)
+        assert [level.stride for level in levels] == [4, 8, 16, 32]
+        assert [level.channels for level in levels] == [4, 8, 16, 16]
 
-    def test_strides_that_are_no_whole_numbers_are_not_known(self):
-        assert InterpolateToPyramidal([16] * 4, 3).output_spec(self.maps).strides is None
+    def test_strides_that_are_not_whole_numbers_are_unknown(self):
+        levels = InterpolateToPyramidal([16] * 4, 3).connect(self.maps)
+        assert {level.stride for level in levels} == {None}
 
     def test_selection_keeps_the_layout(self):
-        spec = SelectIndices([16] * 4, [0, 3]).output_spec(self.tokens)
-        assert (spec.kind, spec.strides, spec.prefix_tokens) == (FeatureKind.TOKENS, (16, 16), 1)
+        assert SelectIndices([16] * 4, [0, 3]).connect(self.tokens) == self.tokens[:2]
 
     def test_channels_last_become_maps(self):
-        spec = FeatureSpec((8,), FeatureKind.MAPS_CHANNELS_LAST)
-        assert PermuteDims([8], [0, 3, 1, 2]).output_spec(spec).kind is FeatureKind.MAPS
+        features = (Feature(8, FeatureKind.MAPS_CHANNELS_LAST),)
+        assert PermuteDims([8], [0, 3, 1, 2]).connect(features)[0].kind is FeatureKind.MAPS
 
     @pytest.mark.parametrize("name", ["InterpolateToPyramidal", "AddBottleneckLayer"])
     def test_a_pyramid_of_tokens_is_refused_with_the_neck_to_add(self, name):
         with pytest.raises(ConfigurationError, match=r"necks\[0\].*ReshapeTokensToImage before it"):
             build_necks([{"name": name}], self.tokens, "vit")
+
+
+class TestMergeModalities:
+    apart = tuple(Feature(2, FeatureKind.MAPS, 8, modality=m) for m in ("s1", "s2", "s1", "s2"))
+    joined = (Feature(2, FeatureKind.TOKENS, 8, prefix_tokens=1, modality=("s1", "s2")),)
+
+    @pytest.mark.parametrize(
+        ("method", "expected"), [("mean", [2.0]), ("max", [3.0]), ("concat", [1.0, 3.0])]
+    )
+    def test_features_by_modality(self, method, expected):
+        neck = MergeModalities([2] * 4, method)
+        merged = neck.connect(self.apart)
+        assert merged == (Feature(2 * len(expected), FeatureKind.MAPS, 8),) * 2
+        features = neck([torch.full((1, 2, 4, 4), value) for value in (1.0, 0.0, 3.0, 0.0)])
+        assert features[0].shape == (1, 2 * len(expected), 4, 4)
+        features = neck([torch.full((1, 2, 4, 4), value) for value in (1.0, 3.0, 0.0, 0.0)])
+        assert features[0][0, ::2, 0, 0].tolist() == expected
+        assert neck.process_channel_list([2] * 4) == [f.channels for f in merged]
+
+    @pytest.mark.parametrize(("method", "channels"), [("mean", 2), ("concat", 4)])
+    def test_tokens_one_after_the_other(self, method, channels):
+        neck = MergeModalities([2], method)
+        merged = neck.connect(self.joined)
+        assert merged == (Feature(channels, FeatureKind.TOKENS, 8, prefix_tokens=1),)
+        tokens = torch.tensor([9.0, 1, 2, 3, 5, 6, 7])[None, :, None].expand(1, 7, 2)
+        (features,) = neck([tokens])
+        assert features.shape == (1, 4, channels)
+        first = [9.0, 3, 4, 5] if method == "mean" else [9.0, 1, 2, 3]
+        assert features[0, :, 0].tolist() == first
+        with pytest.raises(DataError, match=r"cannot split 5 tokens evenly among \('s1', 's2'\)"):
+            neck([torch.rand(1, 6, 2)])
+
+    @pytest.mark.parametrize(
+        ("features", "method", "message"),
+        [
+            (undeclared([2, 2]), "mean", "gets features that declare no modality"),
+            (apart[:3], "mean", "different numbers of features"),
+            ((apart[0], Feature(2, FeatureKind.MAPS, 4, modality="s2")), "mean", "stride 4"),
+            ((apart[0], Feature(3, FeatureKind.MAPS, 8, modality="s2")), "max", "method: concat"),
+            (apart, "sum", "MergeModalities.method: is 'sum'. Choose mean, max, concat"),
+        ],
+    )
+    def test_refuses(self, features, method, message):
+        with pytest.raises(ConfigurationError, match=message):
+            MergeModalities([2] * len(features), method).connect(features)
 
 
 def test_a_list_is_built_in_order():
@@ -223,7 +289,7 @@ def test_a_list_is_built_in_order():
 )
 def test_mistakes_name_their_place(op, message):
     with pytest.raises((ConfigurationError, KeyError), match=message):
-        build_necks([op], FeatureSpec((16,) * 4), "vit")
+        build_necks([op], undeclared([16] * 4), "vit")
 
 
 def test_a_neck_of_ones_own_need_not_inherit():
@@ -239,6 +305,6 @@ def test_a_neck_of_ones_own_need_not_inherit():
             return [torch.cat([feature] * self.factor, 1) for feature in features]
 
     TERRATORCH_NECK_REGISTRY.register_as(Double, "TestDouble", overwrite=True)
-    necks, spec = build_necks([{"name": "TestDouble", "factor": 3}], FeatureSpec((4,)), "vit")
-    assert spec == FeatureSpec((12,), FeatureKind.UNKNOWN)
+    necks, features = build_necks([{"name": "TestDouble", "factor": 3}], undeclared([4]), "vit")
+    assert features == (Feature(12, FeatureKind.UNKNOWN),)
     assert necks[0]([torch.rand(1, 4, 2, 2)])[0].shape[1] == 12

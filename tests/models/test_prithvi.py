@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from hashed import fill_with_hashes, hashed
-from terratorch.contracts.features import FeatureKind, Freezes, StopsEarly
+from terratorch.contracts.features import Feature, FeatureKind, Freezes, StopsEarly
 from terratorch.errors import ArgumentNameError, ConfigurationError, DataError, InvalidModelError
 from terratorch.models.backbones.positions import get_3d_sincos_pos_embed, resample_positions
 from terratorch.models.backbones.prithvi_mae import PrithviMAE, PrithviViT
@@ -113,15 +113,9 @@ def test_every_variant_declares_what_it_gives(name):
     assert isinstance(model, StopsEarly)
     assert isinstance(model, Freezes)
     features = model(torch.zeros(1, 6, 2, 32, 32))
-    spec = model.feature_spec
-    assert (spec.kind, spec.prefix_tokens, spec.frames, spec.strides) == (
-        FeatureKind.TOKENS,
-        1,
-        2,
-        (8, 8),
-    )
-    assert [feature.shape[-1] for feature in features] == list(spec.channels)
-    assert features[0].shape[1] == spec.prefix_tokens + spec.frames * (32 // 8) ** 2
+    token = Feature(32, FeatureKind.TOKENS, stride=8, prefix_tokens=1, frames=2)
+    assert model.features == (token, token)
+    assert [feature.shape for feature in features] == [(1, 1 + 2 * (32 // 8) ** 2, 32)] * 2
     assert model.out_channels == [64, 64]
 
 
@@ -151,7 +145,7 @@ def test_layers_that_no_one_reads_are_neither_computed_nor_trained():
     model.stop_after(1)
     features = model(torch.ones(1, 6, 32, 32))
     assert ran == [0, 1]
-    assert len(features) == len(model.feature_spec) == 2
+    assert len(features) == len(model.features) == 2
     assert all(torch.equal(a, b) for a, b in zip(features, expected, strict=True))
     assert list(model.state_dict()) == keys
     sum(feature.sum() for feature in features).backward()

@@ -59,14 +59,13 @@ def test_features_are_as_declared_and_keys_those_of_timm(name, kwargs, kind):
     plain = timm.create_model(name, features_only=True, **kwargs)
     assert list(model.state_dict()) == list(plain.state_dict())
     features = model(torch.zeros(1, kwargs.get("in_chans", 3), 64, 64))
-    spec = model.feature_spec
-    assert spec.kind is kind
-    assert len(features) == len(spec) == len(model.out_channels)
-    for feature, channels, stride in zip(features, spec.channels, spec.strides, strict=True):
-        height = 64 // stride
-        maps = (channels, height, height)
+    assert len(features) == len(model.features) == len(model.out_channels)
+    for feature, declared in zip(features, model.features, strict=True):
+        assert declared.kind is kind
+        size = declared.cells((64, 64))
         last = kind is FeatureKind.MAPS_CHANNELS_LAST
-        assert feature.shape[1:] == (maps[1:] + maps[:1] if last else maps)
+        maps = (declared.channels, *size)
+        assert feature.shape[1:] == ((*size, declared.channels) if last else maps)
 
 
 def test_names_are_those_of_timm():

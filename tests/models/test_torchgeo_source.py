@@ -45,8 +45,8 @@ def test_features_are_as_declared(source):
     model = source.build("resnet18", in_chans=4, out_indices=[1, 4])
     features = model(torch.zeros(1, 4, 64, 64))
     assert [feature.shape[1] for feature in features] == model.out_channels
-    assert model.feature_spec.kind is FeatureKind.MAPS
-    assert model.feature_spec.strides == (4, 32)
+    assert {feature.kind for feature in model.features} == {FeatureKind.MAPS}
+    assert [feature.stride for feature in model.features] == [4, 32]
 
 
 def test_weights_give_the_number_of_bands(source):

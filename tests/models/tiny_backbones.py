@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from terratorch.contracts.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import Feature, FeatureKind
 from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY
 
 
@@ -17,12 +17,13 @@ class TinyTokens(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(depth))
         self.patch_size = (1, 8, 8)
         self.out_channels = [dim] * depth
-        kind, prefix = FeatureKind.TOKENS, 1
-        self.feature_spec = FeatureSpec((dim,) * depth, kind, (8,) * depth, prefix, frames)
+        token = Feature(dim, FeatureKind.TOKENS, 8, prefix_tokens=1, frames=frames)
+        self.features = (token,) * depth
         self.stop = depth - 1
 
     def stop_after(self, index: int) -> None:
         self.stop = index
+        self.features = self.features[: index + 1]
 
     def forward(self, x, scale=None):
         x = x if x.ndim == 5 else x[:, :, None]
@@ -44,7 +45,7 @@ class TinyMaps(nn.Module):
             nn.Conv2d(in_chans if level == 0 else width, width, 3, 2, 1) for level in range(3)
         )
         self.out_channels = [width] * 3
-        self.feature_spec = FeatureSpec((width,) * 3, FeatureKind.MAPS, (2, 4, 8))
+        self.features = tuple(Feature(width, FeatureKind.MAPS, stride) for stride in (2, 4, 8))
 
     def forward(self, x):
         features = []

@@ -1,11 +1,10 @@
-"""The typed joint between backbone, necks and decoder: what each feature of a list is."""
+"""The joint between backbone, necks and decoder: what each feature of a list is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 
 class FeatureKind(StrEnum):
@@ -13,53 +12,69 @@ class FeatureKind(StrEnum):
 
     MAPS = "maps"  # (B, C, H, W)
     MAPS_CHANNELS_LAST = "maps_channels_last"  # (B, H, W, C)
-    TOKENS = "tokens"  # (B, N, C), class token first where there is one
+    TOKENS = "tokens"  # (B, N, C), class token first if there is one
     VECTORS = "vectors"  # (B, C)
-    UNKNOWN = "unknown"  # of a user's own backbone that declares nothing but its channels
+    UNKNOWN = "unknown"  # from a user's backbone that declares only its channels
 
 
 @dataclass(frozen=True)
-class FeatureSpec:
-    """What a backbone, or a chain of necks behind it, gives: one entry a feature.
+class Feature:
+    """One feature of a backbone, or of a chain of necks behind it.
 
     Attributes:
-        channels: Channels of each feature.
-        kind: The layout of all of them.
-        strides: Input pixels per cell along a side, a feature each; None where it is not known.
+        channels: Channels of the tensor.
+        kind: Its layout.
+        stride: Input pixels per cell along a side; None if unknown.
+        grid: Rows and columns of the cells where they do not follow from image size and stride.
         prefix_tokens: Tokens before those of the patches: class token, registers.
-        frames: Time steps that the tokens hold, time-major; their image form has `frames` times the
-            channels.
+        frames: Time steps in the tokens, time-major; as a map they become `frames * channels`.
+        modality: The modality it comes from, if a backbone returns its features by modality; a
+            tuple if the tensor holds the tokens of several, one after the other, in this order.
     """
 
-    channels: tuple[int, ...]
+    channels: int
     kind: FeatureKind = FeatureKind.UNKNOWN
-    strides: tuple[int, ...] | None = None
+    stride: int | None = None
+    grid: tuple[int, int] | None = None
     prefix_tokens: int = 0
     frames: int = 1
+    modality: str | tuple[str, ...] | None = None
 
-    def __len__(self) -> int:
-        return len(self.channels)
+    def cells(self, image_size: tuple[int, int]) -> tuple[int, int] | None:
+        """Return rows and columns of the cells for an image `(H, W)`; None if unknown."""
+        if self.grid is not None or self.stride is None:
+            return self.grid
+        return image_size[0] // self.stride, image_size[1] // self.stride
 
-    def with_channels(self, channels: Sequence[int], **changes: Any) -> FeatureSpec:
-        """Return a copy with other channels, and other fields where given."""
-        return replace(self, channels=tuple(channels), **changes)
+
+Features = tuple[Feature, ...]
 
 
-def feature_spec_of(backbone: Any) -> FeatureSpec:
-    """Return what a backbone declares: its `feature_spec`, else its `out_channels` of unknown kind.
+def features_of(backbone: object) -> Features:
+    """Return what a backbone declares: its `features`, else its `out_channels` of unknown kind.
 
     Raises:
         AttributeError: If it declares neither.
     """
-    declared = getattr(backbone, "feature_spec", None)
-    if isinstance(declared, FeatureSpec):
+    declared = getattr(backbone, "features", None)
+    if isinstance(declared, tuple) and all(isinstance(entry, Feature) for entry in declared):
         return declared
-    return FeatureSpec(tuple(backbone.out_channels))
+    return undeclared(backbone.out_channels)  # type: ignore[attr-defined] # duck typing
+
+
+def undeclared(channels: list[int] | tuple[int, ...]) -> Features:
+    """Return features of which only the channels are known."""
+    return tuple(Feature(count) for count in channels)
+
+
+def channels_of(features: Features) -> list[int]:
+    """Return the channel list that necks and decoders take first."""
+    return [feature.channels for feature in features]
 
 
 @runtime_checkable
 class StopsEarly(Protocol):
-    """Optional for a backbone: it can leave out layers that no neck reads.
+    """Optional for a backbone: it can skip layers that no neck reads.
 
     The state dict must stay the same.
     """
@@ -70,10 +85,10 @@ class StopsEarly(Protocol):
 
 @runtime_checkable
 class Freezes(Protocol):
-    """Optional for a backbone: a part of it is trained even when it is frozen, such as prompts."""
+    """Optional for a backbone: some of its parameters, such as prompts, train even when frozen."""
 
     def freeze(self) -> None:
-        """Exclude from training what is to be frozen."""
+        """Freeze all other parameters."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +97,8 @@ class Needs:
 
     Attributes:
         kinds: The layouts that it can read; None for any.
-        pyramid: It wants maps of several sizes, the finest first.
-        one_size: It can only read features of one size.
+        pyramid: Whether it is made for maps of several sizes, the finest first.
+        one_size: Whether all features must have the same size.
         levels: How many features; None for any number.
     """
 
@@ -93,7 +108,7 @@ class Needs:
     levels: int | None = None
 
     def takes(self, kind: FeatureKind) -> bool:
-        """Say whether features of that layout can be read; nothing is known against UNKNOWN."""
+        """Return whether the decoder can read this layout; UNKNOWN passes."""
         return self.kinds is None or kind is FeatureKind.UNKNOWN or kind in self.kinds
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from torch import nn
 
-from terratorch.contracts.features import FeatureSpec, StopsEarly, feature_spec_of
+from terratorch.contracts.features import Features, StopsEarly, features_of
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import ArgumentCheck, constructor_of, named_arguments
 from terratorch.models.config import ModelConfig
 from terratorch.models.decoder_part import DecoderPart, build_part
 from terratorch.models.encoder_decoder_model import Parts
-from terratorch.models.necks.build import build_necks
+from terratorch.models.necks.build import NeckConfigs, build_necks
 from terratorch.models.task_heads import TaskHead
 from terratorch.models.temporal_wrapper import TemporalWrapper
 from terratorch.models.wiring import necks_yaml, standard_necks
@@ -23,34 +22,37 @@ from terratorch.registry import BACKBONE_REGISTRY, DECODER_REGISTRY
 log = logging.getLogger(__name__)
 
 
-def build_parts(config: ModelConfig, wanted: TaskHead) -> Parts:
+def build_parts(config: ModelConfig, task: TaskHead) -> Parts:
     """Build backbone, necks, decoders and heads.
 
     Args:
         config: What to build.
-        wanted: The row of the task.
+        task: The row of the task.
 
     Raises:
         ConfigurationError: If an argument is unknown or missing, or two parts do not fit.
     """
-    main = _main_decoder(config, wanted)
+    main = _main_decoder(config, task)
     aux = {
-        one.name: DecoderPart(one.decoder, one.head, f"aux_decoders[{position}].decoder_args.")
-        for position, one in enumerate(config.aux)
+        entry.name: DecoderPart(entry.decoder, entry.head, f"aux_decoders[{i}].decoder_args.")
+        for i, entry in enumerate(config.aux)
     }
-    _check_arguments(config, [*([main] if main else []), *aux.values()], wanted)
+    _check_arguments(config, [*([main] if main else []), *aux.values()], task)
+    label = config.backbone.label
     encoder = build_part(BACKBONE_REGISTRY, config.backbone)
     if config.temporal is not None:
         encoder = TemporalWrapper(encoder, **config.temporal)
-    spec = _declared(encoder, config.backbone.label)
-    ops = config.necks if config.necks is not None else _default_necks(spec, main)
-    necks, spec = build_necks(ops, spec, config.backbone.label)
+    features = _declared(encoder, label)
+    ops = config.necks if config.necks is not None else _default_necks(features, main)
+    necks, features = build_necks(ops, features, label)
     _stop_early(encoder, necks)
     if main is None:
         return Parts(encoder, necks, nn.Identity(), None)
-    origin = f"necks[{len(necks) - 1}]" if necks else f"backbone '{config.backbone.label}'"
-    decoder, head = main.build(spec, config.size, wanted, origin)
-    aux_heads = {name: one.build(spec, config.size, wanted, origin) for name, one in aux.items()}
+    origin = f"necks[{len(necks) - 1}]" if necks else f"backbone '{label}'"
+    decoder, head = main.build(features, config.size, task, origin)
+    aux_heads = {
+        name: part.build(features, config.size, task, origin) for name, part in aux.items()
+    }
     return Parts(encoder, necks, decoder, head, aux_heads)
 
 
@@ -68,12 +70,12 @@ def known_arguments(
     return known
 
 
-def _main_decoder(config: ModelConfig, wanted: TaskHead) -> DecoderPart | None:
-    if wanted.head is None:
+def _main_decoder(config: ModelConfig, task: TaskHead) -> DecoderPart | None:
+    if task.head is None:
         if config.decoder is not None or config.head or config.aux:
             raise ConfigurationError(
                 "model_args: decoder, head, aux_decoders",
-                "are not used by this task, which gives the features as they are",
+                "are not used by this task, which returns the features as they are",
                 "Leave them out.",
             )
         return None
@@ -84,23 +86,21 @@ def _main_decoder(config: ModelConfig, wanted: TaskHead) -> DecoderPart | None:
     return DecoderPart(config.decoder, config.head)
 
 
-def _check_arguments(
-    config: ModelConfig, decoders: Iterable[DecoderPart], wanted: TaskHead
-) -> None:
-    """Compare all arguments with the signatures of what takes them, before anything is built."""
+def _check_arguments(config: ModelConfig, decoders: Iterable[DecoderPart], task: TaskHead) -> None:
+    """Compare all arguments with the signatures of the parts, before anything is built."""
     check = ArgumentCheck("model_args")
     backbone = config.backbone
-    if isinstance(backbone.choice, str):
-        constructor = constructor_of(BACKBONE_REGISTRY, backbone.choice)
+    if isinstance(backbone.target, str):
+        constructor = constructor_of(BACKBONE_REGISTRY, backbone.target)
         check.compare("backbone_", backbone.arguments, constructor, first=0)
     if config.temporal is not None:
         check.compare("backbone_temporal_", config.temporal, TemporalWrapper)
     for decoder in decoders:
-        decoder.compare(check, wanted)
+        decoder.compare(check, task)
     check.report()
 
 
-def _declared(encoder: nn.Module, label: str) -> FeatureSpec:
+def _declared(encoder: nn.Module, label: str) -> Features:
     if isinstance(encoder, TemporalWrapper) and encoder.out_channels is None:
         raise ConfigurationError(
             "backbone_temporal_n_timestamps",
@@ -113,24 +113,24 @@ def _declared(encoder: nn.Module, label: str) -> FeatureSpec:
             "has no list out_channels",
             "Set self.out_channels to the channels of each feature, such as [64].",
         )
-    return feature_spec_of(encoder)
+    return features_of(encoder)
 
 
-def _default_necks(spec: FeatureSpec, main: DecoderPart | None) -> Sequence[Mapping[str, Any]]:
+def _default_necks(features: Features, main: DecoderPart | None) -> NeckConfigs:
     if main is None:
         return []
-    necks = standard_necks(spec, main.needs)
+    necks = standard_necks(features, main.needs)
     if necks:
         log.info(
             "No necks are given: using those that %s needs.\n%s",
-            main.part.label,
+            main.decoder.label,
             necks_yaml(necks),
         )
     return necks
 
 
 def _stop_early(encoder: nn.Module, necks: list[nn.Module]) -> None:
-    """Tell the backbone the deepest feature that the first neck reads, if both can say so."""
+    """Stop the backbone at the deepest feature that the first neck reads, if both support it."""
     indices = getattr(necks[0], "indices", None) if necks else None
     if isinstance(encoder, StopsEarly) and isinstance(indices, list):
         encoder.stop_after(max(indices))

@@ -24,13 +24,13 @@ _TAKEN = frozenset(dir(nn.ModuleDict()))
 class PartConfig:
     """A part by its name in the registry, or built already, and its arguments."""
 
-    choice: str | nn.Module
+    target: str | nn.Module
     arguments: Arguments = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """How error messages call it."""
-        return self.choice if isinstance(self.choice, str) else type(self.choice).__name__
+        """Its name in error messages."""
+        return self.target if isinstance(self.target, str) else type(self.target).__name__
 
 
 @dataclass(frozen=True)

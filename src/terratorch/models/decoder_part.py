@@ -1,14 +1,13 @@
-"""A decoder and the head behind it: what they declare, and how they are built."""
+"""A decoder and the head behind it: what they declare, and how to build them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from torch import nn
 
-from terratorch.contracts.features import FeatureSpec, Needs
+from terratorch.contracts.features import Features, Needs, channels_of
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import ArgumentCheck, constructor_of
 from terratorch.models.config import Arguments, PartConfig
@@ -16,22 +15,23 @@ from terratorch.models.decoders.base import needs_of
 from terratorch.models.task_heads import TaskHead
 from terratorch.models.wiring import check_joint
 from terratorch.registry import DECODER_REGISTRY, MultiSourceRegistry
+from terratorch.registry.registry import Constructor
 
 
-def build_part(registry: MultiSourceRegistry, part: PartConfig, *args: Any) -> nn.Module:
-    """Build a part by its name, or return the module that was given.
+def build_part(registry: MultiSourceRegistry, part: PartConfig, *args: object) -> nn.Module:
+    """Build a part by its name, or return the module that the user passed.
 
     Args:
         registry: Where the name is looked up.
         part: The name or the module, and its arguments.
-        args: What the constructor gets before these.
+        args: Positional arguments of the constructor.
 
     Raises:
         ConfigurationError: If there are arguments for a module that is built already.
     """
-    if isinstance(part.choice, str):
+    if isinstance(part.target, str):
         try:
-            built: nn.Module = registry.build(part.choice, *args, **part.arguments)
+            built: nn.Module = registry.build(part.target, *args, **part.arguments)
         except (TypeError, ValueError) as error:
             written = ", ".join(f"{name}={value!r}" for name, value in part.arguments.items())
             error.add_note(f"While building the {registry.kind} '{part.label}' with {written}")
@@ -43,7 +43,7 @@ def build_part(registry: MultiSourceRegistry, part: PartConfig, *args: Any) -> n
             f"is a module already, which cannot use {', '.join(part.arguments)}",
             "Leave the arguments out, or give the name of a registered class.",
         )
-    return part.choice
+    return part.target
 
 
 @dataclass(frozen=True)
@@ -51,29 +51,29 @@ class DecoderPart:
     """A decoder and its head, as they are configured.
 
     Attributes:
-        part: The decoder.
+        decoder: The decoder.
         head: Arguments of the head.
-        path: What the names of the arguments begin with in messages.
+        path: YAML path of the arguments, for messages.
     """
 
-    part: PartConfig
+    decoder: PartConfig
     head: Arguments
     path: str = ""
 
     @cached_property
-    def constructor(self) -> Any:
-        """What builds the decoder; None where its source does not tell, or it is built."""
-        name = self.part.choice
+    def constructor(self) -> Constructor | None:
+        """The constructor of the decoder; None if its source does not say, or it is built."""
+        name = self.decoder.target
         return constructor_of(DECODER_REGISTRY, name) if isinstance(name, str) else None
 
     @property
-    def _declaring(self) -> Any:
-        return self.constructor if isinstance(self.part.choice, str) else self.part.choice
+    def _declaring(self) -> object:
+        return self.constructor if isinstance(self.decoder.target, str) else self.decoder.target
 
     @property
     def needs(self) -> Needs:
         """What the decoder needs of the features."""
-        return needs_of(self._declaring, self.part.arguments)
+        return needs_of(self._declaring, self.decoder.arguments)
 
     @property
     def takes_channels(self) -> bool:
@@ -82,7 +82,7 @@ class DecoderPart:
 
     @property
     def head_argument(self) -> str:
-        """The argument that says how many channels a decoder with a head gives."""
+        """The argument for the output channels of a decoder that includes its head."""
         argument: str = getattr(self._declaring, "head_argument", "num_classes")
         return argument
 
@@ -90,77 +90,78 @@ class DecoderPart:
     def brings_head(self) -> bool:
         """Whether the output of the decoder is the prediction.
 
-        One that is told itself how many channels to give is followed by a head all the same:
-        weights of such models have one.
+        If the user sets its output channels, a head follows all the same: weights of such models
+        have one.
         """
         declares = bool(getattr(self._declaring, "includes_head", False))
-        return declares and self.head_argument not in self.part.arguments
+        return declares and self.head_argument not in self.decoder.arguments
 
-    def compare(self, check: ArgumentCheck, wanted: TaskHead) -> None:
+    def compare(self, check: ArgumentCheck, task: TaskHead) -> None:
         """Compare the arguments with the signatures of decoder and head."""
-        supplied = [self.head_argument]
         check.compare(
             f"{self.path}decoder_",
-            self.part.arguments,
+            self.decoder.arguments,
             self.constructor,
-            supplied,
+            [self.head_argument],
             first=int(self.takes_channels),
         )
         if not self.brings_head:
-            check.compare(f"{self.path}head_", self.head, wanted.head, [wanted.size_argument])
+            check.compare(f"{self.path}head_", self.head, task.head, [task.size_argument])
 
     def build(
-        self, spec: FeatureSpec, size: int | None, wanted: TaskHead, origin: str
+        self, features: Features, size: int | None, task: TaskHead, origin: str
     ) -> tuple[nn.Module, nn.Module | None]:
-        """Build decoder and head; the head is None where the decoder brings it.
+        """Build decoder and head; the head is None if the decoder includes it.
 
         Args:
-            spec: The features that the decoder gets.
-            size: Channels of the prediction, where the head's arguments do not say.
-            wanted: The row of the task.
-            origin: What gives the features, for messages.
+            features: Input of the decoder.
+            size: Channels of the prediction, unless the head's arguments set them.
+            task: The row of the task.
+            origin: What returns the features, for messages.
 
         Raises:
             ConfigurationError: If the features do not fit, or something is missing or not used.
         """
-        check_joint(spec, self.needs, self.part.label, origin)
-        own = self.head.get(wanted.size_argument, size)
-        if size not in (own, None, wanted.default_size):
-            raise ConfigurationError(
-                f"model_args.{self.path}head_{wanted.size_argument}",
-                f"is {own}, but {wanted.size_argument} is {size}",
-                "Leave it out: all heads give the same.",
-            )
-        size = own
-        if size is None:
-            raise ConfigurationError(
-                f"model_args.{wanted.size_argument}", "is missing", "Say how many there are."
-            )
+        check_joint(features, self.needs, self.decoder.label, origin)
+        size = self._size(size, task)
         if self.brings_head:
-            return self._build_with_head(spec, size), None
-        decoder = self._build(spec, self.part)
+            return self._build_with_head(features, size), None
+        decoder = self._build(features, self.decoder)
         channels = getattr(decoder, "out_channels", None)
         if not isinstance(channels, int):
             raise ConfigurationError(
-                f"decoder '{self.part.label}'",
+                f"decoder '{self.decoder.label}'",
                 "has no number out_channels",
                 "Set self.out_channels, or includes_head = True if its output is the prediction.",
             )
-        assert wanted.head is not None
-        return decoder, wanted.head(channels, **{**self.head, wanted.size_argument: size})
+        assert task.head is not None
+        return decoder, task.head(channels, **{**self.head, task.size_argument: size})
 
-    def _build_with_head(self, spec: FeatureSpec, size: int) -> nn.Module:
+    def _size(self, size: int | None, task: TaskHead) -> int:
+        """Return the channels of the prediction."""
+        of_head = self.head.get(task.size_argument, size)
+        if size not in (of_head, None, task.default_size):
+            raise ConfigurationError(
+                f"model_args.{self.path}head_{task.size_argument}",
+                f"is {of_head}, but {task.size_argument} is {size}",
+                "Leave it out: all heads predict the same number.",
+            )
+        if of_head is None:
+            raise ConfigurationError(f"model_args.{task.size_argument}", "is missing", "Set it.")
+        return int(of_head)
+
+    def _build_with_head(self, features: Features, size: int) -> nn.Module:
         if self.head:
             raise ConfigurationError(
-                f"decoder '{self.part.label}'",
+                f"decoder '{self.decoder.label}'",
                 f"includes its head, so that nothing uses head_{', head_'.join(self.head)}",
                 "Leave these arguments out.",
             )
-        if not isinstance(self.part.choice, str):
-            return self._build(spec, self.part)
-        sized = {**self.part.arguments, self.head_argument: size}
-        return self._build(spec, PartConfig(self.part.choice, sized))
+        if not isinstance(self.decoder.target, str):
+            return self._build(features, self.decoder)
+        sized = {**self.decoder.arguments, self.head_argument: size}
+        return self._build(features, PartConfig(self.decoder.target, sized))
 
-    def _build(self, spec: FeatureSpec, part: PartConfig) -> nn.Module:
-        channels = [list(spec.channels)] if self.takes_channels else []
+    def _build(self, features: Features, part: PartConfig) -> nn.Module:
+        channels = [channels_of(features)] if self.takes_channels else []
         return build_part(DECODER_REGISTRY, part, *channels)

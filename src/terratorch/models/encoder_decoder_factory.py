@@ -11,6 +11,7 @@ from torch import nn
 from terratorch.errors import ConfigurationError
 from terratorch.models.assembly import build_parts, known_arguments
 from terratorch.models.config import aux_configs, read_config
+from terratorch.models.description import describe_parts
 from terratorch.models.encoder_decoder_model import Sizing
 from terratorch.models.model import AuxiliaryHead, Model, ModelFactory
 from terratorch.models.pixel_wise_model import PixelWiseModel
@@ -63,25 +64,26 @@ class EncoderDecoderFactory(ModelFactory):
         """
         if peft_config is not None:
             raise ConfigurationError("peft_config", "is not available yet", "Leave it out.")
-        wanted = task_head(task)
-        if image_size_out is not None and not issubclass(wanted.model, PixelWiseModel):
+        row = task_head(task)
+        if image_size_out is not None and not issubclass(row.model, PixelWiseModel):
             raise ConfigurationError(
                 "model_args.image_size_out",
                 f"is {image_size_out}, but a model for {task} predicts no map",
                 "Leave it out.",
             )
         nested = {"backbone": backbone_kwargs, "decoder": decoder_kwargs, "head": head_kwargs}
-        known = [*_PARAMETERS, *known_arguments(backbone, decoder, wanted.head)]
+        known = [*_PARAMETERS, *known_arguments(backbone, decoder, row.head)]
+        size = prediction_size(row, num_classes=num_classes, num_outputs=num_outputs)
         config = replace(
             read_config(backbone, decoder, nested, kwargs, known),
             necks=necks,
             aux=aux_configs(aux_decoders),
-            size=prediction_size(wanted, num_classes=num_classes, num_outputs=num_outputs),
+            size=size,
         )
-        parts = build_parts(config, wanted)
+        parts = build_parts(config, row)
         patch_size = getattr(parts.encoder, "patch_size", None)
         sizing = Sizing(patch_size, rescale=rescale, image_size_out=image_size_out)
-        return wanted.model(parts, sizing)
+        return row.model(parts, sizing, describe_parts(config, parts, row.size_argument))
 
 
 _PARAMETERS = tuple(inspect.signature(EncoderDecoderFactory.build_model).parameters)[1:-1]

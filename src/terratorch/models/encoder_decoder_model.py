@@ -8,10 +8,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from terratorch.contracts.features import Freezes
+from terratorch.contracts.features import Freezes, features_of
 from terratorch.contracts.images import Images
+from terratorch.contracts.model_description import ModelDescription
 from terratorch.errors import DataError
 from terratorch.models.arguments import accepted_names, refuse_unused
+from terratorch.models.features import as_list, listed
 from terratorch.models.inputs import ModelInput, inputs_of
 from terratorch.models.model import Model, ModelOutput
 from terratorch.ops.modules import freeze
@@ -70,23 +72,23 @@ def image_size_of(images: Images) -> tuple[int, int]:
     )
 
 
-def as_list(features: Any) -> list[Tensor]:
-    """Return features as a list; a single tensor counts as a list of one."""
-    if isinstance(features, Tensor):
-        return [features]
-    return list(features.values() if isinstance(features, Mapping) else features)
-
-
 class EncoderDecoderModel(Model):
     """Encoder, necks, decoder and head, one after the other.
 
     Args:
         parts: The parts.
         sizing: How images are padded, and predictions brought back to their size.
+        described: What the factory knows of the model.
     """
 
-    def __init__(self, parts: Parts, sizing: Sizing | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        sizing: Sizing | None = None,
+        described: ModelDescription | None = None,
+    ) -> None:
         super().__init__()
+        self.described = described
         self.encoder = parts.encoder
         self.neck = nn.ModuleList(parts.necks)
         self.decoder = parts.decoder
@@ -99,6 +101,7 @@ class EncoderDecoderModel(Model):
         )
         self.sizing = sizing or Sizing()
         self._inputs = accepted_names(parts.encoder.forward)
+        self._declared = features_of(parts.encoder)
 
     @property
     def inputs(self) -> tuple[ModelInput, ...]:
@@ -145,7 +148,12 @@ class EncoderDecoderModel(Model):
         refuse_unused(kwargs, self._inputs, f"the backbone {type(self.encoder).__name__}")
         padded = self._pad(x)
         padded_size = image_size_of(padded)
-        features = as_list(self.encoder(padded, **kwargs))
+        features = listed(
+            self.encoder(padded, **kwargs),
+            self._declared,
+            type(self.encoder).__name__,
+            x if isinstance(x, dict) else (),
+        )
         for neck in self.neck:
             features = as_list(neck(features, image_size=padded_size))
         return features, padded_size

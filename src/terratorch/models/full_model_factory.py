@@ -16,7 +16,8 @@ from terratorch.models.arguments import (
     constructor_of,
     refuse_unused,
 )
-from terratorch.models.config import split_prefixes
+from terratorch.models.config import PartConfig, split_prefixes
+from terratorch.models.description import describe_whole
 from terratorch.models.encoder_decoder_model import image_size_of
 from terratorch.models.inputs import ModelInput, inputs_of
 from terratorch.models.model import Model, ModelFactory, ModelOutput
@@ -124,12 +125,14 @@ class FullModelFactory(ModelFactory):
         arguments = _without_prefix(kwargs)
         if isinstance(model, str):
             constructor = constructor_of(FULL_MODEL_REGISTRY, model)
-            arguments = _of_model(arguments, constructor and accepted_names(constructor))
+            taken = _of_model(arguments, constructor and accepted_names(constructor))
             check = ArgumentCheck("model_args")
-            check.compare("", arguments, constructor, first=0)
+            check.compare("", taken, constructor, first=0)
             check.report()
-            built: nn.Module = FULL_MODEL_REGISTRY.build(model, **arguments)
-            return _as_model(built, rescale, padding)
+            built: nn.Module = FULL_MODEL_REGISTRY.build(model, **taken)
+            whole = _as_model(built, rescale, padding)
+            whole.described = describe_whole(PartConfig(model, arguments), built)
+            return whole
         unused = _of_model(arguments, frozenset())
         if unused:
             raise ArgumentNameError(

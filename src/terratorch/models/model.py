@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from terratorch.contracts.model_description import ModelDescription
+
 
 @dataclass
 class ModelOutput:
@@ -57,7 +59,12 @@ class Model(ABC, nn.Module):
     """The base of every model that a task can train.
 
     Arguments of the constructor go to `nn.Module`.
+
+    Attributes:
+        described: What the factory knows of the model; None if no factory of ours built it.
     """
+
+    described: ModelDescription | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from terratorch.contracts.features import (
     FeatureKind,
-    FeatureSpec,
+    Features,
     Freezes,
     StopsEarly,
-    feature_spec_of,
+    channels_of,
+    features_of,
 )
 from terratorch.contracts.images import Images
 from terratorch.errors import ConfigurationError, DataError
@@ -91,20 +92,20 @@ class TemporalWrapper(nn.Module):
         self.patch_size = getattr(encoder, "patch_size", None)
 
     @property
-    def feature_spec(self) -> FeatureSpec:
-        """The features of the encoder, with the channels that pooling makes of theirs."""
-        spec = feature_spec_of(self.encoder)
+    def features(self) -> Features:
+        """The features of the encoder, with the channels after pooling."""
+        features = features_of(self.encoder)
         if self.pooling == "keep":
-            return replace(spec, kind=FeatureKind.UNKNOWN)
+            return tuple(replace(feature, kind=FeatureKind.UNKNOWN) for feature in features)
         factor = (self.steps or 1) if self.pooling == "concat" else 1
-        return spec.with_channels([factor * channels for channels in spec.channels])
+        return tuple(replace(feature, channels=factor * feature.channels) for feature in features)
 
     @property
     def out_channels(self) -> list[int] | None:
-        """Channels of each feature; None where `concat` does not know how many steps there are."""
+        """Channels of each feature; None if `concat` does not know the number of time steps."""
         if self.pooling == "concat" and self.steps is None:
             return None
-        return list(self.feature_spec.channels)
+        return channels_of(self.features)
 
     @property
     def inputs(self) -> tuple[ModelInput, ...]:

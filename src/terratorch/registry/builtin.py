@@ -26,6 +26,7 @@ BACKBONES: dict[str, str] = {
 
 NECKS: dict[str, str] = {
     **_rows("models.necks.select", "SelectIndices", "PermuteDims"),
+    **_rows("models.necks.modalities", "MergeModalities"),
     **_rows("models.necks.tokens", "ReshapeTokensToImage", "AggregateTokens"),
     **_rows(
         "models.necks.pyramid",

@@ -135,18 +135,22 @@ def _output(name: str, constructor: Any) -> list[tuple[str, str]]:
         return []
     import torch
 
-    from terratorch.contracts.features import FeatureKind, feature_spec_of
+    from terratorch.contracts.features import FeatureKind, channels_of, features_of
     from terratorch.registry import BACKBONE_REGISTRY
 
     with torch.device("meta"):
         backbone = BACKBONE_REGISTRY.build(name)
-    spec = feature_spec_of(backbone)
-    declared = spec.kind is not FeatureKind.UNKNOWN
-    layout = spec.kind.replace("_", " ") if declared else "layout not declared (feature_spec)"
-    facts = [("features", f"{len(spec)}, {layout}")]
-    facts.append(("channels", _sequence(spec.channels)))
-    if spec.strides:
-        facts.append(("strides", _sequence(spec.strides)))
+    features = features_of(backbone)
+    kinds = {feature.kind for feature in features}
+    declared = FeatureKind.UNKNOWN not in kinds
+    layout = (
+        ", ".join(sorted(kinds)).replace("_", " ") if declared else "layout not declared (features)"
+    )
+    facts = [("features", f"{len(features)}, {layout}")]
+    facts.append(("channels", _sequence(channels_of(features))))
+    strides = [feature.stride for feature in features if feature.stride is not None]
+    if strides:
+        facts.append(("strides", _sequence(strides)))
     parameters = sum(parameter.numel() for parameter in backbone.parameters())
     facts.append(("parameters", _count(parameters)))
     return facts

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from terratorch.bands import expand_bands
-from terratorch.contracts.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import Feature, FeatureKind, Features
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.logs import warn_once
 from terratorch.models.backbones.positions import (
@@ -75,7 +75,7 @@ class PrithviViT(nn.Module):
 
     Attributes:
         out_channels: Channels of the features of *all* layers in image form, time folded in.
-        feature_spec: What is returned.
+        features: What is returned.
     """
 
     def __init__(
@@ -118,16 +118,17 @@ class PrithviViT(nn.Module):
         self._exclude_unread()
 
     @property
-    def feature_spec(self) -> FeatureSpec:
+    def features(self) -> Features:
         """Tokens of the selected layers, class token first, time-major."""
-        count = len(self.out_indices)
-        return FeatureSpec(
-            channels=(self.embed_dim,) * count,
-            kind=FeatureKind.TOKENS,
-            strides=(self.patch_size[1],) * count,
+        _, rows, columns = self.config.patch
+        tokens = Feature(
+            self.embed_dim,
+            FeatureKind.TOKENS,
+            stride=rows if rows == columns else None,
             prefix_tokens=1,
             frames=self.config.grid[0],
         )
+        return (tokens,) * len(self.out_indices)
 
     @property
     def inputs(self) -> tuple[ModelInput, ...]:

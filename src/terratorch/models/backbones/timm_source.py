@@ -14,7 +14,7 @@ import timm
 from torch import nn
 
 from terratorch.bands import expand_bands
-from terratorch.contracts.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import Feature, FeatureKind
 from terratorch.errors import (
     ArgumentNameError,
     ConfigurationError,
@@ -55,7 +55,7 @@ class TimmSource:
         """Build the feature extractor of a model: `(B, C, H, W)` to a list of maps.
 
         It is timm's own `features_only` model, with the same keys in its state dict, and with
-        `out_channels` and `feature_spec` besides.
+        `out_channels` and `features` besides.
 
         Args:
             name: The name of the model, with or without the tag of its weights.
@@ -84,7 +84,7 @@ class TimmSource:
         model.register_forward_pre_hook(
             functools.partial(_check_images, bands=arguments["in_chans"])
         )
-        return _declare_features(model)
+        return declare_features(model)
 
     def __getitem__(self, name: str) -> Constructor:
         """Return what builds a model."""
@@ -175,19 +175,19 @@ def _check_images(model: nn.Module, inputs: tuple[Any, ...], bands: int) -> None
         )
 
 
-def _declare_features(model: Any) -> nn.Module:
+def declare_features(model: Any) -> nn.Module:
     """Add what the factory asks of a backbone.
 
     These are attributes on timm's module, not a module around it: that would rename its weights.
     """
     info = model.feature_info
-    layout = str(getattr(model, "output_fmt", "NCHW"))
-    last = layout.endswith("NHWC")
+    last = str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC")
+    kind = FeatureKind.MAPS_CHANNELS_LAST if last else FeatureKind.MAPS
     model.out_channels = list(info.channels())
-    model.feature_spec = FeatureSpec(
-        channels=tuple(info.channels()),
-        kind=FeatureKind.MAPS_CHANNELS_LAST if last else FeatureKind.MAPS,
-        strides=tuple(info.reduction()),
+    # Not setattr: a module of timm may have a child called `features`.
+    vars(model)["features"] = tuple(
+        Feature(channels, kind, stride)
+        for channels, stride in zip(info.channels(), info.reduction(), strict=True)
     )
     built: nn.Module = model
     return built

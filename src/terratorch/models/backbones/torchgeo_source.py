@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from terratorch.contracts.features import FeatureKind, FeatureSpec
+from terratorch.models.backbones.timm_source import declare_features
 from terratorch.optional import import_optional
 from terratorch.registry import Place
 from terratorch.registry.registry import Constructor, place_of
@@ -48,14 +48,7 @@ class TorchgeoSource:
             chosen = self._models.get_weight(weights)
             arguments.setdefault("in_chans", chosen.meta["in_chans"])
             arguments["weights"] = chosen
-        model: Any = self._models.get_model(name, **arguments)
-        info = model.feature_info
-        model.out_channels = list(info.channels())
-        model.feature_spec = FeatureSpec(
-            tuple(info.channels()), FeatureKind.MAPS, tuple(info.reduction())
-        )
-        built: nn.Module = model
-        return built
+        return declare_features(self._models.get_model(name, **arguments))
 
     def __getitem__(self, name: str) -> Constructor:
         """Return what builds a model."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +58,8 @@ class UperNetDecoder(Decoder):
         self.fpn_bottleneck = ConvModule(len(embed_dim) * channels, channels, 3, padding=1)
 
     @classmethod
-    def needs_given(cls, arguments: Mapping[str, Any]) -> Needs:
-        """Return that maps of one size do where the decoder makes the pyramid."""
+    def needs_with(cls, arguments: Mapping[str, object]) -> Needs:
+        """Accept maps of one size if the decoder makes the pyramid itself."""
         return MAPS if arguments.get("scale_modules") else cls.needs
 
     def forward(self, x: list[Tensor]) -> Tensor:

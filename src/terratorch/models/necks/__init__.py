@@ -2,6 +2,7 @@
 
 from terratorch.models.necks.base import Neck
 from terratorch.models.necks.build import build_neck_list
+from terratorch.models.necks.modalities import MergeModalities
 from terratorch.models.necks.pyramid import (
     AddBottleneckLayer,
     FeaturePyramidNetworkNeck,
@@ -19,6 +20,7 @@ __all__ = [
     "InterpolateToPyramidal",
     "LearnedInterpolateToPyramidal",
     "MaxpoolToPyramidal",
+    "MergeModalities",
     "Neck",
     "PermuteDims",
     "ReshapeTokensToImage",

@@ -1,4 +1,4 @@
-"""Necks that make maps of several sizes of maps of one size, or add a level."""
+"""Necks that turn maps of one size into a pyramid, or add a level."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from terratorch.contracts.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import Feature, Features, channels_of
 from terratorch.errors import ConfigurationError
-from terratorch.models.necks.base import Neck, require_maps
+from terratorch.models.necks.base import Neck, require_maps, with_channels
 from terratorch.registry import TERRATORCH_NECK_REGISTRY
 
 
@@ -39,16 +39,15 @@ def pyramid_layers(channels: Sequence[int]) -> tuple[list[nn.Module], list[int]]
     return layers, [first // 4, second // 2, channels[2], channels[3]]
 
 
-def _scaled(spec: FeatureSpec, factors: Sequence[float]) -> tuple[int, ...] | None:
-    """Return the strides of maps that were resized, where they are whole numbers."""
-    if spec.strides is None:
-        return None
-    strides = [stride / factor for stride, factor in zip(spec.strides, factors, strict=True)]
-    return tuple(map(int, strides)) if all(map(float.is_integer, strides)) else None
+def _scaled(feature: Feature, factor: float) -> Feature:
+    """Return a resized map; its stride is known if it is a whole number."""
+    stride = feature.stride and feature.stride / factor
+    known = stride is not None and float(stride).is_integer()
+    return replace(feature, stride=int(stride) if known and stride else None, grid=None)
 
 
 class _MapNeck(Neck):
-    """A neck from maps to maps; `factors` says how much larger each comes out."""
+    """A neck that resizes each map by its factor."""
 
     factors: tuple[float, ...]
 
@@ -56,12 +55,11 @@ class _MapNeck(Neck):
         """Return the same channels."""
         return list(channel_list)
 
-    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
+    def connect(self, features: Features) -> Features:
         """Return maps of the new sizes."""
-        require_maps(self, spec)
-        channels = tuple(self.process_channel_list(list(spec.channels)))
-        strides = _scaled(spec, self.factors)
-        return replace(spec, channels=channels, kind=FeatureKind.MAPS, strides=strides)
+        maps = require_maps(self, features)
+        maps = with_channels(maps, self.process_channel_list(channels_of(maps)))
+        return tuple(_scaled(one, by) for one, by in zip(maps, self.factors, strict=True))
 
 
 @TERRATORCH_NECK_REGISTRY.register
@@ -69,7 +67,7 @@ class InterpolateToPyramidal(_MapNeck):
     """Enlarge the maps by falling powers of a factor: of four maps by 16, 8, 4 and 2.
 
     Args:
-        channel_list: Channels of each map that comes in.
+        channel_list: Channels of each input map.
         scale_factor: The factor.
         mode: How to interpolate, as `torch.nn.functional.interpolate` names it.
     """
@@ -95,7 +93,7 @@ class MaxpoolToPyramidal(_MapNeck):
     """Shrink the maps by rising powers of a factor: of four maps by 1, 2, 4 and 8.
 
     Args:
-        channel_list: Channels of each map that comes in.
+        channel_list: Channels of each input map.
         kernel_size: The factor: the side of the window that a maximum is taken of.
     """
 
@@ -117,7 +115,7 @@ class LearnedInterpolateToPyramidal(_MapNeck):
     """Resize four maps of one size by 4, 2, 1 and 1/2 with transposed convolutions.
 
     Args:
-        channel_list: Channels of the four maps that come in.
+        channel_list: Channels of the four input maps.
     """
 
     factors = (4.0, 2.0, 1.0, 0.5)
@@ -150,7 +148,7 @@ class AddBottleneckLayer(Neck):
     """Add a level: a 1 x 1 convolution of the last map to half its channels.
 
     Args:
-        channel_list: Channels of each map that comes in.
+        channel_list: Channels of each input map.
     """
 
     def __init__(self, channel_list: list[int]) -> None:
@@ -161,12 +159,10 @@ class AddBottleneckLayer(Neck):
         """Return the channels with those of the new level at the end."""
         return [*channel_list, channel_list[-1] // 2]
 
-    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
+    def connect(self, features: Features) -> Features:
         """Return the maps with the new level at the end."""
-        require_maps(self, spec)
-        channels = tuple(self.process_channel_list(list(spec.channels)))
-        strides = spec.strides and (*spec.strides, spec.strides[-1])
-        return replace(spec, channels=channels, kind=FeatureKind.MAPS, strides=strides)
+        maps = require_maps(self, features)
+        return (*maps, replace(maps[-1], channels=maps[-1].channels // 2))
 
     def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
         """Return the maps and the new level; the list that came in stays as it was."""
@@ -178,8 +174,8 @@ class FeaturePyramidNetworkNeck(Neck):
     """Mix the levels of a pyramid from coarse to fine (Lin et al. 2017, arXiv:1612.03144).
 
     Args:
-        channel_list: Channels of each map that comes in.
-        out_channel: Channels of every map that comes out.
+        channel_list: Channels of each input map.
+        out_channel: Channels of every output map.
         output_ordered_dict: Return an ordered dictionary `feat0`, `feat1`, ..., for detectors.
     """
 
@@ -197,11 +193,10 @@ class FeaturePyramidNetworkNeck(Neck):
         """Return as many times `out_channel`."""
         return [self.out_channel] * len(channel_list)
 
-    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
+    def connect(self, features: Features) -> Features:
         """Return maps of the same sizes and other channels."""
-        require_maps(self, spec)
-        channels = tuple(self.process_channel_list(list(spec.channels)))
-        return replace(spec, channels=channels, kind=FeatureKind.MAPS)
+        maps = require_maps(self, features)
+        return with_channels(maps, self.process_channel_list(channels_of(maps)))
 
     def forward(
         self, features: list[Tensor], **kwargs: Any

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from terratorch.contracts.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import FeatureKind, Features
 from terratorch.errors import ConfigurationError
 from terratorch.models.arguments import check_indices
 from terratorch.models.necks.base import Neck
@@ -19,30 +19,29 @@ class SelectIndices(Neck):
     """Pick features by their index.
 
     Args:
-        channel_list: Channels of each feature that comes in.
+        channel_list: Channels of each input feature.
         indices: Which features to pass on, in this order; repeats and negative ones are allowed.
     """
 
     def __init__(self, channel_list: list[int], indices: list[int]) -> None:
         super().__init__(channel_list)
-        # Counted from the front: a backbone may leave out what is deeper than the deepest of them.
+        # Counted from the front: the backbone may stop at the deepest of them.
         self.indices = check_indices(indices, len(channel_list), "SelectIndices.indices")
 
     def process_channel_list(self, channel_list: list[int]) -> list[int]:
         """Return the channels of the chosen features."""
         return [channel_list[index] for index in self.indices]
 
-    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
-        """Return the entries of the chosen features; their layout stays."""
-        strides = spec.strides and tuple(spec.strides[index] for index in self.indices)
-        return spec.with_channels(self.process_channel_list(list(spec.channels)), strides=strides)
+    def connect(self, features: Features) -> Features:
+        """Return the chosen features."""
+        return tuple(features[index] for index in self.indices)
 
     def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
         """Return the chosen features."""
         return [features[index] for index in self.indices]
 
 
-# The two orders of axes of maps, and what each makes of the other.
+# Layout of maps after a permutation.
 _LAYOUTS: dict[tuple[FeatureKind, tuple[int, ...]], FeatureKind] = {
     (FeatureKind.MAPS_CHANNELS_LAST, (0, 3, 1, 2)): FeatureKind.MAPS,
     (FeatureKind.MAPS, (0, 2, 3, 1)): FeatureKind.MAPS_CHANNELS_LAST,
@@ -54,7 +53,7 @@ class PermuteDims(Neck):
     """Reorder the axes of every feature, such as maps with the channels last to `(B, C, H, W)`.
 
     Args:
-        channel_list: Channels of each feature that comes in.
+        channel_list: Channels of each input feature.
         new_order: The order of the axes, as `torch.permute` takes it.
     """
 
@@ -73,10 +72,13 @@ class PermuteDims(Neck):
         """Return the same channels."""
         return list(channel_list)
 
-    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
-        """Return the same features in the layout that the new order makes."""
-        kind = _LAYOUTS.get((spec.kind, tuple(self.new_order)), FeatureKind.UNKNOWN)
-        return replace(spec, kind=kind)
+    def connect(self, features: Features) -> Features:
+        """Return the same features in the new layout."""
+        order = tuple(self.new_order)
+        return tuple(
+            replace(feature, kind=_LAYOUTS.get((feature.kind, order), FeatureKind.UNKNOWN))
+            for feature in features
+        )
 
     def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
         """Return the features with their axes reordered."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from terratorch.contracts.features import FeatureKind, FeatureSpec
+from terratorch.contracts.features import Feature, FeatureKind, Features, undeclared
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.models.arguments import check_indices
 from terratorch.models.necks.base import Neck
@@ -18,18 +18,17 @@ from terratorch.registry import TERRATORCH_NECK_REGISTRY
 
 @TERRATORCH_NECK_REGISTRY.register
 class ReshapeTokensToImage(Neck):
-    """Lay tokens `(B, N, C)` out as maps `(B, T * C, H, W)`; maps pass through.
+    """Turn tokens `(B, N, C)` into maps `(B, T * C, H, W)`, time-major; maps pass through.
 
-    The grid follows from `h`, else from the size of the image, else it is square. Time steps become
-    channels, time-major.
+    The grid and the prefix tokens are those that the backbone declares. Where it declares none, the
+    grid follows from `h`, else from the size of the image, else it is square.
 
     Args:
-        channel_list: Channels of each feature that comes in.
-        remove_cls_token: Leave out the first token, or so many; where the tokens are just as many
-            as the grid has cells, all are kept.
-        effective_time_dim: Time steps that the tokens hold, after the tubelets of the patches.
-        h: Rows of the grid, where the image does not tell.
-        temporal_inputs: Features have an axis of time of their own, `(B, T, N, C)`, which stays.
+        channel_list: Channels of each input feature.
+        remove_cls_token: Remove the prefix tokens, such as the class token, or so many of them.
+        effective_time_dim: Time steps in the tokens, after the tubelets of the patches.
+        h: Rows of the grid.
+        temporal_inputs: Features have a time axis of their own, `(B, T, N, C)`, which stays.
     """
 
     def __init__(
@@ -45,29 +44,53 @@ class ReshapeTokensToImage(Neck):
         self.effective_time_dim = effective_time_dim
         self.h = h
         self.temporal_inputs = temporal_inputs
+        self.inputs: Features = undeclared(channel_list)
 
     def process_channel_list(self, channel_list: list[int]) -> list[int]:
         """Return the same channels: `out_channels` of a backbone count all its time steps."""
         return list(channel_list)
 
-    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
-        """Return maps, with as many times the channels as there are time steps.
+    def connect(self, features: Features) -> Features:
+        """Return maps, with `T` times the channels.
 
         Raises:
-            ConfigurationError: If the tokens are known to hold another number of time steps.
+            ConfigurationError: If the arguments contradict what the tokens are declared to hold.
         """
-        if spec.kind is FeatureKind.TOKENS and spec.frames != self.effective_time_dim:
+        for feature in features:
+            if feature.kind is FeatureKind.TOKENS:
+                self._check(feature)
+        self.inputs = features
+        return tuple(self._as_map(feature) for feature in features)
+
+    def _check(self, tokens: Feature) -> None:
+        if isinstance(tokens.modality, tuple):
+            raise ConfigurationError(
+                "neck 'ReshapeTokensToImage'",
+                f"gets the tokens of {', '.join(tokens.modality)} one after the other",
+                "Put the neck MergeModalities before it.",
+            )
+        if tokens.frames != self.effective_time_dim:
             raise ConfigurationError(
                 "ReshapeTokensToImage.effective_time_dim",
-                f"is {self.effective_time_dim}, but the tokens hold {spec.frames} time steps",
-                f"Set effective_time_dim: {spec.frames}",
+                f"is {self.effective_time_dim}, but the tokens hold {tokens.frames} time steps",
+                f"Set effective_time_dim: {tokens.frames}",
             )
+        removed = tokens.prefix_tokens if self.remove_cls_token is True else self.remove_cls_token
+        if int(removed) != tokens.prefix_tokens:
+            raise ConfigurationError(
+                "ReshapeTokensToImage.remove_cls_token",
+                f"is {self.remove_cls_token}, but {tokens.prefix_tokens} prefix tokens come first",
+                "Leave it out: they are removed by default.",
+            )
+
+    def _as_map(self, feature: Feature) -> Feature:
         kind = FeatureKind.UNKNOWN if self.temporal_inputs else FeatureKind.MAPS
-        frames = spec.frames if spec.kind is FeatureKind.TOKENS else 1
-        return FeatureSpec(tuple(count * frames for count in spec.channels), kind, spec.strides)
+        frames = feature.frames if feature.kind is FeatureKind.TOKENS else 1
+        channels = feature.channels * frames
+        return Feature(channels, kind, feature.stride, feature.grid, modality=feature.modality)
 
     def forward(
-        self, features: list[Tensor], image_size: Sequence[int] | None = None, **kwargs: Any
+        self, features: list[Tensor], image_size: tuple[int, int] | None = None, **kwargs: Any
     ) -> list[Tensor]:
         """Return the features as maps.
 
@@ -78,28 +101,35 @@ class ReshapeTokensToImage(Neck):
         """
         tokens_ndim = 4 if self.temporal_inputs else 3
         return [
-            self._reshape(feature, image_size) if feature.ndim == tokens_ndim else feature
-            for feature in features
+            self._reshape(feature, declared, image_size) if feature.ndim == tokens_ndim else feature
+            for feature, declared in zip(features, self.inputs, strict=False)
         ]
 
-    def _reshape(self, tokens: Tensor, image_size: Sequence[int] | None) -> Tensor:
-        prefix, rows, columns = self._layout(tokens.shape[-2], image_size)
+    def _reshape(
+        self, tokens: Tensor, declared: Feature, image_size: tuple[int, int] | None
+    ) -> Tensor:
+        prefix, rows, columns = self._layout(tokens.shape[-2], declared, image_size)
         frames = self.effective_time_dim
         maps = tokens[..., prefix:, :].unflatten(-2, (frames, rows, columns))
         maps = maps.movedim(-1, -3)  # (..., T, C, H, W)
         return maps.flatten(-4, -3).contiguous()
 
-    def _layout(self, count: int, image_size: Sequence[int] | None) -> tuple[int, int, int]:
-        """Return how many tokens to leave out, and the rows and columns of the rest."""
-        for prefix in dict.fromkeys((int(self.remove_cls_token), 0)):
+    def _layout(
+        self, count: int, declared: Feature, image_size: tuple[int, int] | None
+    ) -> tuple[int, int, int]:
+        """Return the number of prefix tokens, and the rows and columns of the others."""
+        known = declared.kind is FeatureKind.TOKENS
+        cells = declared.cells(image_size) if known and image_size and self.h is None else None
+        prefixes = (declared.prefix_tokens,) if known else (int(self.remove_cls_token), 0)
+        for prefix in dict.fromkeys(prefixes):
             patches, rest = divmod(count - prefix, self.effective_time_dim)
-            grid = None if rest else grid_of(patches, image_size, self.h)
-            if grid is not None:
+            grid = None if rest else cells or grid_of(patches, image_size, self.h)
+            if grid is not None and grid[0] * grid[1] == patches:
                 return prefix, *grid
-        known = f" of an image of {tuple(image_size)} pixels" if image_size is not None else ""
+        where = f" of an image of {tuple(image_size)} pixels" if image_size is not None else ""
         raise DataError(
             "neck 'ReshapeTokensToImage'",
-            f"{count} tokens{known} make no grid of {self.effective_time_dim} time steps",
+            f"{count} tokens{where} make no grid of {self.effective_time_dim} time steps",
             "Set its effective_time_dim, remove_cls_token, or h (rows of the grid).",
         )
 
@@ -117,10 +147,10 @@ _POOLINGS: dict[str, Callable[[Tensor, tuple[int, ...]], Tensor]] = {
 
 @TERRATORCH_NECK_REGISTRY.register
 class AggregateTokens(Neck):
-    """Pool every chosen feature to one vector `(B, C)`: tokens over tokens, maps over pixels.
+    """Pool each chosen feature to a vector `(B, C)`: tokens over tokens, maps over pixels.
 
     Args:
-        channel_list: Channels of each feature that comes in.
+        channel_list: Channels of each input feature.
         pooling: `mean`, `max` or `min`; `cls` takes the first token, a number that token.
         indices: The feature, or features, to pool.
         index: An older name of `indices`.
@@ -169,11 +199,11 @@ class AggregateTokens(Neck):
         """Return the channels of the chosen features."""
         return [channel_list[index] for index in self.indices]
 
-    def output_spec(self, spec: FeatureSpec) -> FeatureSpec:
+    def connect(self, features: Features) -> Features:
         """Return a vector for each chosen feature."""
-        channels = self.process_channel_list(list(spec.channels))
         kind = FeatureKind.UNKNOWN if self.temporal_inputs else FeatureKind.VECTORS
-        return FeatureSpec(tuple(channels), kind)
+        chosen = (features[index] for index in self.indices)
+        return tuple(Feature(one.channels, kind, modality=one.modality) for one in chosen)
 
     def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
         """Return a vector for each chosen feature; a single one is used whatever the index."""

@@ -1,0 +1,97 @@
+"""Describe a built model by the arguments of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from terratorch.bands import expand_bands
+from terratorch.contracts.model_description import Bands, ModelDescription, WeightsOrigin
+from terratorch.models.config import ModelConfig, PartConfig
+from terratorch.models.encoder_decoder_model import Parts
+from terratorch.models.weights_table import weights_of
+
+
+def describe_parts(config: ModelConfig, parts: Parts, size_argument: str) -> ModelDescription:
+    """Return what is known of a model of encoder, necks, decoder and head.
+
+    Args:
+        config: Its configuration.
+        parts: Its parts.
+        size_argument: What `config.size` counts: `num_classes` or `num_outputs`.
+    """
+    sizes = {size_argument: config.head.get(size_argument, config.size)} if size_argument else {}
+    return ModelDescription(
+        decoder=None if config.decoder is None else config.decoder.label,
+        necks=tuple(type(neck).__name__ for neck in parts.necks),
+        aux_heads=tuple(parts.aux_heads),
+        **sizes,
+        **_of_backbone(config.backbone, parts.encoder, "backbone_"),
+    )
+
+
+def describe_whole(part: PartConfig, model: nn.Module) -> ModelDescription:
+    """Return what is known of a model that is whole already."""
+    sizes = {name: _integer(part.arguments.get(name)) for name in ("num_classes", "num_outputs")}
+    return ModelDescription(**sizes, **_of_backbone(part, model, "model_"))
+
+
+def _of_backbone(part: PartConfig, module: nn.Module, prefix: str) -> dict[str, Any]:
+    arguments = part.arguments
+    weights = _weights(part)
+    named = arguments.get("bands")
+    bands = _bands(named, f"{prefix}bands")
+    of_weights = getattr(module, "model_bands", None) if weights and bands is None else None
+    return {
+        "backbone": part.label,
+        "bands": bands if of_weights is None else tuple(of_weights),
+        "bands_argument": None if bands is None else f"{prefix}bands",
+        "in_chans": _in_chans(arguments, bands, module),
+        "chip_size": _size(arguments.get("img_size")),
+        "weights": weights,
+    }
+
+
+def _bands(named: object, argument: str) -> Bands | Mapping[str, Bands] | None:
+    if isinstance(named, Mapping):
+        by_modality = {str(name): _bands(entry, argument) for name, entry in named.items()}
+        return {name: entry for name, entry in by_modality.items() if isinstance(entry, tuple)}
+    if not isinstance(named, Sequence) or isinstance(named, str):
+        return None
+    return expand_bands(named, thing=argument)
+
+
+def _in_chans(arguments: Mapping[str, object], bands: object, module: nn.Module) -> int | None:
+    if isinstance(bands, tuple):
+        return len(bands)
+    candidates = (arguments.get("bands"), arguments.get("in_chans"), getattr(module, "in_chans", 0))
+    return next((count for entry in candidates if (count := _integer(entry))), None)
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _size(value: object) -> tuple[int, int] | None:
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        return int(value[0]), int(value[1])
+    return None
+
+
+def _weights(part: PartConfig) -> WeightsOrigin | None:
+    file = part.arguments.get("ckpt_path")
+    if file is not None:
+        return WeightsOrigin(str(file))
+    named = part.arguments.get("weights")  # of torchgeo
+    if named is not None:
+        return WeightsOrigin(str(named))
+    if not part.arguments.get("pretrained"):
+        return None
+    row = weights_of(part.label)
+    if row is None:
+        return WeightsOrigin(part.label)
+    return WeightsOrigin(f"{row.repo}: {row.file}", row.licence, row.paper)
