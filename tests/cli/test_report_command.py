@@ -14,8 +14,8 @@ from chip_files import write_tif
 from terratorch.cli.callbacks.evaluation_report import EvaluationReport, without_secrets
 from terratorch.cli.callbacks.report_cards import command_of
 from terratorch.cli.main import main
-from terratorch.evaluation.evaluation import Kind, read_evaluation
-from terratorch.evaluation.results import results_of
+from terratorch.evaluation.evaluation import read_evaluation
+from terratorch.evaluation.reported import results_of
 
 
 def _test(config: dict, folder: Path, changes: dict | None = None, *options: str) -> None:
@@ -45,7 +45,7 @@ def test_a_test_writes_all_that_a_report_needs(tested):
     text = _report_of(tested).read_text()
     sections = re.findall(r'<section id="([\w-]+)">', text)
     assert sections == [
-        "scores-0", "classes-0", "confusion-0", "chips-0", "spread-0", "map-0", "curves", "cards",
+        "scores-0", "classes-0", "confusion-0", "chips-0", "spread-0", "curves", "cards",
         "configuration",
     ]  # fmt: skip
     assert "prithvi_eo_tiny + IdentityDecoder" in text
@@ -59,7 +59,7 @@ def test_its_figures_are_those_that_the_task_logged(tested):
     (file,) = tested.rglob("evaluation.json")
     evaluation = read_evaluation(file)
     (sample_set,) = evaluation.sets
-    assert evaluation.kind is Kind.SEGMENTATION
+    assert evaluation.kind == "segmentation"
     assert evaluation.class_names == ["forest", "crops", "water"]
     assert [Path(chip.filename).name for chip in sample_set.chips] == [
         f"chip_{index}_merged.tif" for index in range(4)
@@ -71,9 +71,6 @@ def test_its_figures_are_those_that_the_task_logged(tested):
         expected = sample_set.logged[f"IoU_{row.name}"]
         assert row.figures["IoU"].value == pytest.approx(expected, abs=1e-6)
     assert results.confusion.sum() == 4 * 32 * 32
-    west, south, east, north = sample_set.chips[0].bounds
-    assert 14.9 < west < east < 15.1
-    assert 49.6 < south < north < 49.7
 
 
 def test_the_folder_of_a_run_gives_the_same_report_without_the_model(tested, tmp_path, capsys):
@@ -108,7 +105,7 @@ def test_a_training_without_a_test_has_curves_and_says_so(tested, tmp_path):
     [
         ("nowhere", "does not exist. Give the folder of a run"),
         ("a_file", "is a file"),
-        ("empty", "holds neither evaluation.json nor logs of a training"),
+        ("empty", "holds neither evaluation.json nor training logs"),
     ],
 )
 def test_a_folder_with_nothing_to_report_is_said(folder, message, tmp_path, capsys):
@@ -121,7 +118,7 @@ def test_a_folder_with_nothing_to_report_is_said(folder, message, tmp_path, caps
 def test_a_report_does_not_take_the_place_of_something_else(tmp_path, capsys):
     (tmp_path / "best.ckpt").write_text("weights")
     assert main(["report", str(tmp_path), "--output", str(tmp_path / "best.ckpt")]) == 2
-    assert "best.ckpt is no page. Its name ends with .html." in capsys.readouterr().err
+    assert "best.ckpt is not an HTML file. End its name with .html." in capsys.readouterr().err
     assert (tmp_path / "best.ckpt").read_text() == "weights"
 
 
@@ -158,7 +155,7 @@ def test_a_report_that_cannot_be_written_does_not_spoil_the_test(config, tmp_pat
         "init_args": {"folder": str(tmp_path / "taken")},
     }
     _test(config, tmp_path, {"trainer.callbacks": [own]})
-    assert "There is no report" in caplog.text
+    assert "No report was written" in caplog.text
     assert "cannot be written" in caplog.text
 
 
@@ -182,7 +179,7 @@ def test_ignored_pixels_count_nowhere(config, tmp_path):
     counted = [sum(count for _, count in chip.cells) for chip in sample_set.chips]
     assert counted == [32 * 32, 8 * 32, 0]
     assert np.isnan(sample_set.chips[2].score)
-    assert evaluation.notes == ["1 chip without a label that counts."]
+    assert evaluation.notes == ["1 chip without a label."]
     figures = results_of(evaluation, sample_set).overall
     assert all(figure.logged is None for figure in figures.values())
     assert "25 % of it has a label" in [panel.caption for panel in sample_set.panels]
@@ -229,7 +226,6 @@ def test_classification_and_several_test_sets(classification_folder):
     text = report.written.read_text()
     assert "Scores: north" in text
     assert "Confusion: south" in text
-    assert "Where they lie" not in text
 
 
 def test_a_regression_has_a_report(tmp_path):
@@ -286,7 +282,7 @@ def test_a_model_that_diverged_and_a_test_of_one_batch_are_said(tmp_path):
     evaluation = read_evaluation(tmp_path / "evaluation.json")
     assert evaluation.notes == [
         "trainer.limit_test_batches is 1: only some of the chips were tested.",
-        "1 chip with predictions that are not numbers.",
+        "1 chip with predictions that are not finite.",
     ]
     assert [chip.score for chip in evaluation.sets[0].chips][1] == np.inf
     assert [panel.rank for panel in evaluation.sets[0].panels] == ["worst", "best"]
@@ -316,7 +312,7 @@ def test_a_classifier_that_diverged_is_said(tmp_path):
     task = ClassificationTask({"num_classes": 3}, model=model, loss="focal")
     trainer.test(task, DataLoader(samples, batch_size=2), verbose=False)
     evaluation = read_evaluation(tmp_path / "evaluation.json")
-    assert evaluation.notes == ["1 chip with predictions that are not numbers."]
+    assert evaluation.notes == ["1 chip with predictions that are not finite."]
     assert evaluation.sets[0].chips[1].score == -np.inf
     assert evaluation.notes[0] in report.written.read_text()
 

@@ -70,7 +70,7 @@ def test_what_is_shown_at_a_lower_resolution_is_said(folder, capsys):
         (["map.tif", "--labels", "small.tif"], "the labels have 30 x 28 pixels, the map map.tif"),
         (["map.tif", "--band", "4"], "map.tif has 1 band, and no band 4"),
         (["map.tif", "--image", "scene.tif", "--rgb", "5", "2", "1"], "and no band 5"),
-        (["map.tif", "--output", "map.tif"], "--output: map.tif is no page"),
+        (["map.tif", "--output", "map.tif"], "--output: map.tif is not an HTML file"),
         (["map.tif", "--max_size", "0"], "--max_size: 0 is no size"),
         (["map.tif", "--max_size", "nan"], "--max_size: nan is no size"),
         (

@@ -11,24 +11,23 @@ from terratorch.evaluation.evaluation import (
     Card,
     ChipScore,
     Evaluation,
-    Kind,
-    Panel,
     Picture,
+    PictureScale,
     SampleSet,
-    Scale,
+    ShownChip,
     read_evaluation,
 )
 
 CHIPS = [
-    ChipScore("a.tif", 0.5, cells=((0, 3), (4, 1)), bounds=(1.0, 2.0, 3.0, 4.0)),
+    ChipScore("a.tif", 0.5, cells=((0, 3), (4, 1))),
     ChipScore("b.tif", 0.25, sums=(1.0, 2.0, 3.0, 4.0, 5.0)),
 ]
-PANEL = Panel("worst", "a.tif", 0.5, [Picture("Image", "data:,")], "forest")
+PANEL = ShownChip("worst", "a.tif", 0.5, [Picture("Image", "data:,")], "forest")
 EVALUATION = Evaluation(
-    Kind.SEGMENTATION,
+    "segmentation",
     ["forest", "water"],
     255,
-    [SampleSet("north", CHIPS, {"mIoU": 0.5}, [PANEL], Scale(0, 1, 2))],
+    [SampleSet("north", CHIPS, {"mIoU": 0.5}, [PANEL], PictureScale(0, 1, 2))],
     "2026-01-01T00:00:00+00:00",
     "best.ckpt",
     [Card("Model", [("Task", "x")])],
@@ -69,10 +68,10 @@ def test_what_is_infinite_is_read_as_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "it is not JSON .* It is written by `terratorch test`: run that again"),
-        ("[]", "it is not the result of a test"),
-        ('{"format_version": 99}', "its format is 99, and this release knows 1. Use the release"),
-        ('{"format_version": 1, "sets": 3}', "it is damaged"),
+        ("{", "not valid JSON .* `terratorch test` writes this file: run it again"),
+        ("[]", "not the result of a test"),
+        ('{"format_version": 99}', "has format 99; this release reads up to 1. Use the release"),
+        ('{"format_version": 1, "sets": 3}', "is damaged"),
     ],
 )
 def test_what_cannot_be_read_names_the_file(tmp_path, text, message):
@@ -83,12 +82,12 @@ def test_what_cannot_be_read_names_the_file(tmp_path, text, message):
 
 
 def test_what_is_no_file_is_said(tmp_path):
-    with pytest.raises(DataError, match="it cannot be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_evaluation(tmp_path)
 
 
 def test_a_missing_file_is_said(tmp_path):
-    with pytest.raises(MissingFileError, match="there is no such file"):
+    with pytest.raises(MissingFileError, match="does not exist"):
         read_evaluation(tmp_path / "evaluation.json")
 
 
@@ -97,5 +96,5 @@ def test_a_missing_key_is_said(tmp_path):
     del content["sets"][0]["chips"][0]["filename"]
     path = tmp_path / "evaluation.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=r"it is damaged .*filename"):
+    with pytest.raises(DataError, match=r"is damaged .*filename"):
         read_evaluation(path)

@@ -1,1 +1,1 @@
-"""How good a model is: scores of chips, intervals, pages to look at."""
+"""Evaluation: scores of chips, confidence intervals, and pages that show them."""

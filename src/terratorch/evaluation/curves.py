@@ -1,4 +1,4 @@
-"""Curves of a training: what its loggers wrote, TensorBoard's event files or `metrics.csv`."""
+"""Curves of a training from the files of its loggers: TensorBoard events or `metrics.csv`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from terratorch.errors import DataError
 
 CSV_FILE = "metrics.csv"
 _EVENT_PREFIX = "events.out.tfevents"
-# A curve with more points is thinned out; no screen shows more.
-_MOST_POINTS = 1000
+_MOST_POINTS = 1000  # of a curve; longer ones are thinned out
 _NOT_CURVES = ("epoch", "hp_metric", "step")
 
 
@@ -34,10 +33,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """What the loggers of a run wrote.
+    """The curves that the loggers of a run wrote.
 
     Attributes:
-        folder: Where they wrote it.
+        folder: The folder of their files.
         curves: The curves by the name of their metric, such as `val/mIoU`.
     """
 
@@ -46,25 +45,25 @@ class TrainingLog:
 
     @property
     def has_training(self) -> bool:
-        """Whether it is the log of a training, and not of a test."""
+        """Whether this is the log of a training rather than of a test."""
         return any(name.startswith(("train/", "val/")) for name in self.curves)
 
 
 def log_folders(folder: Path) -> list[Path]:
-    """Return the folders below one that hold the files of a logger, the newest last."""
-    found: dict[Path, int] = {}
+    """Return all folders with files of a logger, the newest last."""
+    newest: dict[Path, int] = {}
     for path in _files(folder):
         if _is_log(path.name):
             written = path.stat().st_mtime_ns
-            found[path.parent] = max(found.get(path.parent, 0), written)
-    return sorted(found, key=lambda parent: (found[parent], str(parent)))
+            newest[path.parent] = max(newest.get(path.parent, 0), written)
+    return sorted(newest, key=lambda parent: (newest[parent], str(parent)))
 
 
 def read_log(folder: Path) -> TrainingLog:
-    """Read the files of the loggers in a folder, not in those below it.
+    """Read the files of the loggers in a folder, without its subfolders.
 
     Raises:
-        DataError: If one of them cannot be read.
+        DataError: If a file cannot be read.
     """
     curves: dict[str, Curve] = {}
     if (folder / CSV_FILE).is_file():
@@ -85,7 +84,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _of_csv(path: Path) -> dict[str, Curve]:
-    """Read `metrics.csv`: a column for each metric, empty where it was not logged."""
+    """Read `metrics.csv`: one column per metric, empty in steps that did not log it."""
     points: dict[str, list[tuple[float, float]]] = {}
     try:
         with path.open(newline="", encoding="utf-8") as stream:
@@ -96,7 +95,7 @@ def _of_csv(path: Path) -> dict[str, Curve]:
                         points.setdefault(name, []).append((step, float(text)))
     except (KeyError, ValueError, TypeError) as error:
         raise DataError(
-            str(path), f"it is not what CSVLogger writes ({error!r})", "Take it out of the folder."
+            str(path), f"not written by CSVLogger ({error!r})", "Move it out of the folder."
         ) from error
     return {name: _curve(values) for name, values in points.items()}
 
@@ -105,9 +104,9 @@ def _of_events(folder: Path) -> dict[str, Curve]:
     """Read TensorBoard's event files."""
     from tensorboard.backend.event_processing import event_accumulator
 
-    wanted = {**event_accumulator.DEFAULT_SIZE_GUIDANCE, event_accumulator.SCALARS: _MOST_POINTS}
+    sizes = {**event_accumulator.DEFAULT_SIZE_GUIDANCE, event_accumulator.SCALARS: _MOST_POINTS}
     with _quiet_tensorboard():
-        events = event_accumulator.EventAccumulator(str(folder), size_guidance=wanted)
+        events = event_accumulator.EventAccumulator(str(folder), size_guidance=sizes)
         events.Reload()
     return {
         name: _curve((event.step, event.value) for event in events.Scalars(name))
@@ -118,7 +117,7 @@ def _of_events(folder: Path) -> dict[str, Curve]:
 
 @contextmanager
 def _quiet_tensorboard() -> Iterator[None]:
-    """Keep to itself that a training which was killed has no end."""
+    """Silence the warning about the truncated log of a killed training."""
     logger = logging.getLogger("tensorboard")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -129,8 +128,8 @@ def _quiet_tensorboard() -> Iterator[None]:
 
 
 def _curve(points: Iterable[tuple[float, float]]) -> Curve:
-    finite = sorted(point for point in points if point[1] - point[1] == 0)  # NaN and inf are not
+    finite = sorted(point for point in points if point[1] - point[1] == 0)  # drops NaN and inf
     step = -(-len(finite) // _MOST_POINTS) or 1
-    last = finite[-1:] if step > 1 else []  # the end of a training is what people look for
+    last = finite[-1:] if step > 1 else []  # always show the end of a training
     chosen = [*finite[: len(finite) - len(last) : step], *last]
     return Curve([step for step, _ in chosen], [value for _, value in chosen])

@@ -1,4 +1,4 @@
-"""What a test found, as one typed object, and as the JSON file that a report is made from."""
+"""The result of a test as one typed object, and the JSON file that a report is made from."""
 
 from __future__ import annotations
 
@@ -6,71 +6,52 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from terratorch.errors import DataError, MissingFileError
-from terratorch.geo.extent import Bounds
 
 EVALUATION_FILE = "evaluation.json"
 FORMAT_VERSION = 1
 
 
-class Kind(StrEnum):
-    """What was evaluated."""
-
-    SEGMENTATION = "segmentation"  # a class per pixel
-    CLASSIFICATION = "classification"  # a class per image
-    REGRESSION = "regression"  # a value per pixel
-
-
 @dataclass(frozen=True, slots=True)
 class ChipScore:
-    """How a chip of the test set came out.
+    """The score of a chip of the test set, with the counts that all figures are computed from.
 
     Attributes:
         filename: Its file.
-        score: What chips are ranked by, see `SCORE_NAMES`; NaN where nothing of it counts, and
-            infinite where predicted values are no numbers.
-        cells: Of classes: the cells of its confusion matrix that are not zero, as pairs of
+        score: The score that ranks chips (`ReportedOutput.chip_score`); NaN without a label,
+            infinite if predicted values are not finite.
+        cells: For classes: the non-zero cells of its confusion matrix, as pairs of
             `true * num_classes + predicted` and the count.
-        sums: Of values: number, target, squared target, absolute error and squared error, summed.
-        bounds: Where it lies, in degrees; None where that is not known.
+        sums: For values: the fields of `ValueSums`.
     """
 
     filename: str
     score: float
     cells: tuple[tuple[int, int], ...] = ()
     sums: tuple[float, ...] = ()
-    bounds: Bounds | None = None
-
-
-SCORE_NAMES = {
-    Kind.SEGMENTATION: "mIoU of the classes in the chip",
-    Kind.CLASSIFICATION: "probability of the right class",
-    Kind.REGRESSION: "RMSE of the chip",
-}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a panel: its title, and the PNG as a `data:` URI."""
+    """A picture of a chip: its title, and the PNG as a `data:` URI."""
 
     title: str
     uri: str
 
 
 @dataclass(frozen=True)
-class Panel:
-    """A chip to look at.
+class ShownChip:
+    """A chip with pictures.
 
     Attributes:
         rank: `best`, `median` or `worst`.
         filename: Its file.
         score: Its score.
-        pictures: Image, label, prediction and errors; the image alone where it has one label.
-        caption: What there is to say of it.
+        pictures: Image, label, prediction and errors; only the image if the chip has one label.
+        caption: A remark below the pictures.
     """
 
     rank: str
@@ -81,12 +62,12 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """The scale that the values of the panels are painted with."""
+class PictureScale:
+    """The colour scale that all pictures of values share."""
 
     low: float
     high: float
-    error: float  # the error that has the deepest colour, of either sign
+    error: float  # the error with the deepest colour, of either sign
 
 
 @dataclass(frozen=True)
@@ -94,23 +75,23 @@ class SampleSet:
     """A test set.
 
     Attributes:
-        name: Its name; empty where there is one.
+        name: Its name; empty if it is the only one.
         chips: Its chips, in the order of the test.
-        logged: The metrics that the task logged, by their names without the prefix of the set.
-        panels: Chips to look at: the worst, some near the median, the best.
-        scale: Of the values on the panels.
+        logged: The metrics that the task logged, by name without the prefix of the set.
+        panels: Chips with pictures: the worst, some near the median, the best.
+        scale: The colour scale of pictures of values.
     """
 
     name: str
     chips: list[ChipScore]
     logged: dict[str, float]
-    panels: list[Panel]
-    scale: Scale | None = None
+    panels: list[ShownChip]
+    scale: PictureScale | None = None
 
 
 @dataclass(frozen=True)
 class Card:
-    """A heading with rows of label and text: the data, the model, the versions."""
+    """A heading with rows of label and text."""
 
     title: str
     rows: list[tuple[str, str]]
@@ -118,21 +99,21 @@ class Card:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a test found.
+    """The result of a test.
 
     Attributes:
-        kind: What was evaluated.
+        kind: The type of output, a row of `terratorch.evaluation.reported`.
         class_names: Names of the classes, in the order of their ids; empty for values.
-        ignore_index: The target that counts nowhere.
+        ignore_index: The target that is not counted.
         sets: The test sets.
-        created: When, in ISO 8601.
-        checkpoint: The file of the weights; None where they came from elsewhere.
-        cards: The model, the data and the versions.
+        created: The time of the test, in ISO 8601.
+        checkpoint: The file of the weights, None for weights from memory.
+        cards: Facts about the model, the data and the software.
         configuration: The configuration of the run as YAML.
-        notes: What a reader must know, such as chips that are missing.
+        notes: Caveats for the reader, such as missing chips.
     """
 
-    kind: Kind
+    kind: str
     class_names: list[str]
     ignore_index: int | None
     sets: list[SampleSet]
@@ -143,7 +124,7 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """Return it as JSON; NaN is null, and infinity a text, as JSON has neither."""
+        """Return the evaluation as JSON; NaN becomes null and infinity a string."""
         content = {"format_version": FORMAT_VERSION, **asdict(self)}
         for sample_set in content["sets"]:
             logged = sample_set["logged"]
@@ -156,7 +137,7 @@ class Evaluation:
 
 
 def _plain(value: float) -> float | str | None:
-    """Return a number as JSON may hold it; `_number` reads it."""
+    """Return a number that JSON can hold; `_number` reads it back."""
     if math.isfinite(value):
         return value
     return None if math.isnan(value) else str(value)
@@ -166,33 +147,33 @@ def read_evaluation(path: Path) -> Evaluation:
     """Read the file that `terratorch test` wrote.
 
     Raises:
-        MissingFileError: If it is not there.
-        DataError: If it does not hold an evaluation, or that of a newer release.
+        MissingFileError: If the file does not exist.
+        DataError: If it is not an evaluation, or one of a newer release.
     """
-    cure = "It is written by `terratorch test`: run that again."
+    cure = "`terratorch test` writes this file: run it again."
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise MissingFileError(str(path), "there is no such file", cure) from error
+        raise MissingFileError(str(path), "does not exist", cure) from error
     except OSError as error:
         raise DataError(
-            str(path), f"it cannot be read ({error.strerror})", "Make it readable."
+            str(path), f"cannot be read ({error.strerror})", "Check its permissions."
         ) from error
     except ValueError as error:
-        raise DataError(str(path), f"it is not JSON ({error})", cure) from error
+        raise DataError(str(path), f"not valid JSON ({error})", cure) from error
     version = content.pop("format_version", None) if isinstance(content, dict) else None
     if not isinstance(version, int):
-        raise DataError(str(path), "it is not the result of a test", cure)
+        raise DataError(str(path), "not the result of a test", cure)
     if version > FORMAT_VERSION:
         raise DataError(
             str(path),
-            f"its format is {version}, and this release knows {FORMAT_VERSION}",
-            "Use the release that wrote it, or a newer one.",
+            f"has format {version}; this release reads up to {FORMAT_VERSION}",
+            "Use the release that wrote it or a newer one.",
         )
     try:
         return _evaluation(content)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(str(path), f"it is damaged ({error!r})", cure) from error
+        raise DataError(str(path), f"is damaged ({error!r})", cure) from error
 
 
 def _evaluation(content: Mapping[str, Any]) -> Evaluation:
@@ -201,7 +182,7 @@ def _evaluation(content: Mapping[str, Any]) -> Evaluation:
         Card(card["title"], [(label, text) for label, text in card["rows"]])
         for card in content["cards"]
     ]
-    return Evaluation(**{**content, "kind": Kind(content["kind"]), "sets": sets, "cards": cards})
+    return Evaluation(**{**content, "sets": sets, "cards": cards})
 
 
 def _sample_set(entry: Mapping[str, Any]) -> SampleSet:
@@ -211,12 +192,11 @@ def _sample_set(entry: Mapping[str, Any]) -> SampleSet:
             score=_number(chip["score"]),
             cells=tuple((cell, count) for cell, count in chip["cells"]),
             sums=tuple(map(_number, chip["sums"])),
-            bounds=tuple(chip["bounds"]) if chip["bounds"] else None,
         )
         for chip in entry["chips"]
     ]
     panels = [
-        Panel(
+        ShownChip(
             **{
                 **panel,
                 "score": _number(panel["score"]),
@@ -226,7 +206,7 @@ def _sample_set(entry: Mapping[str, Any]) -> SampleSet:
         for panel in entry["panels"]
     ]
     logged = {name: _number(value) for name, value in entry["logged"].items()}
-    scale = Scale(**entry["scale"]) if entry["scale"] else None
+    scale = PictureScale(**entry["scale"]) if entry["scale"] else None
     return SampleSet(entry["name"], chips, logged, panels, scale)
 
 

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from terratorch.evaluation import scores
 from terratorch.evaluation.bootstrap import Interval, intervals, resampled_sums
-from terratorch.evaluation.evaluation import ChipScore, Evaluation, Kind, SampleSet
+from terratorch.evaluation.counts import confusion_matrix, stacked_counts
+from terratorch.evaluation.evaluation import Evaluation, SampleSet
+from terratorch.metrics import formulas
+from terratorch.metrics.formulas import ClassCounts, ValueSums
 
-# Of fewer chips there is nothing to resample.
-_FEWEST_CHIPS = 2
-# What was logged in single precision, and summed up here in double, relatively and near 0.
-_SAME, _NOTHING = 2e-4, 1e-6
+FloatArray = NDArray[np.float64]
+ClassFormula = Callable[[ClassCounts], FloatArray]
+ValueFormula = Callable[[ValueSums], FloatArray]
+Sums = TypeVar("Sums", ClassCounts, ValueSums)
+
+_FEWEST_CHIPS = 2  # that can be resampled
+# Logged in single precision, computed here in double: relative and absolute tolerance.
+_RELATIVE, _ABSOLUTE = 2e-4, 1e-6
+_CLASS_FIGURES: Mapping[str, ClassFormula] = {
+    "IoU": formulas.iou,
+    "F1": formulas.f1_score,
+    "Recall": formulas.recall,
+    "Precision": formulas.precision,
+}
 
 
 @dataclass(frozen=True)
@@ -24,9 +36,9 @@ class Figure:
     """A score.
 
     Attributes:
-        value: NaN where it is not defined.
-        interval: Of 95 % confidence; None where it cannot be known from the chips.
-        logged: What the task logged, where that is another number.
+        value: NaN if it is not defined.
+        interval: Its 95 % confidence interval, None if the chips do not give one.
+        logged: The value that the task logged, if it differs.
     """
 
     value: float
@@ -39,18 +51,18 @@ class ClassRow:
     """The scores of a class.
 
     Attributes:
-        name: Of the class.
+        name: Name of the class.
         figures: Its scores, by the heading of their column.
-        true: How many pixels or images are of this class.
-        predicted: How many are predicted as this class.
-        ignored: Whether it is the class that does not count.
+        true: Number of pixels, images or objects of this class.
+        predicted: Number predicted as this class.
+        ignored: Whether it is the ignored class.
     """
 
     name: str
     figures: dict[str, Figure]
     true: int
     predicted: int
-    ignored: bool
+    ignored: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,11 +70,11 @@ class Results:
     """All figures of a test set.
 
     Attributes:
-        overall: Scores over everything, under the names of the task's metrics.
+        overall: Scores over everything, by the names of the task's metrics.
         classes: The scores of each class; empty for values.
-        confusion: Counts `(C, C)`, rows true and columns predicted; None for values.
-        others: Metrics that the task logged and that do not follow from the chips' counts.
-        resampled: How many chips were resampled for the intervals, 0 where there are none.
+        confusion: Counts `(C, C)`, rows true and columns predicted; None without classes.
+        others: Logged metrics that cannot be computed from the chips' counts.
+        resampled: Number of chips resampled for the intervals, 0 without intervals.
     """
 
     overall: dict[str, Figure]
@@ -72,36 +84,29 @@ class Results:
     resampled: int
 
 
-def results_of(evaluation: Evaluation, sample_set: SampleSet) -> Results:
-    """Return the figures of a test set."""
-    if evaluation.kind is Kind.REGRESSION:
-        return _value_results(sample_set)
-    return _class_results(evaluation, sample_set)
-
-
-def _value_results(sample_set: SampleSet) -> Results:
-    rows = _counted(np.array([chip.sums for chip in sample_set.chips], dtype=np.float64))
-    total = scores.ValueSums(*rows.sum(axis=0))
+def value_results(sample_set: SampleSet, table: Mapping[str, ValueFormula]) -> Results:
+    """Return the figures of predicted values, named as in a table of formulas."""
+    rows = _without_empty(np.array([chip.sums for chip in sample_set.chips], dtype=np.float64))
     resampled = _resampled(rows)
-    samples = None if resampled is None else scores.ValueSums(*resampled.T)
-    overall = _figures(scores.REGRESSION_SCORES, total, samples, sample_set.logged)
-    return Results(
-        overall, [], None, _others(sample_set.logged, overall), 0 if samples is None else len(rows)
-    )
+    samples = None if resampled is None else ValueSums(*resampled.T)
+    overall = _figures(table, ValueSums(*rows.sum(axis=0)), samples, sample_set.logged)
+    others = _others(sample_set.logged, overall)
+    return Results(overall, [], None, others, 0 if samples is None else len(rows))
 
 
-def _class_results(evaluation: Evaluation, sample_set: SampleSet) -> Results:
+def class_results(
+    evaluation: Evaluation, sample_set: SampleSet, table: Mapping[str, ClassFormula]
+) -> Results:
+    """Return the figures of predicted classes, named as in a table of formulas."""
     names, ignored = evaluation.class_names, evaluation.ignore_index
-    stacked = _counted(scores.stacked_counts(sample_set.chips, len(names)))
-    counts = scores.class_counts(stacked.sum(axis=0), ignored)
+    stacked = _without_empty(stacked_counts(sample_set.chips, len(names)))
+    counts = _unstacked(stacked.sum(axis=0), ignored)
     resampled = _resampled(stacked)
-    samples = None if resampled is None else scores.class_counts(resampled, ignored)
-    segmentation = evaluation.kind is Kind.SEGMENTATION
-    table = scores.SEGMENTATION_SCORES if segmentation else scores.CLASSIFICATION_SCORES
+    samples = None if resampled is None else _unstacked(resampled, ignored)
     overall = _figures(table, counts, samples, sample_set.logged)
     by_class = {
-        heading: _class_figures(function, counts, samples)
-        for heading, function in scores.CLASS_SCORES.items()
+        heading: _class_figures(formula, counts, samples)
+        for heading, formula in _CLASS_FIGURES.items()
     }
     rows = [
         ClassRow(
@@ -113,62 +118,69 @@ def _class_results(evaluation: Evaluation, sample_set: SampleSet) -> Results:
         )
         for index, name in enumerate(names)
     ]
-    confusion = scores.confusion_matrix(sample_set.chips, len(names))
+    confusion = confusion_matrix(sample_set.chips, len(names))
     others = _others(sample_set.logged, overall)
     return Results(overall, rows, confusion, others, 0 if samples is None else len(stacked))
 
 
-def _counted(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Leave out chips of which nothing counts: drawn alone, they would have a score of 0."""
+def _unstacked(stacked: FloatArray, ignored: int | None) -> ClassCounts:
+    hits, true, predicted = np.split(stacked, 3, axis=-1)
+    return formulas.class_counts(hits, true, predicted, ignored)
+
+
+def _without_empty(rows: FloatArray) -> FloatArray:
+    """Drop chips without a label: a resample of these alone would have a score of 0."""
     return rows[rows.any(axis=1)]
 
 
-def _resampled(rows: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def _resampled(rows: FloatArray) -> FloatArray | None:
     enough = len(rows) >= _FEWEST_CHIPS
     return resampled_sums(rows) if enough and np.isfinite(rows).all() else None
 
 
 def _figures(
-    table: Mapping[str, Any], total: Any, samples: Any, logged: Mapping[str, float]
+    table: Mapping[str, Callable[[Sums], FloatArray]],
+    total: Sums,
+    samples: Sums | None,
+    logged: Mapping[str, float],
 ) -> dict[str, Figure]:
     figures = {}
-    for name, function in table.items():
-        value = float(function(total))
-        interval = None if samples is None else intervals(function(samples)[:, None])[0]
-        figures[name] = Figure(value, interval, _if_other(logged.get(name), value))
+    for name, formula in table.items():
+        value = float(formula(total))
+        interval = None if samples is None else intervals(formula(samples)[:, None])[0]
+        figures[name] = Figure(value, interval, _if_different(logged.get(name), value))
     return figures
 
 
 def _class_figures(
-    function: scores.ClassFunction, counts: scores.ClassCounts, samples: scores.ClassCounts | None
+    formula: ClassFormula, counts: ClassCounts, samples: ClassCounts | None
 ) -> list[Figure]:
-    """Return the score of each class; one which is nowhere, or does not count, has none."""
-    values = np.where(counts.seen & counts.included, function(counts), np.nan)
+    """Return the score of each class, NaN for a class that does not occur or is ignored."""
+    values = _occurring(formula, counts)
     ends: Sequence[Interval | None] = [None] * len(values)
     if samples is not None:
-        ends = intervals(np.where(samples.seen & samples.included, function(samples), np.nan))
+        ends = intervals(_occurring(formula, samples))
     return [Figure(float(value), interval) for value, interval in zip(values, ends, strict=True)]
 
 
-def _if_other(logged: float | None, value: float) -> float | None:
-    """Return what was logged if it is not the same number."""
-    if logged is None or np.isclose(logged, value, rtol=_SAME, atol=_NOTHING, equal_nan=True):
+def _occurring(formula: ClassFormula, counts: ClassCounts) -> FloatArray:
+    return np.where(counts.seen & counts.included, formula(counts), np.nan)
+
+
+def _if_different(logged: float | None, value: float) -> float | None:
+    """Return the logged value if it is not the computed one."""
+    if logged is None:
         return None
-    return logged
+    same = np.isclose(logged, value, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True)
+    return None if same else logged
 
 
 def _others(logged: Mapping[str, float], overall: Mapping[str, Figure]) -> dict[str, float]:
-    """Return metrics that are not shown elsewhere, such as the loss."""
+    """Return the logged metrics that no table shows, such as the loss."""
     by_class = ("IoU_", "Class_Accuracy_", "Class_F1_")
-    same = {"Recall"} if "Accuracy" in overall else set()  # the mean recall, twice
+    same = {"Recall"} if "Accuracy" in overall else set()  # both are the mean recall
     return {
         name: value
         for name, value in logged.items()
         if name not in overall and name not in same and not name.startswith(by_class)
     }
-
-
-def ranked(chips: Sequence[ChipScore], kind: Kind) -> list[ChipScore]:
-    """Return the chips that have a score, the worst first."""
-    scored = [chip for chip in chips if chip.score == chip.score]
-    return sorted(scored, key=lambda chip: chip.score, reverse=kind is Kind.REGRESSION)

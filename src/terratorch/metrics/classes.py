@@ -1,6 +1,6 @@
-"""Metrics over classes as torchmetrics, and the collections of the tasks.
+"""Class metrics for torchmetrics, and the collections that the tasks log.
 
-All metrics of a collection but the boundary share one confusion matrix: one compute group.
+All metrics of a collection except the boundary share one confusion matrix: one compute group.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from terratorch.errors import ConfigurationError
-from terratorch.metrics import functional
-from terratorch.metrics.functional import Counts
+from terratorch.metrics import formulas, functional
+from terratorch.metrics.formulas import ClassCounts
 
-Reduce = Callable[["ConfusionMetric", Counts], Tensor]
+Reduce = Callable[[ClassCounts], Tensor]
 
 
 class ConfusionMetric(Metric):
-    """A metric that is read from a confusion matrix.
+    """A metric computed from a confusion matrix.
 
     Args:
-        num_classes: How many classes there are.
-        reduce: What is read from it, one of the functions below.
-        ignore_index: The target that is left out; None where none is.
-        class_names: Names of the classes for a metric of each class; None for one number.
-        name: What the names of the classes are put behind, such as `IoU`.
+        num_classes: Number of classes.
+        reduce: The formula, from `terratorch.metrics.formulas`.
+        ignore_index: Target that is not counted; None counts all.
+        class_names: Names of the classes if the formula gives a value for each; None for one value.
+        name: Prefix of the class names, such as `IoU`.
         kwargs: Arguments of `torchmetrics.Metric`.
     """
 
@@ -54,14 +54,14 @@ class ConfusionMetric(Metric):
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Count class ids `(B, ...)` against those of the target `(B, ...)`."""
-        # Not in place: a state that was reset in inference mode cannot be changed outside of it.
+        # Not in place: a state reset in inference mode cannot be changed in place outside of it.
         self.confmat = self.confmat + functional.confusion_matrix(
             prediction, target, self.num_classes, self.ignore_index
         )
 
     def compute(self) -> Tensor | dict[str, Tensor]:
-        """Return the number, or one for each class by name."""
-        values = self.reduce(self, functional.counts_of(self.confmat))
+        """Return the value, or one value per class by name."""
+        values = self.reduce(formulas.counts_of_matrix(self.confmat, self.ignore_index))
         if self.class_names is None:
             return values
         return {
@@ -69,75 +69,19 @@ class ConfusionMetric(Metric):
             for label, value in zip(self.class_names, values, strict=True)
         }
 
-    def not_ignored(self, counts: Counts) -> Tensor:
-        """Return True for classes that are seen and are not the ignored one."""
-        chosen = counts.seen
-        if self.ignore_index is not None and 0 <= self.ignore_index < self.num_classes:
-            chosen[self.ignore_index] = False
-        return chosen
-
-
-def mean_recall(metric: ConfusionMetric, counts: Counts) -> Tensor:
-    """Return the recall, averaged over the classes seen."""
-    return functional.mean_over(functional.recall(counts), counts.seen)
-
-
-def mean_precision(metric: ConfusionMetric, counts: Counts) -> Tensor:
-    """Return the precision, averaged over the classes seen."""
-    return functional.mean_over(functional.precision(counts), counts.seen)
-
-
-def mean_f1(metric: ConfusionMetric, counts: Counts) -> Tensor:
-    """Return the F1 score, averaged over the classes seen."""
-    return functional.mean_over(functional.f1_score(counts), counts.seen)
-
-
-def overall_accuracy(metric: ConfusionMetric, counts: Counts) -> Tensor:
-    """Return how much of all is right."""
-    hits = counts.hits.sum()
-    return functional.divide(hits, hits + counts.false_negatives.sum())
-
-
-def class_recall(metric: ConfusionMetric, counts: Counts) -> Tensor:
-    """Return the recall of each class."""
-    return functional.recall(counts)
-
-
-def class_f1(metric: ConfusionMetric, counts: Counts) -> Tensor:
-    """Return the F1 score of each class."""
-    return functional.f1_score(counts)
-
-
-def class_iou(metric: ConfusionMetric, counts: Counts) -> Tensor:
-    """Return the intersection over union of each class, 0 for the ignored one."""
-    return functional.intersection_over_union(counts) * metric.not_ignored(counts)
-
-
-def mean_iou(metric: ConfusionMetric, counts: Counts) -> Tensor:
-    """Return the intersection over union, averaged over the classes seen but the ignored one."""
-    chosen = metric.not_ignored(counts)
-    return functional.mean_over(functional.intersection_over_union(counts), chosen)
-
-
-def overall_iou(metric: ConfusionMetric, counts: Counts) -> Tensor:
-    """Return the intersections over the unions of all classes but the ignored one."""
-    chosen = metric.not_ignored(counts)
-    union = counts.hits + counts.false_positives + counts.false_negatives
-    return functional.divide((counts.hits * chosen).sum(), (union * chosen).sum())
-
 
 class BoundaryMeanIoU(Metric):
-    """The intersection over union of the boundaries of the classes.
+    """The intersection over union of class boundaries.
 
     A pixel is on the boundary of a class if the window of `2 * thickness + 1` pixels around it
     holds that class and another one. After https://arxiv.org/abs/2103.16562.
 
     Args:
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         thickness: Pixels on either side of a boundary that belong to it.
-        ignore_index: Pixels with this target are not counted.
-        average: `macro` for the mean over the classes that have a boundary, `micro` for one ratio
-            over all.
+        ignore_index: Target of pixels that are not counted.
+        average: `macro` for the mean of the classes with a boundary, `micro` for one ratio over
+            all classes.
         include_background: Whether class 0 counts.
         kwargs: Arguments of `torchmetrics.Metric`.
     """
@@ -182,29 +126,32 @@ class BoundaryMeanIoU(Metric):
         first = 0 if self.include_background else 1
         intersection, union = self.intersection[first:], self.union[first:]
         if self.average == "micro":
-            return functional.divide(intersection.sum(), union.sum())
-        return functional.mean_over(functional.divide(intersection, union), union > 0)
+            return formulas.divide(intersection.sum(), union.sum())
+        return formulas.mean_over(formulas.divide(intersection, union), union > 0)
 
 
-# Public names of metrics with one number, and of those with a number for each class.
+# Public names of metrics with one value, and of those with a value per class.
 _SEGMENTATION: dict[str, Reduce] = {
-    "Accuracy": mean_recall,
-    "F1_Score": mean_f1,
-    "Pixel_Accuracy": overall_accuracy,
-    "mIoU": mean_iou,
-    "mIoU_Micro": overall_iou,
+    "Accuracy": formulas.mean_recall,
+    "F1_Score": formulas.mean_f1,
+    "Pixel_Accuracy": formulas.overall_accuracy,
+    "mIoU": formulas.mean_iou,
+    "mIoU_Micro": formulas.overall_iou,
 }
-_SEGMENTATION_BY_CLASS: dict[str, Reduce] = {"Class_Accuracy": class_recall, "IoU": class_iou}
+_SEGMENTATION_BY_CLASS: dict[str, Reduce] = {
+    "Class_Accuracy": formulas.recall,
+    "IoU": formulas.iou,
+}
 _CLASSIFICATION: dict[str, Reduce] = {
-    "Accuracy": mean_recall,
-    "Accuracy_Micro": overall_accuracy,
-    "F1_Score": mean_f1,
-    "Precision": mean_precision,
-    "Recall": mean_recall,
+    "Accuracy": formulas.mean_recall,
+    "Accuracy_Micro": formulas.overall_accuracy,
+    "F1_Score": formulas.mean_f1,
+    "Precision": formulas.mean_precision,
+    "Recall": formulas.mean_recall,
 }
 _CLASSIFICATION_BY_CLASS: dict[str, Reduce] = {
-    "Class_Accuracy": class_recall,
-    "Class_F1": class_f1,
+    "Class_Accuracy": formulas.recall,
+    "Class_F1": formulas.f1_score,
 }
 
 

@@ -1,17 +1,15 @@
-"""Metrics over classes, as pure functions of label maps and of their confusion matrix.
+"""Counts of label maps as pure torch functions: confusion matrix and class boundaries.
 
-Everything that counts pixels by class is read from one confusion matrix `(C, C)`, rows true and
-columns predicted, so that a validation pass counts them once. The values are those of torchmetrics.
+All scores per class follow from one confusion matrix (`terratorch.metrics.formulas`), so a
+validation pass counts each pixel once.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
-# Bits of an integer that hold a class each, and one that holds all others; the sign is left alone.
+# Classes per integer, a bit each; one more bit stands for all others, and the sign bit is unused.
 _CLASSES_PER_WORD = {torch.int32: 30, torch.int64: 62}
 
 
@@ -22,60 +20,10 @@ def confusion_matrix(
     cells = num_classes**2
     pairs = target * num_classes + prediction
     if ignore_index is not None:
-        # One more cell for what is ignored costs less than leaving it out.
+        # An extra cell for ignored pixels is cheaper than masking them.
         pairs = pairs.where(target != ignore_index, cells)
     counts = torch.bincount(pairs.flatten(), minlength=cells + 1)
     return counts[:cells].reshape(num_classes, num_classes)
-
-
-class Counts(NamedTuple):
-    """The counts `(C,)` of each class against the rest."""
-
-    hits: Tensor
-    false_positives: Tensor
-    false_negatives: Tensor
-
-    @property
-    def seen(self) -> Tensor:
-        """True for classes that are predicted or true somewhere."""
-        return self.hits + self.false_positives + self.false_negatives > 0
-
-
-def counts_of(matrix: Tensor) -> Counts:
-    """Return the counts of each class of a confusion matrix."""
-    hits = matrix.diag()
-    return Counts(hits, matrix.sum(dim=0) - hits, matrix.sum(dim=1) - hits)
-
-
-def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Return the quotients, 0 where the denominator is."""
-    return numerator.float() / denominator.float().where(denominator != 0, 1.0)
-
-
-def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
-    """Return the mean of the values that are chosen, 0 where none is."""
-    return divide((values * chosen).sum(), chosen.sum())
-
-
-def recall(counts: Counts) -> Tensor:
-    """Return how much of each class is found, `(C,)`."""
-    return divide(counts.hits, counts.hits + counts.false_negatives)
-
-
-def precision(counts: Counts) -> Tensor:
-    """Return how much of what is predicted as a class is that class, `(C,)`."""
-    return divide(counts.hits, counts.hits + counts.false_positives)
-
-
-def f1_score(counts: Counts) -> Tensor:
-    """Return the harmonic mean of precision and recall of each class, `(C,)`."""
-    errors = counts.false_positives + counts.false_negatives
-    return divide(2 * counts.hits, 2 * counts.hits + errors)
-
-
-def intersection_over_union(counts: Counts) -> Tensor:
-    """Return the Jaccard index of each class, `(C,)`."""
-    return divide(counts.hits, sum(counts, start=torch.zeros_like(counts.hits)))
 
 
 def boundary_counts(
@@ -88,8 +36,8 @@ def boundary_counts(
     """Return intersection and union `(C,)` of the boundaries of each class.
 
     A pixel is on the boundary of a class if the window of `2 * thickness + 1` pixels around it
-    holds that class and another one. The classes of a window are the bits of one integer, so that
-    the cost depends little on the number of classes.
+    holds that class and another one. The classes of a window are the bits of one integer, so the
+    cost hardly depends on the number of classes.
 
     Args:
         prediction: Class ids `(B, H, W)`.
@@ -100,7 +48,7 @@ def boundary_counts(
     """
     counted = None if ignore_index is None else target != ignore_index
     intersections, unions = [], []
-    # The narrower integer halves what goes through the memory.
+    # The narrower integer halves the memory traffic.
     word = torch.int32 if num_classes <= _CLASSES_PER_WORD[torch.int32] else torch.int64
     for first in range(0, num_classes, _CLASSES_PER_WORD[word]):
         size = min(_CLASSES_PER_WORD[word], num_classes - first)
@@ -116,8 +64,8 @@ def boundary_counts(
 def _boundary_bits(
     labels: Tensor, first: int, size: int, thickness: int, word: torch.dtype
 ) -> Tensor:
-    """Return for each pixel, as bits, the classes from `first` on whose boundary it is on."""
-    other = size  # the bit of all classes that are not in this word
+    """Return for each pixel the classes from `first` on whose boundary it lies, as bits."""
+    other = size  # the bit for all classes outside this word
     index = labels - first
     index = index.where((index >= 0) & (index < size), other)
     bits = torch.ones_like(index, dtype=word) << index.to(word)
@@ -142,7 +90,7 @@ def _count_bits(bits: Tensor, size: int) -> Tensor:
     """Return how many pixels have each of the lowest `size` bits set."""
     some = bits[bits != 0]
     counts = []
-    # Eight bits at a time: how often each byte is seen tells how often each of its bits is set.
+    # Count byte values, eight bits at a time: they give the count of each bit.
     bytes_with = (
         torch.arange(256, device=bits.device)[:, None] >> torch.arange(8, device=bits.device)
     ) & 1

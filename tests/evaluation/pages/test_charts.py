@@ -1,4 +1,4 @@
-"""Charts and maps as SVG, and the curves that they draw."""
+"""Charts as SVG, and the curves that they draw."""
 
 import re
 from xml.etree import ElementTree
@@ -8,7 +8,6 @@ import pytest
 from terratorch.drawing.round_numbers import ticks_around
 from terratorch.errors import DataError
 from terratorch.evaluation.curves import Curve, log_folders, read_log
-from terratorch.evaluation.evaluation import ChipScore
 from terratorch.evaluation.pages.charts import (
     Series,
     histogram,
@@ -16,7 +15,6 @@ from terratorch.evaluation.pages.charts import (
     line_chart,
     tick_texts,
 )
-from terratorch.evaluation.pages.chip_map import chip_map, score_color
 
 
 @pytest.mark.parametrize(
@@ -89,53 +87,6 @@ def test_an_interval_stays_on_its_rail():
     assert all(0 <= place <= 120 for place in places)
 
 
-def test_chips_are_mapped_where_they_lie():
-    chips = [
-        ChipScore("north_west.tif", 0.1, bounds=(10.0, 50.0, 10.1, 50.1)),
-        ChipScore("south_east.tif", 0.9, bounds=(10.4, 49.8, 10.5, 49.9)),
-        ChipScore("nowhere.tif", 0.5),
-    ]
-    svg = chip_map(chips, (0, 1), "score")
-    root = ElementTree.fromstring(svg)
-    squares = [node for node in root if node.attrib.get("class") == "chip"]
-    assert [square[0].text for square in squares] == ["north_west.tif: 0.1", "south_east.tif: 0.9"]
-    first, second = [{key: float(square.attrib[key]) for key in "xy"} for square in squares]
-    assert first["x"] < second["x"]
-    assert first["y"] < second["y"]
-    assert "49.9°N" in svg
-    assert "10.2°E" in svg
-    assert "km</text>" in svg
-    assert chip_map(chips[2:], (0, 1), "score") is None
-
-
-def test_chips_on_both_sides_of_the_antimeridian_lie_side_by_side():
-    chips = [
-        ChipScore("west.tif", 0.1, bounds=(178.0, -18.0, 179.0, -17.0)),
-        ChipScore("across.tif", 0.5, bounds=(179.5, -18.0, -179.5, -17.0)),
-        ChipScore("east.tif", 0.9, bounds=(-179.0, -18.0, -178.0, -17.0)),
-    ]
-    svg = chip_map(chips, (0, 1), "score")
-    squares = [node for node in ElementTree.fromstring(svg) if node.attrib.get("class") == "chip"]
-    places = [[float(square.attrib[key]) for key in ("x", "width")] for square in squares]
-    assert all(width == pytest.approx(places[0][1], abs=0.2) for _, width in places)
-    (first, width), (second, _), (third, _) = places
-    assert second - first == pytest.approx(1.5 * width, abs=0.2)
-    assert third - second == pytest.approx(1.5 * width, abs=0.2)
-    assert "179°E" in svg
-    assert "179°W" in svg
-    assert "181" not in svg
-
-
-def test_a_single_chip_is_mapped():
-    svg = chip_map([ChipScore("a.tif", 0.5, bounds=(-70.0, -33.0, -70.0, -33.0))], (0.5, 0.5), "s")
-    ElementTree.fromstring(svg)
-    assert "nan" not in svg
-
-
-def test_colors_of_scores_stay_on_the_scale():
-    assert score_color(-1, (0, 1)) == score_color(0, (0, 1)) != score_color(2, (0, 1))
-
-
 def test_curves_of_metrics_csv(tmp_path):
     (tmp_path / "run").mkdir()
     text = "epoch,step,train/loss,val/mIoU\n0,4,,0.5\n0,4,1.5,\n1,9,nan,\n1,9,0.5,\n"
@@ -148,7 +99,7 @@ def test_curves_of_metrics_csv(tmp_path):
 
 def test_another_metrics_csv_is_said(tmp_path):
     (tmp_path / "metrics.csv").write_text("metric,value\nmIoU,0.5\n")
-    with pytest.raises(DataError, match=r"metrics\.csv: it is not what CSVLogger writes .*step"):
+    with pytest.raises(DataError, match=r"metrics\.csv: not written by CSVLogger .*step"):
         read_log(tmp_path)
 
 

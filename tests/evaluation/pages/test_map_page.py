@@ -16,8 +16,8 @@ from grids import LOCAL, MARS
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.evaluation.pages.map_page import write_map_page
 from terratorch.evaluation.pages.map_page_layers import HIDDEN, ClassLayer, SceneLayer, ValueLayer
-from terratorch.evaluation.pages.map_page_place import Place
-from terratorch.evaluation.pages.map_page_pyramid import Grid, build_pyramid, build_pyramids
+from terratorch.evaluation.pages.map_page_place import MapLocation
+from terratorch.evaluation.pages.map_page_pyramid import TileGrid, build_pyramid, build_pyramids
 from terratorch.geo.raster import open_raster
 
 METRES = {"crs": "EPSG:32633", "transform": Affine(10, 0, 330000, 0, -10, 5822040)}
@@ -59,7 +59,7 @@ def scene(tmp_path):
 
 def test_levels_halve_until_one_tile_holds_all(classes):
     with open_raster(classes) as dataset:
-        pyramid = build_pyramid(ClassLayer(dataset, 1, 3), Grid(600, 700, 1))
+        pyramid = build_pyramid(ClassLayer(dataset, 1, 3), TileGrid(600, 700, 1))
     sizes = [(level.height, level.width) for level in pyramid.levels]
     assert sizes == [(600, 700), (300, 350), (150, 175)]
     assert [(len(level.tiles), len(level.tiles[0])) for level in pyramid.levels] == [
@@ -117,7 +117,7 @@ def test_a_large_map_is_shown_at_the_resolution_that_fits(tmp_path):
 
 def test_a_map_has_its_place(classes):
     with open_raster(classes) as dataset:
-        place = Place.of(dataset)
+        place = MapLocation.of(dataset)
     assert (place.crs, place.metres, place.north) == ("EPSG:32633", 10, None)
     assert place.lonlat[0][0] == pytest.approx([12.4944, 52.5228], abs=1e-3)
 
@@ -134,7 +134,7 @@ def test_a_map_has_its_place(classes):
 def test_north_is_told_where_it_is_not_up(tmp_path, transform, north):
     path = write(tmp_path / "map.tif", np.zeros((1, 4, 8), "uint8"), transform=transform)
     with open_raster(path) as dataset:
-        found = Place.of(dataset).north
+        found = MapLocation.of(dataset).north
     assert found == (north if north is None else pytest.approx(north, abs=0.2))
 
 
@@ -143,7 +143,7 @@ def test_longitudes_go_on_across_the_date_line(tmp_path):
     with open_raster(
         write(tmp_path / "map.tif", np.zeros((1, 9, 200), "uint8"), **place)
     ) as dataset:
-        longitudes = np.array(Place.of(dataset).lonlat)[0, :, 0]
+        longitudes = np.array(MapLocation.of(dataset).lonlat)[0, :, 0]
     assert (longitudes[0] < 180 < longitudes[-1], (np.diff(longitudes) > 0).all()) == (True, True)
 
 
@@ -152,7 +152,7 @@ def test_longitudes_of_the_world_run_from_west_to_east(tmp_path):
     with open_raster(
         write(tmp_path / "map.tif", np.zeros((1, 180, 360), "uint8"), **place)
     ) as dataset:
-        longitudes = np.array(Place.of(dataset).lonlat)[..., 0]
+        longitudes = np.array(MapLocation.of(dataset).lonlat)[..., 0]
     assert longitudes == pytest.approx(np.tile(np.linspace(-180, 180, 17), (17, 1)))
 
 
@@ -165,7 +165,7 @@ def test_around_a_pole_no_longitudes_are_made_up(tmp_path, corner, is_known):
     with open_raster(
         write(tmp_path / "map.tif", np.zeros((1, 100, 100), "uint8"), **place)
     ) as dataset:
-        found = Place.of(dataset)
+        found = MapLocation.of(dataset)
     assert (found.lonlat is not None) == is_known
     assert found.transform is not None
 
@@ -183,7 +183,7 @@ def test_a_map_of_no_place_on_earth_works(tmp_path, crs, metres):
     page = write_map_page(path, tmp_path / "map.html")
     assert (page.step, page.metres) == (1, metres)
     with open_raster(path) as dataset:
-        assert Place.of(dataset).lonlat is None
+        assert MapLocation.of(dataset).lonlat is None
 
 
 @pytest.mark.parametrize(

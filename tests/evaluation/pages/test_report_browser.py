@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from browser import open_page
-from terratorch.colors import palette
+from terratorch.evaluation.chips import ChipCollector
 from terratorch.evaluation.curves import Curve, TrainingLog
-from terratorch.evaluation.evaluation import Card, ChipScore, Evaluation, Kind, SampleSet
+from terratorch.evaluation.evaluation import Card, ChipScore, Evaluation, SampleSet
 from terratorch.evaluation.pages.page import write_page
-from terratorch.evaluation.pages.panels import Thumbnail, paint_panels
 from terratorch.evaluation.pages.report import render
 from terratorch.evaluation.pages.report_search import Report
+from terratorch.evaluation.reported import REPORTED
+from terratorch.evaluation.thumbnails import Thumbnail
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,6 @@ return {
   sections: sections.map((node) => node.id), images: document.images.length, before,
   after: getComputedStyle(document.body).backgroundColor,
   marks: document.querySelectorAll(".chart .mark").length,
-  squares: document.querySelectorAll(".map .chip").length,
   cells: document.querySelectorAll(".matrix tbody td").length,
   matrix: [...document.querySelectorAll(".matrix tbody tr:first-child td")]
     .filter((node) => node.getBoundingClientRect().right < innerWidth).length,
@@ -48,35 +48,33 @@ return {
 """
 
 
-def _evaluation(kind: Kind) -> Evaluation:
+def _evaluation(kind: str) -> Evaluation:
     random = np.random.default_rng(0)
-    names = [] if kind is Kind.REGRESSION else NAMES
-    chips, kept = [], []
+    names = [] if kind == "regression" else NAMES
+    collector = ChipCollector(kind, names, None, (0, 1, 2))
     for index in range(30):
-        west, south = 10 + 5 * random.random(), 50 + 3 * random.random()
         cells = tuple((cell, int(count)) for cell, count in enumerate(random.integers(1, 99, 16)))
         sums = (64.0, 10.0, *map(float, 100 * random.random(3)))
-        chips.append(
-            ChipScore(
-                f"/data/a_rather_long_folder_name/chips/test/chip_number_{index:05d}_merged.tif",
-                float(random.random()),
-                () if kind is Kind.REGRESSION else cells,
-                sums if kind is Kind.REGRESSION else (),
-                (west, south, west + 0.01, south + 0.01),
-            )
+        chip = ChipScore(
+            f"/data/a_rather_long_folder_name/chips/test/chip_number_{index:05d}_merged.tif",
+            float(random.random()),
+            () if kind == "regression" else cells,
+            sums if kind == "regression" else (),
         )
-    for rank, chip in zip(("worst", "median", "best"), chips, strict=False):
         maps = random.integers(0, 4, (2, 32, 32)).astype(np.float32)
         image = random.random((32, 32, 3), np.float32)
-        label = () if kind is Kind.CLASSIFICATION else (*maps, maps[0] > 0)
-        kept.append((rank, Thumbnail(chip.filename, chip.score, image, *label)))
-    panels, scale = paint_panels(kept, kind, palette(names))
+        label = (*maps, maps[0] > 0) if REPORTED[kind].draws_maps else ()
+        collector.chips.append(chip)
+        collector.keeper.add(
+            chip.score, lambda chip=chip, image=image, label=label: Thumbnail(
+                chip.filename, chip.score, image, *label
+            )
+        )  # fmt: skip
     cards = [Card("Model", [("Backbone", "prithvi_eo_v2_300_tl"), ("Loss", "ce, " * 40)])]
-    sample_set = SampleSet("", chips, {"loss": 0.5}, panels, scale)
-    notes = ["Some chips <are> missing."]
     return Evaluation(
-        kind, names, None, [sample_set], "2026-01-01T00:00:00", "/runs/1/checkpoints/best.ckpt",
-        cards, "model:\n  key: " + "value " * 60, notes,
+        kind, names, None, [collector.sample_set("", {"loss": 0.5})], "2026-01-01T00:00:00",
+        "/runs/1/checkpoints/best.ckpt", cards, "model:\n  key: " + "value " * 60,
+        ["Some chips <are> missing."],
     )  # fmt: skip
 
 
@@ -89,7 +87,7 @@ def _log() -> TrainingLog:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", REPORTED)
 def test_a_report_is_whole_in_a_browser(kind, width, dark, tmp_path):
     page = write_page(tmp_path / "report.html", render(Report(_evaluation(kind), _log())))
     opened = open_page(page, LOOK, width=width, dark=dark)
@@ -99,10 +97,9 @@ def test_a_report_is_whole_in_a_browser(kind, width, dark, tmp_path):
     assert seen["overflow"] <= 0, seen["wide"]
     assert seen["wide"] == []
     assert seen["clipped"] == []
-    assert seen["images"] == (3 if kind is Kind.CLASSIFICATION else 12)
-    assert seen["squares"] == 30
+    assert seen["images"] == (48 if REPORTED[kind].draws_maps else 12)
     assert seen["marks"] == 4 * 20
-    if kind is not Kind.REGRESSION:
+    if kind != "regression":
         assert seen["names"] == NAMES
         assert seen["cells"] == 16
     shades = [sum(map(int, text[4:-1].split(","))) for text in (seen["before"], seen["after"])]
@@ -116,7 +113,7 @@ def test_many_classes_and_two_sets_fit(tmp_path):
     cells = tuple((index * 31, 10) for index in range(30))
     chips = [ChipScore(f"{index}.tif", index / 10, cells) for index in range(9)]
     evaluation = replace(
-        _evaluation(Kind.SEGMENTATION),
+        _evaluation("segmentation"),
         class_names=names,
         sets=[SampleSet("north", chips, {}, []), SampleSet("south", chips, {}, [])],
     )
@@ -127,7 +124,6 @@ def test_many_classes_and_two_sets_fit(tmp_path):
     assert opened.answer["cells"] == 2 * 900
     assert opened.answer["matrix"] >= 6  # beside their names there is room for columns
     assert "scores-1" in opened.answer["sections"]
-    assert "map-0" not in opened.answer["sections"]
 
 
 def test_a_report_without_a_test_is_whole(tmp_path):

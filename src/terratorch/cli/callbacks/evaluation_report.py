@@ -7,23 +7,20 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from terratorch.cli.callbacks.chip_statistics import ChipCollector
 from terratorch.cli.callbacks.report_cards import SECRET, cards_of
-from terratorch.colors import palette
 from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import DataError
-from terratorch.evaluation.evaluation import EVALUATION_FILE, Evaluation, Kind, SampleSet
+from terratorch.evaluation.chip_scores import ScoredBatch
+from terratorch.evaluation.chips import ChipCollector
+from terratorch.evaluation.evaluation import EVALUATION_FILE, Evaluation, SampleSet
 from terratorch.evaluation.pages.page import write_page
-from terratorch.evaluation.pages.panels import paint_panels
 from terratorch.evaluation.pages.report import render
 from terratorch.evaluation.pages.report_search import (
     REPORT_FILE,
@@ -31,8 +28,8 @@ from terratorch.evaluation.pages.report_search import (
     Report,
     training_log_of,
 )
-from terratorch.evaluation.places import bounds_of_files
 from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tasks.batch_checks import filenames_of
 from terratorch.tasks.step_result import StepResult
 
 logger = logging.getLogger(__name__)
@@ -40,22 +37,22 @@ logger = logging.getLogger(__name__)
 _SECRET = re.compile(rf"(?im)^(\s*(?:- )?[\w-]*(?:{SECRET})[\w-]*:)[ \t]+\S.*$")
 
 _KINDS = {
-    PredictionKind.CLASSES: Kind.SEGMENTATION,
-    PredictionKind.LABELS: Kind.CLASSIFICATION,
-    PredictionKind.VALUES: Kind.REGRESSION,
+    PredictionKind.CLASSES: "segmentation",
+    PredictionKind.LABELS: "classification",
+    PredictionKind.VALUES: "regression",
 }
 
 
 class EvaluationReport(Callback):
     """Write `report/report.html` and `report/evaluation.json` into the folder of a test.
 
-    What is kept of a chip are counts, not pixels, and thumbnails of a few: the memory hardly grows
-    with the test set.
+    Only the counts of each chip are kept, and thumbnails of a few, so memory hardly grows with the
+    test set.
 
     Args:
-        configuration: The configuration of the run as YAML, to be shown.
-        folder: Where the two files go; by default `report` in the folder of the logger, or in
-            `default_root_dir` where there is none.
+        configuration: The configuration of the run as YAML, shown in the report.
+        folder: The folder of the two files; by default `report` in the folder of the logger, or in
+            `default_root_dir` without a logger.
     """
 
     def __init__(self, configuration: str = "", folder: str | Path | None = None) -> None:
@@ -65,7 +62,7 @@ class EvaluationReport(Callback):
         self._collectors: list[ChipCollector] | None = None
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin with nothing."""
+        """Forget an earlier test."""
         self.written, self._collectors = None, None
 
     def on_test_batch_end(
@@ -79,14 +76,19 @@ class EvaluationReport(Callback):
     ) -> None:
         """Count the chips of a batch."""
         if not isinstance(pl_module, TerraTorchTask) or not isinstance(outputs, StepResult):
-            return  # a module of the user's own, of which only its metrics are known
+            return  # a user's own module, whose targets are not known
         if self._collectors is None:
             self._collectors = [_collector(trainer, pl_module) for _ in pl_module.test_prefixes]
-        valid = pl_module.valid_targets(outputs.target)
-        self._collectors[dataloader_idx].add(outputs, valid, batch)
+        collector = self._collectors[dataloader_idx]
+        target = outputs.target
+        valid = pl_module.valid_targets(target)
+        valid = torch.ones_like(target, dtype=torch.bool) if valid is None else valid
+        names = filenames_of(batch) or collector.new_names(len(target))
+        scored = ScoredBatch(names, outputs.output, outputs.decided, target, valid)
+        collector.add(scored, batch["image"])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the report; that it cannot be written does not spoil the test."""
+        """Write the report; if that fails, warn and keep the result of the test."""
         folder = Path(self.folder or Path(trainer.log_dir or ".", REPORT_FOLDER))
         if self._collectors is None or getattr(trainer, "fast_dev_run", False):
             return
@@ -100,7 +102,7 @@ class EvaluationReport(Callback):
             report = Report(evaluation, training_log_of(evaluation.checkpoint))
             self.written = write_page(folder / REPORT_FILE, render(report))
         except DataError as error:
-            logger.warning("There is no report: %s", error)
+            logger.warning("No report was written: %s", error)
         self._collectors = None
 
     def _evaluation(
@@ -126,7 +128,7 @@ class EvaluationReport(Callback):
 
 
 def default_report(callbacks: Sequence[Callback], configuration: str) -> list[Callback]:
-    """Return the report of a test; none where the user configured their own.
+    """Return the callback of a test, none if the user configured one.
 
     Args:
         callbacks: The callbacks of the configuration.
@@ -138,14 +140,14 @@ def default_report(callbacks: Sequence[Callback], configuration: str) -> list[Ca
 
 
 def say_where_reports_are(trainer: Trainer) -> None:
-    """Name the reports that a test wrote; after the progress bar is gone."""
+    """Print the paths of the reports of a test, once the progress bar is gone."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined] # it has them
         if isinstance(callback, EvaluationReport) and callback.written is not None:
             sys.stdout.write(f"report: {callback.written}\n")
 
 
 def without_secrets(configuration: str) -> str:
-    """Return a configuration in which values of keys such as `api_key` are not to be read."""
+    """Return a configuration without the values of keys such as `api_key`."""
     return _SECRET.sub(r"\1 (not shown)", configuration)
 
 
@@ -157,14 +159,14 @@ def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
         names = [str(index) for index in range(count)]
     spec = getattr(datamodule, "input_spec", None)
     modality, rgb = (None, (0, 1, 2)) if spec is None else spec.shown_bands()
-    kind = Kind.REGRESSION if count is None else _KINDS[task.kind]
+    kind = "regression" if count is None else _KINDS[task.kind]
     shown = list(names or ()) if count else []
     ignored, process = task.settings.ignore_index, trainer.global_rank
     return ChipCollector(kind, shown, ignored, rgb, modality, process)
 
 
 def _gather(collectors: Sequence[ChipCollector], processes: int) -> None:
-    """Bring the chips of all processes together, in each of them."""
+    """Gather the chips of all processes in each of them."""
     if processes == 1:
         return
     for collector in collectors:
@@ -177,26 +179,19 @@ def _gather(collectors: Sequence[ChipCollector], processes: int) -> None:
 
 
 def _sample_set(collector: ChipCollector, prefix: str, metrics: Mapping[str, Any]) -> SampleSet:
-    bounds = bounds_of_files(chip.filename for chip in collector.chips)
-    chips = [
-        replace(chip, bounds=place) for chip, place in zip(collector.chips, bounds, strict=True)
-    ]
-    scored = [chip.score for chip in chips if chip.score == chip.score]
-    kept = collector.keeper.chosen(float(np.median(scored))) if scored else []
-    panels, scale = paint_panels(kept, collector.kind, palette(collector.class_names))
     logged = {
         name.removeprefix(prefix): float(value)
         for name, value in metrics.items()
         if name.startswith(prefix)
     }
-    return SampleSet(prefix.removeprefix("test/").rstrip("/"), chips, logged, panels, scale)
+    return collector.sample_set(prefix.removeprefix("test/").rstrip("/"), logged)
 
 
 def _notes(trainer: Trainer, sets: Sequence[SampleSet]) -> list[str]:
-    """Return what a reader of the figures must know of how they came about."""
+    """Return caveats about the figures."""
     notes = []
     limit = trainer.limit_test_batches
-    if isinstance(limit, int) or limit < 1:  # 1 is one batch, and 1.0 are all
+    if isinstance(limit, int) or limit < 1:  # 1 is one batch, 1.0 is all of them
         notes.append(f"trainer.limit_test_batches is {limit}: only some of the chips were tested.")
     for sample_set in sets:
         of = f" of {sample_set.name}" if sample_set.name else ""
@@ -204,17 +199,17 @@ def _notes(trainer: Trainer, sets: Sequence[SampleSet]) -> list[str]:
         twice = len(names) - len(set(names))
         if twice:
             notes.append(
-                f"{_chips(twice)}{of} counted twice, so that each process had as many; "
+                f"{_chips(twice)}{of} counted twice, so that each process has the same number; "
                 "test with trainer.devices: 1 for exact figures."
                 if trainer.world_size > 1
                 else f"{_chips(twice)}{of} tested more than once."
             )
         empty = sum(chip.score != chip.score for chip in sample_set.chips)
         if empty:
-            notes.append(f"{_chips(empty)}{of} without a label that counts.")
+            notes.append(f"{_chips(empty)}{of} without a label.")
         diverged = sum(math.isinf(chip.score) for chip in sample_set.chips)
         if diverged:
-            notes.append(f"{_chips(diverged)}{of} with predictions that are not numbers.")
+            notes.append(f"{_chips(diverged)}{of} with predictions that are not finite.")
     return notes
 
 

@@ -90,9 +90,6 @@ def _data_rows(trainer: Trainer, task: TerraTorchTask, sets: Sequence[SampleSet]
         folder = _common_folder([chip.filename for chip in sample_set.chips])
         where = f"{count} in {folder}" if folder else count
         yield f"Test set {sample_set.name}".strip(), where
-        placed = sum(chip.bounds is not None for chip in sample_set.chips)
-        if placed < len(sample_set.chips):
-            yield "With a place", f"{placed:,} of the chips"
     if task.num_classes is not None:
         yield "Classes", str(task.num_classes)
     yield from _input_rows(getattr(datamodule, "input_spec", None))

@@ -1,1 +1,1 @@
-"""Self-contained HTML pages: what a run or a map looks like, in one file without requests."""
+"""Self-contained HTML pages of runs and maps: one file each, without requests."""

@@ -1,7 +1,7 @@
-"""Charts as inline SVG: curves, bars, a scale of values. No script, no request.
+"""Charts as inline SVG: curves, histograms and intervals.
 
-Their colours are those of the page, by the classes that `assets/report.css` names, so that they
-follow its theme.
+Classes from `assets/report.css` colour them, so they follow the theme of the page. A plotting
+library would embed fixed colours and fonts.
 """
 
 from __future__ import annotations
@@ -9,26 +9,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup, escape
+
 from terratorch.drawing.round_numbers import are_alike, ticks_around
 from terratorch.evaluation.curves import Curve
-from terratorch.evaluation.pages.page import escape
 
-# In units of the drawing; it is shown at about this size, so that text is readable on a phone.
+# Units of the drawing, about one pixel each, so that text is readable on a phone.
 _WIDTH, _HEIGHT = 380, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 12, 34
-_MOST_MARKS = 60  # a curve with more points gets no mark for each
+_MOST_MARKS = 60  # points of a curve that get a mark each
 
 
 @dataclass(frozen=True)
 class Series:
-    """A curve of a chart: its name, which names its colour too, and its points."""
+    """A curve of a chart; its name is also the class that colours it."""
 
     name: str
     curve: Curve
 
 
 def tick_texts(values: Sequence[float]) -> list[str]:
-    """Return numbers as they stand at an axis, all with as many decimals."""
+    """Return the labels of an axis, all with the same number of decimals."""
     largest = max(map(abs, values))
     if largest and not 1e-3 <= largest < 1e5:
         return [f"{value:.3g}" for value in values]
@@ -36,30 +37,32 @@ def tick_texts(values: Sequence[float]) -> list[str]:
     return [f"{value:,.{decimals}f}" for value in values]
 
 
-def line_chart(title: str, series: Sequence[Series], x_label: str) -> str:
-    """Return a chart of curves that share their axes."""
-    xs = [step for one in series for step in one.curve.steps]
-    ys = [value for one in series for value in one.curve.values]
+def line_chart(title: str, series: Sequence[Series], x_label: str) -> Markup:
+    """Return a chart of curves with common axes."""
+    xs = [step for line in series for step in line.curve.steps]
+    ys = [value for line in series for value in line.curve.values]
     x_ticks = [tick for tick in ticks_around(min(xs), max(xs), 4) if tick == int(tick)]
     y_ticks = ticks_around(*_padded(min(ys), max(ys)), 4)
     frame = _Frame(min(xs), max(max(xs), min(xs) + 1e-9), y_ticks[0], y_ticks[-1])
-    lines = [_line(one, frame) for one in series]
     described = "; ".join(
-        f"{one.name} from {one.curve.values[0]:.4g} to {one.curve.values[-1]:.4g}" for one in series
+        f"{line.name} from {line.curve.values[0]:.4g} to {line.curve.values[-1]:.4g}"
+        for line in series
     )
-    return (
+    lines = "".join(_line(line, frame) for line in series)
+    axes = _axes(frame, x_ticks, y_ticks, x_label)
+    return _chart(f"{title}: {described}", axes + lines)
+
+
+def _chart(label: str, content: str) -> Markup:
+    return Markup(
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{escape(f"{title}: {described}")}">'
-        + _grid(frame, x_ticks, y_ticks)
-        + "".join(lines)
-        + f'<text class="axis-name" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 4}" '
-        f'text-anchor="end">{escape(x_label)}</text></svg>'
+        f'aria-label="{escape(label)}">{content}</svg>'
     )
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """From values to places in the drawing."""
+    """Maps values to positions in the drawing."""
 
     x_low: float
     x_high: float
@@ -78,15 +81,18 @@ class _Frame:
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
-    """Widen a range of one value, so that a constant is drawn in the middle."""
+    """Widen a range of a single value, so that a constant is drawn in the middle."""
     if not are_alike(low, high):
         return low, high
     margin = abs(low) * 0.1 or 0.1
     return low - margin, high + margin
 
 
-def _grid(frame: _Frame, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> str:
-    parts = []
+def _axes(frame: _Frame, x_ticks: Sequence[float], y_ticks: Sequence[float], x_label: str) -> str:
+    parts = [
+        f'<text class="axis-name" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 4}" text-anchor="end">'
+        f"{escape(x_label)}</text>"
+    ]
     for tick, text in zip(y_ticks, tick_texts(y_ticks), strict=True):
         y = frame.y(tick)
         parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>')
@@ -120,15 +126,15 @@ def _line(series: Series, frame: _Frame) -> str:
     return line + "".join(marks)
 
 
-def interval_bar(value: float, low: float, high: float) -> str:
-    """Return a small bar from 0 to 1 with a score on it and its interval."""
+def interval_bar(value: float, low: float, high: float) -> Markup:
+    """Return a small bar from 0 to 1 with a score and its interval."""
     width, height, margin = 120, 14, 4
     scale = width - 2 * margin
 
     def place(score: float) -> str:
         return f"{margin + scale * min(max(score, 0.0), 1.0):.1f}"
 
-    return (
+    return Markup(
         f'<svg class="interval" viewBox="0 0 {width} {height}" aria-hidden="true">'
         f'<line class="rail" x1="{margin}" x2="{width - margin}" y1="7" y2="7"/>'
         f'<line class="range" x1="{place(low)}" x2="{place(high)}" y1="7" y2="7"/>'
@@ -141,14 +147,14 @@ def histogram(
     label: str,
     limits: tuple[float, float] | None = None,
     bins: int = 20,
-) -> str:
-    """Return bars that count how many values lie where.
+) -> Markup:
+    """Return a histogram of scores.
 
     Args:
         values: Finite numbers.
-        label: What they are.
-        limits: The ends of the axis, by default round numbers about the values.
-        bins: How many bars there may be.
+        label: Name of the axis.
+        limits: The ends of the axis, by default round numbers around the values.
+        bins: Number of bars.
     """
     low, high = min(values), max(values)
     marks = ticks_around(*(limits or (low, high)), 5)
@@ -169,11 +175,5 @@ def histogram(
                 f'height="{frame.y(0) - y:.1f}"><title>{left:.3g} to {right:.3g}: {count}</title>'
                 "</rect>"
             )
-    return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="How many '
-        f'chips have which score: {len(values)} from {low:.3g} to {high:.3g}">'
-        + _grid(frame, marks, y_ticks)
-        + "".join(bars)
-        + f'<text class="axis-name" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 4}" text-anchor="end">'
-        f"{escape(label)}</text></svg>"
-    )
+    title = f"Number of chips by score: {len(values)} from {low:.3g} to {high:.3g}"
+    return _chart(title, _axes(frame, marks, y_ticks, label) + "".join(bars))

@@ -12,16 +12,16 @@ import rasterio
 
 from terratorch.drawing.maps import check_bands, class_colors, class_names, rgb_bands
 from terratorch.errors import ConfigurationError
-from terratorch.evaluation.pages.map_page_html import ShownLayer, ShownMap, map_page_html
+from terratorch.evaluation.pages.map_page_content import ShownLayer, ShownMap
 from terratorch.evaluation.pages.map_page_layers import (
     ClassLayer,
     PageLayer,
     SceneLayer,
     ValueLayer,
 )
-from terratorch.evaluation.pages.map_page_place import Place, check_same_grid
+from terratorch.evaluation.pages.map_page_place import MapLocation, check_same_grid
 from terratorch.evaluation.pages.map_page_pyramid import build_pyramids
-from terratorch.evaluation.pages.page import write_page
+from terratorch.evaluation.pages.page import render_page, write_page
 from terratorch.geo.raster import open_raster
 
 DEFAULT_MEGABYTES = 25.0
@@ -96,7 +96,7 @@ def write_map_page(
             title=title or Path(map_path).name,
             shape=(dataset.height, dataset.width),
             step=step,
-            place=Place.of(dataset),
+            location=MapLocation.of(dataset),
             layers={
                 name: ShownLayer(layer, pyramid)
                 for (name, layer), pyramid in zip(layers.items(), pyramids, strict=True)
@@ -107,7 +107,7 @@ def write_map_page(
             band_name=dataset.descriptions[band - 1] or "",
             bands=dataset.count,
         )
-    path = write_page(page_path, map_page_html(shown))
+    path = write_page(page_path, render_page("map.html", **shown.context()))
     return MapPage(path, step, shown.shown_metres, shown.bands)
 
 

@@ -19,6 +19,7 @@ from rasterio.windows import Window
 from terratorch.drawing.maps import read_rgb, read_values, reduced_shape
 from terratorch.drawing.paint import scale_index, stretch, stretch_limits, value_limits
 from terratorch.errors import DataError
+from terratorch.evaluation.ramps import value_scale
 from terratorch.geo.raster import reading_errors
 
 Pixels = NDArray[np.uint8]
@@ -208,7 +209,9 @@ class ValueLayer(IndexLayer):
             samples = [
                 read_values(self.dataset, self.band, **how) for how in _samples(self.dataset)
             ]
-        return value_limits(np.concatenate([values[~hidden] for values, hidden in samples]))
+        return value_scale(
+            value_limits(np.concatenate([values[~hidden] for values, hidden in samples]))
+        )
 
     def _read(self, window: Window, shape: tuple[int, int]) -> Pixels:
         values, hidden = read_values(self.dataset, self.band, window=window, shape=shape)

@@ -18,7 +18,7 @@ _NORTH_UP_DEGREES = 5.0  # the grids of UTM zones turn by less
 
 
 @dataclass(frozen=True)
-class Place:
+class MapLocation:
     """Where the pixels of a map lie; None is what is not known.
 
     Attributes:
@@ -39,7 +39,7 @@ class Place:
     north: float | None = None
 
     @classmethod
-    def of(cls, dataset: Any) -> Place:
+    def of(cls, dataset: Any) -> MapLocation:
         """Read it from an open raster."""
         transform, crs = dataset.transform, dataset.crs
         if transform.is_identity:

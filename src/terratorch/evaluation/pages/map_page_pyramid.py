@@ -17,7 +17,7 @@ _SAMPLES = 12  # tiles that the size of a page is estimated from
 
 
 @dataclass
-class Level:
+class PyramidLevel:
     """One resolution of a pyramid.
 
     Attributes:
@@ -40,7 +40,7 @@ class Pyramid:
         counts: How many pixels of the finest level have each index, `(256,)`.
     """
 
-    levels: list[Level]
+    levels: list[PyramidLevel]
     counts: np.ndarray
 
     @property
@@ -52,7 +52,7 @@ class Pyramid:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TileGrid:
     """How a raster is cut into tiles.
 
     Attributes:
@@ -104,17 +104,17 @@ def build_pyramids(
     Returns:
         The pyramids, and how many pixels of the raster one of their finest level stands for.
     """
-    grid = Grid(height, width, 1)
+    grid = TileGrid(height, width, 1)
     while True:
         coarsest = grid.tiles == (1, 1)
         if coarsest or sum(estimated_size(layer, grid) for layer in layers) <= budget:
             pyramids = [build_pyramid(layer, grid) for layer in layers]
             if coarsest or sum(pyramid.size for pyramid in pyramids) <= budget:
                 return pyramids, grid.step
-        grid = Grid(height, width, grid.step * 2)
+        grid = TileGrid(height, width, grid.step * 2)
 
 
-def estimated_size(layer: PageLayer, grid: Grid) -> float:
+def estimated_size(layer: PageLayer, grid: TileGrid) -> float:
     """Estimate how many bytes a pyramid takes, from a few tiles."""
     rows, columns = grid.tiles
     places = np.unique(np.linspace(0, rows * columns - 1, _SAMPLES).round().astype(int))
@@ -126,7 +126,7 @@ def estimated_size(layer: PageLayer, grid: Grid) -> float:
     return float(np.mean(sizes)) * rows * columns * 4 / 3 * 4 / 3
 
 
-def build_pyramid(layer: PageLayer, grid: Grid) -> Pyramid:
+def build_pyramid(layer: PageLayer, grid: TileGrid) -> Pyramid:
     """Build the pyramid of a layer, row of tiles by row of tiles."""
     height, width = grid.shape
     counts = np.zeros(256, np.int64)
@@ -145,7 +145,7 @@ class _Stage:
     """A level that is being built: it cuts strips into tiles, and hands on two at half the size."""
 
     def __init__(self, layer: PageLayer, pool: ThreadPoolExecutor, height: int, width: int) -> None:
-        self.level = Level(width, height)
+        self.level = PyramidLevel(width, height)
         self._layer, self._pool = layer, pool
         self._waiting: list[Pixels] = []
         self._last_row = ceil(height / TILE) - 1

@@ -1,150 +1,204 @@
-"""The report of an evaluation: one HTML file, from what a test found and a training logged."""
+"""The report of an evaluation: one HTML file, from the result of a test and logs of a training."""
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
-from terratorch.evaluation.evaluation import Card, Evaluation, Kind, SampleSet
-from terratorch.evaluation.pages.page import escape, render_page
-from terratorch.evaluation.pages.report_chips import panels, places, spread
-from terratorch.evaluation.pages.report_curves import curves
-from terratorch.evaluation.pages.report_scores import (
-    class_table,
-    confusion,
-    interval_note,
-    overall_table,
-    tiles,
-)
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from terratorch.colors import palette
+from terratorch.evaluation.bootstrap import LEVEL, RESAMPLES
+from terratorch.evaluation.curves import TrainingLog
+from terratorch.evaluation.evaluation import Card, ChipScore, Evaluation, SampleSet
+from terratorch.evaluation.pages.charts import Series, histogram, interval_bar, line_chart
+from terratorch.evaluation.pages.page import render_page
 from terratorch.evaluation.pages.report_search import Report
-from terratorch.evaluation.results import results_of
+from terratorch.evaluation.pictures import WRONG
+from terratorch.evaluation.ramps import ERROR_RAMP, ramp_of
+from terratorch.evaluation.reported import REPORTED, ReportedOutput
+from terratorch.evaluation.results import ClassRow, Results
 
-_KIND_NAMES = {
-    Kind.SEGMENTATION: "Semantic segmentation",
-    Kind.CLASSIFICATION: "Classification",
-    Kind.REGRESSION: "Pixel-wise regression",
+_LARGEST_MATRIX = 40  # classes; of more, only the largest confusions are listed
+_MOST_NAMED = 24  # classes in a legend
+_LISTED_CONFUSIONS = 8
+_RANKS = {"worst": "Worst", "median": "Near the median", "best": "Best"}
+_STAGES = ("train", "val")
+# Shown in this order; all other curves are folded.
+_FIRST_CURVES = (
+    "loss", "mIoU", "Pixel_Accuracy", "Accuracy_Micro", "F1_Score", "RMSE", "R2_Score",
+)  # fmt: skip
+_HINTS: Mapping[str, str] = {
+    "mIoU": "intersection over union, mean of the classes",
+    "mIoU_Micro": "all intersections over all unions",
+    "Pixel_Accuracy": "share of the pixels that are right",
+    "Accuracy_Micro": "share of the images that are right",
+    "Accuracy": "recall, mean of the classes",
+    "F1_Score": "mean of the classes",
+    "Precision": "mean of the classes",
+    "Boundary_mIoU": "IoU of the class boundaries, without class 0",
+    "RMSE": "root of the mean squared error",
+    "MAE": "mean absolute error",
+    "MSE": "mean squared error",
+    "R2_Score": "share of the variance that is explained",
+    "loss": "of the training criterion",
 }
-_LONG = 22  # characters that do not fit beside a label
-_NO_TEST = (
-    "This run has not been tested, so there are no scores: "
-    "<code>terratorch test -c CONFIG --ckpt_path best.ckpt</code> adds them."
-)
-_ONE_CLASS = (
-    '<p class="warning">There is one class, which is always right. A model that tells something '
-    "from all else has two: the background, too.</p>"
-)
-_NO_CURVES = (
-    "The training of these weights left no curves where they lie. "
-    "<code>terratorch report DIR</code> adds those that it finds in the folder of a run."
+
+
+@dataclass(frozen=True)
+class ReportedSet:
+    """A test set with everything that its sections show."""
+
+    row: ReportedOutput
+    sample_set: SampleSet
+    results: Results
+
+    @cached_property
+    def ranked(self) -> list[ChipScore]:
+        """The chips with a score, the worst first."""
+        return self.row.ranked(self.sample_set.chips)
+
+    @property
+    def histogram(self) -> Markup | None:
+        """The distribution of the chips' scores, None without finite scores."""
+        values = [chip.score for chip in self.ranked if math.isfinite(chip.score)]
+        return histogram(values, "score", self.row.limits) if values else None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of a report.
+
+    Attributes:
+        template: The file in `templates/report/`.
+        heading: Its heading.
+        identifier: The target of links.
+        tested: The test set that it shows, if it shows one.
+    """
+
+    template: str
+    heading: str
+    identifier: str
+    tested: ReportedSet | None = None
+
+
+# The sections of a test set, in order: template, heading, and whether a set has it.
+_SET_SECTIONS: tuple[tuple[str, str, Callable[[ReportedSet], bool]], ...] = (
+    ("scores", "Scores", lambda tested: bool(tested.results.overall)),
+    ("classes", "Classes", lambda tested: bool(tested.results.classes)),
+    ("confusion", "Confusion", lambda tested: tested.results.confusion is not None),
+    ("chips", "Chips", lambda tested: bool(tested.sample_set.panels)),
+    ("spread", "Spread over the chips", lambda tested: bool(tested.ranked)),
 )
 
 
 def render(report: Report) -> str:
     """Return the report as an HTML document."""
     evaluation = report.evaluation
-    sections: list[tuple[str, str, str]] = []  # identifier, heading, content
+    names = [] if evaluation is None else evaluation.class_names
+    checkpoint = None if evaluation is None else evaluation.checkpoint
+    folder = None if report.log is None else str(report.log.folder)
+    return render_page(
+        "report.html",
+        title="Training report" if evaluation is None else "Evaluation report",
+        subtitle=["Not tested yet"] if evaluation is None else list(_subtitle(evaluation)),
+        path=checkpoint or folder,
+        notes=[*([] if evaluation is None else evaluation.notes), *report.notes],
+        sections=list(_sections(evaluation)),
+        evaluation=evaluation,
+        log=report.log,
+        hints=defaultdict(str, _HINTS),
+        colors=palette(names),
+        ranks=_RANKS,
+        wrong=WRONG,
+        error_ramp=ERROR_RAMP,
+        ramp_of=ramp_of,
+        level=round(100 * LEVEL),
+        resamples=RESAMPLES,
+        largest_matrix=_LARGEST_MATRIX,
+        most_named=_MOST_NAMED,
+        bar=_bar,
+        charts=_charts,
+        largest_confusions=largest_confusions,
+    )
+
+
+def _sections(evaluation: Evaluation | None) -> Iterator[Section]:
     if evaluation is not None:
         for index, sample_set in enumerate(evaluation.sets):
-            sections += _set_sections(evaluation, sample_set, index)
-    sections.append(("curves", "Training curves", _curves(report)))
+            yield from _set_sections(evaluation, sample_set, index)
+    yield Section("curves", "Training curves", "curves")
     if evaluation is not None:
-        sections.append(("cards", "Model and data", _cards(evaluation.cards)))
+        yield Section("cards", "Model and data", "cards")
         if evaluation.configuration:
-            sections.append(("configuration", "Configuration", _folded(evaluation.configuration)))
-    body = "".join(
-        f'<section id="{identifier}"><h2>{escape(heading)}</h2>{content}</section>'
-        for identifier, heading, content in sections
-    )
-    notes = [*([] if evaluation is None else evaluation.notes), *report.notes]
-    return render_page(
-        "Evaluation report" if evaluation is not None else "Training report",
-        _navigation(sections) + _notes(notes, evaluation is None) + body,
-        styles=("report.css",),
-        subtitle=_subtitle(report),
-    )
+            yield Section("configuration", "Configuration", "configuration")
 
 
-def _set_sections(
-    evaluation: Evaluation, sample_set: SampleSet, index: int
-) -> list[tuple[str, str, str]]:
-    """Return the sections of a test set; nothing but a word where none of its chips counts."""
+def _set_sections(evaluation: Evaluation, sample_set: SampleSet, index: int) -> Iterator[Section]:
+    """Yield the sections of a test set, or one that says that it has no labels."""
     name = f": {sample_set.name}" if sample_set.name else ""
-    if all(chip.score != chip.score for chip in sample_set.chips):
-        nothing = '<p class="note">No chip of this test set has a label that counts.</p>'
-        return [(f"scores-{index}", f"Scores{name}", nothing)]
-    results = results_of(evaluation, sample_set)
-    one = _ONE_CLASS if len(evaluation.class_names) == 1 else ""
-    scores = one + tiles(results) + overall_table(results) + interval_note(results.resampled)
-    sections = [("scores", "Scores", scores)]
-    if results.classes:
-        sections.append(("classes", "Classes", class_table(evaluation, results)))
-        sections.append(("confusion", "Confusion", confusion(evaluation, results)))
-    sections.append(("chips", "Chips", panels(evaluation, sample_set)))
-    sections.append(("spread", "Spread over the chips", spread(evaluation, sample_set)))
-    drawn = places(evaluation, sample_set)
-    if drawn:
-        sections.append(("map", "Where they lie", drawn))
-    return [
-        (f"{identifier}-{index}", f"{heading}{name}", content)
-        for identifier, heading, content in sections
-    ]
+    row = REPORTED[evaluation.kind]
+    if not row.ranked(sample_set.chips):
+        yield Section("unlabelled", f"Scores{name}", f"scores-{index}")
+        return
+    tested = ReportedSet(row, sample_set, row.results(evaluation, sample_set))
+    for template, heading, is_shown in _SET_SECTIONS:
+        if is_shown(tested):
+            yield Section(template, f"{heading}{name}", f"{template}-{index}", tested)
 
 
-def _subtitle(report: Report) -> str:
-    evaluation = report.evaluation
-    parts = []
-    if evaluation is None:
-        parts = ["Not tested yet"]
-    else:
-        parts = [_KIND_NAMES[evaluation.kind], *_model_words(evaluation.cards)]
-        chips = sum(len(sample_set.chips) for sample_set in evaluation.sets)
-        parts.append(f"{chips:,} test chip{'s' * (chips != 1)}")
-        created = datetime.fromisoformat(evaluation.created)
-        parts.append(f"{created:%Y-%m-%d %H:%M}")
-    line = " · ".join(escape(part) for part in parts)
-    path = None if evaluation is None else evaluation.checkpoint
-    path = path or (str(report.log.folder) if report.log is not None else None)
-    return line if path is None else f"{line}<br><code>{escape(path)}</code>"
+def _subtitle(evaluation: Evaluation) -> Iterator[str]:
+    yield REPORTED[evaluation.kind].title
+    yield from _model_words(evaluation.cards)
+    chips = sum(len(sample_set.chips) for sample_set in evaluation.sets)
+    yield f"{chips:,} test chip{'s' * (chips != 1)}"
+    yield f"{datetime.fromisoformat(evaluation.created):%Y-%m-%d %H:%M}"
 
 
-def _model_words(cards: list[Card]) -> list[str]:
+def _model_words(cards: list[Card]) -> Iterator[str]:
     rows = dict(row for card in cards for row in card.rows)
     parts = [rows[name] for name in ("Backbone", "Decoder") if name in rows]
-    return [" + ".join(parts)] if parts else []
+    if parts:
+        yield " + ".join(parts)
 
 
-def _navigation(sections: list[tuple[str, str, str]]) -> str:
-    links = "".join(
-        f'<a href="#{identifier}">{escape(heading)}</a>' for identifier, heading, _ in sections
-    )
-    return f'<nav class="contents" aria-label="Sections">{links}</nav>'
+def _bar(row: ClassRow, heading: str) -> Markup | str:
+    """Return a score of a class as a bar with its interval, empty if it is not defined."""
+    value, ends = row.figures[heading].value, row.figures[heading].interval
+    if value != value:
+        return ""
+    return interval_bar(value, *((value, value) if ends is None or ends.low != ends.low else ends))
 
 
-def _notes(notes: list[str], untested: bool) -> str:
-    lines = [*([_NO_TEST] if untested else []), *(escape(note) for note in notes)]
-    return "".join(f'<p class="warning">{line}</p>' for line in lines)
+def largest_confusions(matrix: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Return true class, predicted class and count of the most frequent errors."""
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(wrong, axis=None)[::-1][:_LISTED_CONFUSIONS]
+    cells = [divmod(cell, len(wrong)) for cell in order.tolist()]
+    return [(true, other, int(wrong[true, other])) for true, other in cells if wrong[true, other]]
 
 
-def _curves(report: Report) -> str:
-    if report.log is None:
-        return f'<p class="note">{_NO_CURVES}</p>'
-    where = f'<p class="note">From <code>{escape(report.log.folder)}</code></p>'
-    return curves(report.log) + where
-
-
-def _cards(cards: list[Card]) -> str:
-    return '<div class="cards">' + "".join(map(_card, cards)) + "</div>"
-
-
-def _card(card: Card) -> str:
-    rows = "".join(
-        f"<dt>{escape(label)}</dt><dd{' class=long' * (len(text) > _LONG)}>{escape(text)}</dd>"
-        for label, text in card.rows
-    )
-    return f'<article class="card"><h3>{escape(card.title)}</h3><dl>{rows}</dl></article>'
-
-
-def _folded(configuration: str) -> str:
-    return (
-        "<details><summary>YAML of the run</summary>"
-        f'<pre class="scroll" tabindex="0">{escape(configuration)}</pre></details>'
-    )
+def _charts(log: TrainingLog) -> tuple[dict[str, Markup], dict[str, Markup]]:
+    """Return the charts of a training by metric: those shown at once, and the folded ones."""
+    by_metric: dict[str, list[Series]] = {}
+    for name, curve in log.curves.items():
+        stage, _, metric = name.partition("/")
+        if stage == "test" or not curve.values:
+            continue
+        is_staged = stage in _STAGES and bool(metric)
+        series = Series(stage if is_staged else "other", curve)
+        by_metric.setdefault(metric if is_staged else name, []).append(series)
+    charts = {
+        # Training is drawn first, so that validation is on top.
+        name: line_chart(name, sorted(series, key=lambda series: series.name), "step")
+        for name, series in by_metric.items()
+    }
+    first = {name: charts[name] for name in _FIRST_CURVES if name in charts} or charts
+    return first, {name: charts[name] for name in sorted(charts.keys() - first.keys())}

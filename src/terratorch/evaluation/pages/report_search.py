@@ -1,4 +1,4 @@
-"""What there is to report on in a folder: the result of a test, and the logs of a training."""
+"""Find the result of a test and the logs of a training in a folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from terratorch.errors import DataError, MissingFileError
 from terratorch.evaluation.curves import TrainingLog, log_folders, read_log
 from terratorch.evaluation.evaluation import EVALUATION_FILE, Evaluation, read_evaluation
+from terratorch.evaluation.reported import REPORTED
 
 REPORT_FOLDER = "report"
 REPORT_FILE = "report.html"
@@ -16,12 +17,12 @@ REPORT_FILE = "report.html"
 
 @dataclass(frozen=True)
 class Report:
-    """What a report shows.
+    """The contents of a report.
 
     Attributes:
-        evaluation: The result of a test; None where there is none.
-        log: The curves of the training; None where they are not known.
-        notes: What there is besides, and is not shown.
+        evaluation: The result of a test, None without a test.
+        log: The curves of the training, None if they are not available.
+        notes: What else the folder holds.
     """
 
     evaluation: Evaluation | None
@@ -30,27 +31,33 @@ class Report:
 
 
 def find_report(folder: Path) -> tuple[Report, Path]:
-    """Find what a folder holds: of a run, of several runs, or the folder of a report itself.
+    """Find the newest test and training in the folder of a run, of several runs or of a report.
 
     Returns:
-        What the report shows, and the file that it belongs into.
+        The contents of the report, and its file.
 
     Raises:
-        MissingFileError: If there is no such folder, or nothing in it to report on.
+        MissingFileError: If the folder does not exist, or holds neither test nor training.
     """
     if not folder.is_dir():
         raise MissingFileError(
             f"folder '{folder}'",
             "is a file" if folder.exists() else "does not exist",
-            "Give the folder of a run: `terratorch test` says where its report is.",
+            "Give the folder of a run; `terratorch test` prints the path of its report.",
         )
     tests = _evaluation_files(folder)
     evaluation = read_evaluation(tests[-1]) if tests else None
+    if evaluation is not None and evaluation.kind not in REPORTED:
+        raise DataError(
+            str(tests[-1]),
+            f"has outputs {evaluation.kind!r}; this release reports {', '.join(REPORTED)}",
+            "Use the release that wrote it or a newer one.",
+        )
     notes = []
     if len(tests) > 1:
         notes.append(
             f"{folder} holds {len(tests)} tests; this is the newest, {tests[-1].parent}. "
-            "Give the folder of another one to see it."
+            "Give the folder of another test to see its report."
         )
     log = None if evaluation is None else training_log_of(evaluation.checkpoint)
     if log is None:
@@ -59,57 +66,57 @@ def find_report(folder: Path) -> tuple[Report, Path]:
     if evaluation is None and log is None:
         raise MissingFileError(
             f"folder '{folder}'",
-            f"holds neither {EVALUATION_FILE} nor logs of a training (TensorBoard, metrics.csv)",
+            f"holds neither {EVALUATION_FILE} nor training logs (TensorBoard, metrics.csv)",
             "Give the folder of a run, or run `terratorch test` first.",
         )
-    place = tests[-1].parent if tests else folder / REPORT_FOLDER
-    return Report(evaluation, log, notes), place / REPORT_FILE
+    parent = tests[-1].parent if tests else folder / REPORT_FOLDER
+    return Report(evaluation, log, notes), parent / REPORT_FILE
 
 
 def training_log_of(checkpoint: str | None) -> TrainingLog | None:
-    """Return the log of the training that wrote a checkpoint; None where it is not there."""
+    """Return the log of the training that wrote a checkpoint, None if it does not exist."""
     if checkpoint is None:
         return None
-    # `checkpoints/best.ckpt` lies in the folder of the run's logger.
+    # The folder `checkpoints` is inside that of the run's logger.
     folder = Path(checkpoint).parent.parent
     if not folder.is_dir():
         return None
     try:
         log = read_log(folder)
-    except DataError:  # a metrics.csv that is something else; the scores are what matters here
+    except DataError:  # another program's metrics.csv; the report goes on without curves
         return None
     return log if log.has_training else None
 
 
 def _newest_training(folder: Path) -> tuple[TrainingLog | None, list[str]]:
-    """Return the newest log of a training below a folder, and what to say of others."""
+    """Return the newest training log below a folder, and notes about the others."""
     notes = []
-    found: list[TrainingLog] = []
+    trainings: list[TrainingLog] = []
     for parent in log_folders(folder):
         try:
             log = read_log(parent)
-        except DataError as error:  # a metrics.csv that is something else
-            notes.append(f"A log is left out. {error}")
+        except DataError as error:  # another program's metrics.csv
+            notes.append(f"A log was skipped. {error}")
             continue
         if log.has_training:
-            found.append(log)
-    if len(found) > 1:
+            trainings.append(log)
+    if len(trainings) > 1:
         notes.append(
-            f"{folder} holds {len(found)} trainings; the curves are those of the newest, "
-            f"{found[-1].folder}."
+            f"{folder} holds {len(trainings)} trainings; the curves are those of the newest, "
+            f"{trainings[-1].folder}."
         )
-    return (found[-1] if found else None), notes
+    return (trainings[-1] if trainings else None), notes
 
 
 def _evaluation_files(folder: Path) -> list[Path]:
-    """Return the results of tests in a folder and below, the newest last."""
+    """Return the result files of a folder and its subfolders, the newest last."""
     direct = [folder / EVALUATION_FILE, folder / REPORT_FOLDER / EVALUATION_FILE]
-    there = [path for path in direct if path.is_file()]
-    if there:
-        return there[:1]
-    found = [
+    existing = [path for path in direct if path.is_file()]
+    if existing:
+        return existing[:1]
+    files = [
         Path(parent, EVALUATION_FILE)
         for parent, _, names in os.walk(folder)
         if EVALUATION_FILE in names
     ]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    return sorted(files, key=lambda path: (path.stat().st_mtime_ns, str(path)))

@@ -93,8 +93,8 @@ function meaning(index) {
     const { name, color } = page.classes[index];
     return { text: name, css: `rgb(${color})` };
   }
-  const { low, high, colors, texts } = page.scale;
-  const ends = { 0: `≤ ${texts[0]}`, [colors.length - 1]: `≥ ${texts.at(-1)}` };
+  const { low, high, colors, ticks } = page.scale;
+  const ends = { 0: ticks[0], [colors.length - 1]: ticks.at(-1) };
   const value = low + ((index + 0.5) / colors.length) * (high - low);
   return { text: ends[index] ?? `≈ ${value.toPrecision(3)}`, css: `rgb(${colors[index]})` };
 }
