@@ -50,7 +50,7 @@ class Transformer(torch.nn.Module):
 
 
 def decide(scores, filename):
-    return Prediction({"prediction": scores.argmax(1), "logits": scores}, [filename])
+    return Prediction.of_tensors({"prediction": scores.argmax(1), "logits": scores}, [filename])
 
 
 def predictor(model=None, **changes):

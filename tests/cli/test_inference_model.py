@@ -12,7 +12,7 @@ from chip_files import write_segmentation_folder, write_tif
 from terratorch.cli.inference_model import _map
 from terratorch.cli.main import main
 from terratorch.cli_tools import LightningInferenceModel
-from terratorch.contracts.prediction import Prediction, PredictionKind
+from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError, MissingFileError
 
 
@@ -109,7 +109,7 @@ def test_nodata_comes_out_as_the_map_has_it(nodata, fitted, checkpoint, scenes):
 def test_values_are_not_a_number_where_the_image_is_nodata():
     values = torch.ones(1, 2, 3)
     valid = torch.tensor([[[True, True, False], [True, True, True]]])
-    image = Prediction({"prediction": values}, ["a.tif"], valid, kind=PredictionKind.VALUES)
+    image = Prediction.of_tensors({"prediction": values}, ["a.tif"], valid)
     assert _map(image).isnan().tolist() == (~valid[0]).tolist()
 
 

@@ -321,10 +321,10 @@ def test_values_are_averaged_in_memory_too(tiles):
     length = 4 if tiles else 8
     columns = torch.arange(length, dtype=torch.float32)
     mean, middle = (length - 1) / 2, (columns - (length - 1) / 2).square()
-    torch.testing.assert_close(prediction.main, torch.full((1, 4, 8), mean))
-    uncertainty = prediction.layers["uncertainty"]
+    torch.testing.assert_close(prediction.main.values, torch.full((1, 4, 8), mean))
+    uncertainty = prediction.outputs["uncertainty"].values
     torch.testing.assert_close(uncertainty, middle.repeat(8 // length).expand(1, 1, 4, 8))
-    assert prediction.band_names == {"uncertainty": ("variance",)}
+    assert prediction.outputs["uncertainty"].band_names == ("variance",)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ class Counter(BasePredictionWriter):
         self.path = Path(path)
 
     def write_on_batch_end(self, trainer, module, prediction, indices, batch, index, loader):
-        self.path.write_text(" ".join(prediction.layers))
+        self.path.write_text(" ".join(prediction.outputs))
 """
 
 

@@ -86,11 +86,11 @@ for options in json.loads(sys.argv[1]):
     assert not {"torch", "lightning"} & set(sys.modules), options
 """
 _MISTAKES = {
-    "--outputs clases": "outputs: 'clases' is not one of classes, probabilities, logits, values.",
+    "--outputs clases": "outputs: 'clases' is not one of classes, probabilities, logits, values,",
     "--uncertainty varience": "not one of entropy, variance. Did you mean 'variance'?",
     "--augment flip": "augment: 'flip' is not one of flips, rotations. Did you mean 'flips'?",
     "--scores_dtype bytes": "'bytes' is not one of float32, float16, uint8. Use one of these.",
-    "--format geotif": "format: 'geotif' is not one of gtiff, cog. Did you mean 'gtiff'?",
+    "--format geotif": "'geotif' is not one of gtiff, cog, gpkg, geojson, parquet, csv. Did you",
     "--vectorize gpk": "vectorize: 'gpk' is not one of gpkg, geojson, parquet. Did you mean",
     "--batch_size 0": "batch_size: 0 is too small. Use at least 1.",
     "--batch_size -1": "batch_size: -1 is too small. Use at least 1.",
@@ -198,9 +198,9 @@ def test_the_command_line_comes_before_the_yaml():
 
 
 def test_the_names_of_outputs_and_measures_are_those_of_the_parts_that_make_them():
-    from terratorch.contracts.prediction import Output
+    from terratorch.contracts.outputs import Content
     from terratorch.tiles.augmentation import Augmentation
     from terratorch.tiles.ensemble import Measure
 
-    for words, names in ((OutputName, Output), (Augment, Augmentation), (Uncertainty, Measure)):
+    for words, names in ((OutputName, Content), (Augment, Augmentation), (Uncertainty, Measure)):
         assert list(get_args(words)) == list(names)

@@ -101,7 +101,7 @@ def test_a_cloud_optimised_map(predict):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--outputs probabilites", "logits, values. Did you mean 'probabilities'?"),
+        ("--outputs probabilites", "vectors. Did you mean 'probabilities'?"),
         ("--outputs values", "SemanticSegmentationTask has classes, probabilities, logits."),
         ("--scores_dtype uint8", "scores_dtype: uint8, but no scores are written, only classes"),
         ("--outputs logits --scores_dtype uint8", "logits have no fixed range"),

@@ -11,7 +11,7 @@ from chip_files import write_tif
 from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.prediction.distributed import devices_of
 from terratorch.cli.prediction.processes import gathered, process_group
-from terratorch.contracts.prediction import Output, PredictionKind
+from terratorch.contracts.outputs import Content, Raster, Table
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.prediction.options import PredictionOptions
 from terratorch.prediction.scenes.scenes import ScenesReport
@@ -35,10 +35,10 @@ def test_labels_are_for_one_process():
     settings = PredictionOptions()
     assert devices_of(settings, "auto", of_labels=True) == 1
     assert devices_of(settings, "auto") == "auto"
-    writer, held = PredictionWriter("maps"), [Output.CLASSES]
-    writer.check_outputs(PredictionKind.CLASSES, held, processes=2)
+    writer, held = PredictionWriter("maps"), [Content.CLASSES]
+    writer.check_outputs(Raster, held, processes=2)
     with pytest.raises(ConfigurationError, match="2 processes, but labels of images are written"):
-        writer.check_outputs(PredictionKind.LABELS, held, processes=2)
+        writer.check_outputs(Table, held, processes=2)
 
 
 def predict(fitted, scenes, maps, *options):

@@ -135,12 +135,12 @@ def test_a_product_that_fails_is_listed_and_the_maps_are_there(predict, scenes, 
 
 def test_maps_of_values_have_no_polygons():
     from terratorch.cli.prediction.products import check_product_outputs
-    from terratorch.contracts.prediction import Output, PredictionKind
+    from terratorch.contracts.outputs import Content, Raster, Table
     from terratorch.errors import ConfigurationError
     from terratorch.prediction.options import PredictionOptions
 
     settings = PredictionOptions(vectorize="gpkg")
     with pytest.raises(ConfigurationError, match="a map of values has no classes"):
-        check_product_outputs(settings, PredictionKind.VALUES, [Output.VALUES])
+        check_product_outputs(settings, Raster, [Content.VALUES])
     with pytest.raises(ConfigurationError, match="as one table, and not as maps"):
-        check_product_outputs(settings, PredictionKind.LABELS, [Output.CLASSES])
+        check_product_outputs(settings, Table, [Content.CLASSES])

@@ -110,13 +110,13 @@ class TaskTester:
         batches = trainer().predict(self.build(), self.loader())
         names = [name for batch in batches for name in batch.filenames]
         assert names == [f"chip_{index}.tif" for index in range(len(self.target()))]
-        assert all("prediction" in batch.layers for batch in batches)
+        assert all("prediction" in batch.outputs for batch in batches)
 
     def test_predictions_are_in_full_precision(self):
         task = self.build().to(torch.bfloat16)
         images = torch.randn(2, 3, 8, 8, dtype=torch.bfloat16)
         prediction = task.predict_step({"image": images}, 0)
-        kinds = {layer.dtype for layer in prediction.layers.values()}
+        kinds = {output.values.dtype for output in prediction.outputs.values()}
         assert kinds <= {torch.float32, torch.int64}
 
     def test_a_wholly_ignored_batch_adds_zero_loss_whatever_the_loss(self):
@@ -140,7 +140,7 @@ class TaskTester:
         again = info.build_task(model=self.model())
         batch = next(iter(self.loader()))
         assert torch.equal(
-            again.predict_step(batch, 0).main, task.eval().predict_step(batch, 0).main
+            again.predict_step(batch, 0).main.values, task.eval().predict_step(batch, 0).main.values
         )
 
     def test_nan_in_an_image_names_its_file(self):

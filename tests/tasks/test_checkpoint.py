@@ -82,8 +82,8 @@ def test_a_model_by_name_is_built_from_the_checkpoint_alone(tmp_path):
     again = read_checkpoint(path).build_task()
     assert not any(parameter.requires_grad for parameter in again.model.encoder.parameters())
     image = {"image": torch.randn(1, 3, 32, 32)}
-    expected = task.eval().predict_step(image, 0).main
-    assert torch.equal(again.predict_step(image, 0).main, expected)
+    expected = task.eval().predict_step(image, 0).main.values
+    assert torch.equal(again.predict_step(image, 0).main.values, expected)
 
 
 def test_a_description_survives_a_second_save_without_data(saved, tmp_path):

@@ -24,8 +24,8 @@ class TestClassificationTask(TaskTester):
 
     def test_the_table_of_a_prediction_has_probabilities(self, tmp_path):
         prediction = trainer().predict(self.build(), self.loader())[0]
-        probabilities = prediction.layers["probabilities"]
-        assert torch.equal(probabilities.max(1).indices, prediction.main)
+        probabilities = prediction.outputs["probabilities"].values
+        assert torch.equal(probabilities.max(1).indices, prediction.main.values)
         (path,) = write_maps(prediction, tmp_path)
         row = next(csv.DictReader(path.read_text().splitlines()))
         assert float(row["probability"]) == pytest.approx(float(probabilities[0].max()), rel=1e-4)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from terratorch.contracts.prediction import MAIN_LAYER, Output, PredictionKind, layers_of
+from terratorch.contracts.outputs import Content
+from terratorch.contracts.prediction import layers_of
 from terratorch.errors import ConfigurationError
 from terratorch.tasks import PixelwiseRegressionTask, SemanticSegmentationTask
 
@@ -25,27 +26,25 @@ def segmentation(**arguments):
     ],
 )
 def test_the_first_is_the_main_layer_unless_there_are_classes(names, layers):
-    assert layers_of([Output(name) for name in names]) == layers
+    assert layers_of([Content(name) for name in names]) == layers
 
 
 def test_outputs_win_over_the_arguments_of_the_task():
     task = segmentation(output_on_inference="logits", output_most_probable=False)
-    assert task.prediction_of(SCORES, ["a"]).output_of(MAIN_LAYER) is Output.LOGITS
+    assert task.prediction_of(SCORES, ["a"]).main.content is Content.LOGITS
     task.choose_outputs(["classes", "probabilities"])
     prediction = task.prediction_of(SCORES, ["a"])
-    assert prediction.kind is PredictionKind.CLASSES
-    assert prediction.main.tolist() == torch.ones(1, 3, 4).tolist()
-    assert torch.equal(prediction.layers["probabilities"], SCORES.softmax(1))
+    assert prediction.main.values.tolist() == torch.ones(1, 3, 4).tolist()
+    assert torch.equal(prediction.outputs["probabilities"].values, SCORES.softmax(1))
     (one,) = prediction.split()
-    assert one.output_of("probabilities") is Output.PROBABILITIES
+    assert one.outputs["probabilities"].content is Content.PROBABILITIES
 
 
 def test_scores_alone_are_values():
     task = segmentation()
     task.choose_outputs(["probabilities"])
     prediction = task.prediction_of(SCORES, ["a"])
-    assert prediction.kind is PredictionKind.VALUES
-    assert prediction.output_of(MAIN_LAYER) is Output.PROBABILITIES
+    assert prediction.main.content is Content.PROBABILITIES
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ def test_what_a_task_does_not_have_is_named(names, message):
 def test_a_regression_has_values():
     task = PixelwiseRegressionTask({}, model=nn.Identity())
     task.choose_outputs(["values"])
-    assert task.prediction_of(SCORES[:, :1], ["a"]).main.shape == (1, 3, 4)
+    assert task.prediction_of(SCORES[:, :1], ["a"]).main.values.shape == (1, 3, 4)
     with pytest.raises(ConfigurationError, match="PixelwiseRegressionTask has values"):
         task.choose_outputs(["classes"])
 
@@ -75,6 +74,6 @@ def test_layers_of_a_task_of_ones_own_are_not_chosen():
             return {"prediction": output[:, 0]}
 
     task = Own({"num_classes": 2}, model=nn.Identity())
-    assert task.prediction_of(SCORES, ["a"]).output_of(MAIN_LAYER) is Output.VALUES
+    assert task.prediction_of(SCORES, ["a"]).main.content is Content.VALUES
     with pytest.raises(ConfigurationError, match="Own has a method prediction_layers of its own"):
         task.choose_outputs(["classes"])

@@ -147,11 +147,11 @@ def test_hyperparameters_are_plain(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected", "kind"),
+    ("arguments", "expected", "content"),
     [
         ({}, {"prediction": (2, 8, 8)}, "classes"),
-        ({"output_most_probable": False}, {"prediction": (2, 4, 8, 8)}, "values"),
-        ({"output_on_inference": "probabilities"}, {"prediction": (2, 4, 8, 8)}, "values"),
+        ({"output_most_probable": False}, {"prediction": (2, 4, 8, 8)}, "logits"),
+        ({"output_on_inference": "probabilities"}, {"prediction": (2, 4, 8, 8)}, "probabilities"),
         (
             {"output_on_inference": ["prediction", "probabilities", "logits"]},
             {"prediction": (2, 8, 8), "probabilities": (2, 4, 8, 8), "logits": (2, 4, 8, 8)},
@@ -160,7 +160,7 @@ def test_hyperparameters_are_plain(tmp_path):
         (
             {"output_on_inference": ["logits", "probabilities"]},
             {"prediction": (2, 4, 8, 8), "probabilities": (2, 4, 8, 8)},
-            "values",
+            "logits",
         ),
         (
             {"tiled_inference_parameters": {"crop": 4, "stride": 4, "delta": 0}},
@@ -169,12 +169,14 @@ def test_hyperparameters_are_plain(tmp_path):
         ),
     ],
 )
-def test_predictions_have_the_layers_that_are_asked_for(arguments, expected, kind):
+def test_predictions_have_the_layers_that_are_asked_for(arguments, expected, content):
     task = build(**arguments).eval()
     batch = {"image": torch.randn(2, 3, 8, 8), "filename": ["a.tif", "b.tif"]}
     prediction = task.predict_step(batch, 0)
-    assert {name: tuple(layer.shape) for name, layer in prediction.layers.items()} == expected
-    assert prediction.kind == kind
+    assert {
+        name: tuple(output.values.shape) for name, output in prediction.outputs.items()
+    } == expected
+    assert prediction.main.content == content
     assert prediction.filenames == ["a.tif", "b.tif"]
 
 

@@ -8,7 +8,7 @@ import torch
 
 from chip_files import write_tif
 from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.prediction import Prediction, PredictionKind
+from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.maps.folder import PredictionFolder
@@ -143,9 +143,7 @@ def test_scenes_run_with_what_is_found(tiles, tmp_path):
     predictor = ScenePredictor(
         open_reader=lambda path: SceneReader(path, spec),
         forward=model,
-        decide=lambda scores, name: Prediction(
-            {"prediction": scores[:, 0]}, [name], kind=PredictionKind.VALUES
-        ),
+        decide=lambda scores, name: Prediction.of_tensors({"prediction": scores[:, 0]}, [name]),
         device=CPU,
         tiles=tiles,
         batch_size="auto",

@@ -16,7 +16,8 @@ from terratorch.cli.prediction.scenes import predicts_pixels
 from terratorch.cli.prediction.task_predictor import TaskPredictor
 from terratorch.cli.terminal.logs import quiet_lightning
 from terratorch.cli.terminal.user_code import load_user_code
-from terratorch.contracts.prediction import MAIN_LAYER, Prediction, PredictionKind
+from terratorch.contracts.outputs import Raster, Table
+from terratorch.contracts.prediction import MAIN_LAYER, Prediction
 from terratorch.errors import ConfigurationError
 from terratorch.models.weights import read_checkpoint_file, state_dict_in
 from terratorch.prediction.files import find_scenes
@@ -206,8 +207,10 @@ class LightningInferenceModel:
 
 def _map(image: Prediction) -> Tensor:
     """Return the main layer of a batch of one, with nodata where its file would have it."""
-    values = image.main[0]
-    if image.valid is None or image.kind is PredictionKind.LABELS:
+    main = image.main
+    assert isinstance(main, Raster | Table), "maps and labels are tensors"
+    values = main.values[0]
+    if image.valid is None or main.per_image:
         return values
     return values.masked_fill(~image.valid[0], layer_encoding(image, MAIN_LAYER, None).nodata)
 

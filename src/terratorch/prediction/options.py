@@ -17,9 +17,9 @@ from terratorch.tiles.parameters import TiledInferenceParameters, with_options
 
 # The types of a map; None fits the type to the predicted values.
 OutDtype = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
-OutputName = Literal["classes", "probabilities", "logits", "values"]
+OutputName = Literal["classes", "probabilities", "logits", "values", "boxes", "vectors"]
 ScoresDtype = Literal["float32", "float16", "uint8"]
-MapFormat = Literal["gtiff", "cog"]
+StorageFormat = Literal["gtiff", "cog", "gpkg", "geojson", "parquet", "csv"]
 VectorFormat = Literal["gpkg", "geojson", "parquet"]
 Distributed = Literal["ray"]
 Augment = Literal["flips", "rotations"]
@@ -32,8 +32,8 @@ AREA_OPTIONS = ("area", "area_crs", "valid_mask")
 # Options that set the tiles, the sizes first.
 TILE_SIZES = ("crop", "stride", "delta", "h_crop", "w_crop", "h_stride", "w_stride")
 TILE_OPTIONS = (*TILE_SIZES, "average_patches", "blend_overlaps", "padding")
-# Options for files made from finished maps.
-MAP_PRODUCTS = ("vectorize", "stac", "mosaic")
+# Options of storage and of products, not all of which apply to every type of output.
+STORAGE_OPTIONS = ("out_dtype", "scores_dtype", "format", "vectorize", "stac", "mosaic")
 
 
 def _option(default: Any, text: str, metavar: str | None = None) -> Any:
@@ -50,12 +50,16 @@ class PredictionOptions:
     predict_output_dir: str | None = _option(None, "folder for the maps", "DIR")
     out_dtype: OutDtype | None = _option(None, "type of the maps; by default it fits the task")
     outputs: list[OutputName] | None = _option(
-        None, "outputs to write: classes, probabilities, logits, or values", "NAME"
+        None, "outputs to write: classes, probabilities, logits, values, boxes or vectors", "NAME"
     )
     scores_dtype: ScoresDtype | None = _option(
         None, "type of probabilities and logits; uint8 scales probabilities to save space"
     )
-    format: MapFormat = _option("gtiff", "format of the maps: GeoTIFF, or cloud-optimised GeoTIFF")
+    format: StorageFormat | None = _option(
+        None,
+        "format of the files: gtiff or cog for maps, gpkg, geojson or parquet for boxes, gtiff, "
+        "cog or parquet for vectors",
+    )
     quicklook: bool = _option(True, "draw a picture beside each map")
     vectorize: VectorFormat | None = _option(
         None, "write the polygons of each class map: GeoPackage, GeoJSON or GeoParquet"

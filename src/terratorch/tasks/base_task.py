@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.inputs import inputs_of_batch
@@ -89,7 +88,7 @@ class TerraTorchTask(PredictingTask):
         self.layer_outputs = self.default_layers()
         self.prediction_checks = PredictionChecks()
         self.ensemble = None
-        self.scene_tiles = SceneTiles(self.settings, self.kind is not PredictionKind.LABELS)
+        self.scene_tiles = SceneTiles(self.settings, not self.output_type.per_image)
         # Of the data module of the Trainer, or of the checkpoint that this was loaded from.
         self.input_spec: InputSpec | None = None
         self.fitted_facts: set[str] | None = None

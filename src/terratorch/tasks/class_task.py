@@ -8,13 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from terratorch.contracts.prediction import (
-    LOGITS_LAYER,
-    MAIN_LAYER,
-    PROBABILITIES_LAYER,
-    Output,
-    PredictionKind,
-)
+from terratorch.contracts.outputs import Content
+from terratorch.contracts.prediction import MAIN_LAYER
 from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.losses.classes import (
     CLASS_LOSSES,
@@ -29,17 +24,17 @@ from terratorch.tasks.settings import PATH
 logger = logging.getLogger(__name__)
 
 _FEWEST_CLASSES = 2
-_LAYERS = (MAIN_LAYER, LOGITS_LAYER, PROBABILITIES_LAYER)
+_LAYERS = (MAIN_LAYER, Content.LOGITS.value, Content.PROBABILITIES.value)
 
 
 class ClassTask(TerraTorchTask):
     """The base of tasks that choose one of several classes."""
 
     loss_names: ClassVar[tuple[str, ...]] = tuple(CLASS_LOSSES)
-    available_outputs: ClassVar[tuple[Output, ...]] = (
-        Output.CLASSES,
-        Output.PROBABILITIES,
-        Output.LOGITS,
+    available_outputs: ClassVar[tuple[Content, ...]] = (
+        Content.CLASSES,
+        Content.PROBABILITIES,
+        Content.LOGITS,
     )
 
     def configure_models(self) -> None:
@@ -104,19 +99,12 @@ class ClassTask(TerraTorchTask):
         # On a processor this is several times as fast as argmax.
         return output.max(dim=1).indices
 
-    def prediction_kind(self) -> PredictionKind:
-        """Return classes, or values where the main layer holds scores."""
-        scores = self.layer_outputs[MAIN_LAYER].is_scores
-        return (
-            PredictionKind.VALUES if scores and self.kind is PredictionKind.CLASSES else self.kind
-        )
-
-    def default_layers(self) -> dict[str, Output]:
+    def default_layers(self) -> dict[str, Content]:
         """Return the layers that the arguments ask for; if the main one is not, the first is."""
         settings = self.settings
-        main = Output.CLASSES if settings.output_most_probable else Output.LOGITS
+        main = Content.CLASSES if settings.output_most_probable else Content.LOGITS
         names = _requested_layers(settings.output_on_inference)
-        layers = {name: main if name == MAIN_LAYER else Output(name) for name in names}
+        layers = {name: main if name == MAIN_LAYER else Content(name) for name in names}
         if MAIN_LAYER not in layers:
             layers = {MAIN_LAYER: layers.pop(names[0]), **layers}
         return layers

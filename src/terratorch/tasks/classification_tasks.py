@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from torch import nn
 from torchmetrics import MetricCollection
 
-from terratorch.contracts.prediction import Output, PredictionKind, layers_of
+from terratorch.contracts.outputs import Content, OutputValue, Table
+from terratorch.contracts.prediction import layers_of
 from terratorch.losses.classes import build_class_loss
 from terratorch.metrics.classes import classification_metrics
 from terratorch.models.model import AuxiliaryHead
@@ -58,7 +59,7 @@ class ClassificationTask(ClassTask):
     """
 
     target_key: ClassVar[str] = "label"
-    kind: ClassVar[PredictionKind] = PredictionKind.LABELS
+    output_type: ClassVar[type[OutputValue]] = Table
 
     def __init__(
         self,
@@ -98,9 +99,9 @@ class ClassificationTask(ClassTask):
         settings = self.settings
         return classification_metrics(self.num_classes, settings.ignore_index, settings.class_names)
 
-    def default_layers(self) -> dict[str, Output]:
+    def default_layers(self) -> dict[str, Content]:
         """Return the class, and the probability of each."""
-        return layers_of([Output.CLASSES, Output.PROBABILITIES])
+        return layers_of([Content.CLASSES, Content.PROBABILITIES])
 
     def build_loss(self, name: str) -> nn.Module:
         """Return the loss of this name, with the ignored label that it has always had here.

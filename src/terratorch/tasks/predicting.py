@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from terratorch.contracts.outputs import Content, OutputValue, Raster, Table, content_of
 from terratorch.contracts.prediction import (
     MAIN_LAYER,
     UNCERTAINTY_LAYER,
-    Output,
     Prediction,
-    PredictionKind,
     layers_of,
 )
 from terratorch.errors import ConfigurationError, did_you_mean
@@ -34,12 +33,12 @@ class PredictingTask(LightningModule, ABC):
         ensemble: What joins the predictions of several views or models; None for one prediction.
     """
 
-    kind: ClassVar[PredictionKind] = PredictionKind.CLASSES
-    available_outputs: ClassVar[tuple[Output, ...]] = (Output.VALUES,)
+    output_type: ClassVar[type[OutputValue]] = Raster
+    available_outputs: ClassVar[tuple[Content, ...]] = (Content.VALUES,)
 
     settings: TaskSettings
     prediction_checks: PredictionChecks
-    layer_outputs: dict[str, Output]
+    layer_outputs: dict[str, Content]
     ensemble: Ensemble | None
 
     @abstractmethod
@@ -62,7 +61,7 @@ class PredictingTask(LightningModule, ABC):
             return output
         return ModelOutput(self.ensemble(self, images, extras))
 
-    def default_layers(self) -> dict[str, Output]:
+    def default_layers(self) -> dict[str, Content]:
         """Return what is predicted where no outputs are chosen, the main layer first."""
         return {MAIN_LAYER: self.available_outputs[0]}
 
@@ -90,21 +89,29 @@ class PredictingTask(LightningModule, ABC):
                 listed = f"{type(self).__name__} has {', '.join(available)}."
                 cure = f"{did_you_mean(name, available)} {listed}".strip()
                 raise ConfigurationError("outputs", f"there are no {name!r}", cure)
-        self.layer_outputs = layers_of([Output(name) for name in names])
+        self.layer_outputs = layers_of([Content(name) for name in names])
 
-    def output_layer(self, held: Output, output: Tensor) -> Tensor:
+    def output_layer(self, held: Content, output: Tensor) -> Tensor:
         """Return one of the available outputs of scores `(B, C, ...)` of the model."""
-        if held is Output.PROBABILITIES:
+        if held is Content.PROBABILITIES:
             return output.softmax(dim=1)
-        return output if held is Output.LOGITS else self.decide(output)
+        return output if held is Content.LOGITS else self.decide(output)
 
     def prediction_layers(self, output: Tensor) -> dict[str, Tensor]:
         """Return the layers of a prediction by name; the main one is `prediction`."""
         return {name: self.output_layer(held, output) for name, held in self.layer_outputs.items()}
 
-    def prediction_kind(self) -> PredictionKind:
-        """Return what the main layer of a prediction holds."""
-        return self.kind
+    def outputs(self, output: Tensor) -> dict[str, OutputValue]:
+        """Return the outputs of scores by name; the main one is `prediction`."""
+        type_ = self.output_type
+        assert issubclass(type_, Raster | Table), "a task of another type overrides this"
+        overridden = type(self).prediction_layers is not PredictingTask.prediction_layers
+        return {
+            name: type_(
+                values, content_of(name, values) if overridden else self.layer_outputs[name]
+            )
+            for name, values in self.prediction_layers(output).items()
+        }
 
     def prediction_of(
         self, output: Tensor, filenames: Sequence[str], valid: Tensor | None = None
@@ -119,22 +126,20 @@ class PredictingTask(LightningModule, ABC):
         Raises:
             NotANumberError: If the model gave NaN or infinity; the message names the files.
         """
-        of_classes = self.kind is not PredictionKind.VALUES
+        of_classes = Content.PROBABILITIES in self.available_outputs
         self.prediction_checks.check_output(output, {"filename": filenames}, of_classes)
         pooled = Pooled(output) if self.ensemble is None else self.ensemble.split(output)
-        layers = self.prediction_layers(pooled.scores)
+        outputs = self.outputs(pooled.scores)
         if pooled.uncertainty is not None:
-            layers[UNCERTAINTY_LAYER] = pooled.uncertainty
+            type_ = self.output_type
+            assert issubclass(type_, Raster | Table), "only these are joined from several models"
+            outputs[UNCERTAINTY_LAYER] = type_(pooled.uncertainty, Content.VALUES, pooled.bands)
         names = self.settings.class_names
-        of_its_own = type(self).prediction_layers is not PredictingTask.prediction_layers
         return Prediction(
-            layers=layers,
+            outputs=outputs,
             filenames=list(filenames),
             valid=valid,
             class_names=None if names is None else list(names),
-            kind=self.prediction_kind(),
-            outputs={} if of_its_own else self.layer_outputs,
-            band_names={UNCERTAINTY_LAYER: pooled.bands} if pooled.bands else {},
         )
 
     def predict_step(

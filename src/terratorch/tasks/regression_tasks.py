@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import ConfigurationError
 from terratorch.losses.values import VALUE_LOSSES, ValueLoss
 from terratorch.metrics.values import regression_metrics
@@ -60,7 +59,6 @@ class PixelwiseRegressionTask(TerraTorchTask):
     """
 
     loss_names: ClassVar[tuple[str, ...]] = tuple(VALUE_LOSSES)
-    kind: ClassVar[PredictionKind] = PredictionKind.VALUES
 
     def __init__(
         self,

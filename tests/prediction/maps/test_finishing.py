@@ -11,7 +11,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
 from map_files import write_maps
-from terratorch.contracts.prediction import Prediction, PredictionKind
+from terratorch.contracts.prediction import Prediction
 from terratorch.errors import TerraTorchError
 from terratorch.prediction.maps.encoding import PROBABILITY_STEP, Encoding, MapOptions
 from terratorch.prediction.maps.finishing import overview_factors
@@ -35,7 +35,7 @@ def class_map(folder, options=None, height=600, width=1100, **place):
     valid = torch.ones(1, height, width, dtype=torch.bool)
     valid[:, :, :520] = False
     layers = {"prediction": ids, "probabilities": torch.full((1, 2, height, width), 0.25)}
-    prediction = Prediction(layers, [image], valid, NAMES)
+    prediction = Prediction.of_tensors(layers, [image], valid, NAMES)
     return write_maps(prediction, folder / "out", None, options)
 
 
@@ -123,8 +123,12 @@ def test_half_floats_take_less_room(tmp_path, form):
     sizes = []
     for scores_dtype in ("float32", "float16"):
         options = MapOptions(None, scores_dtype, form)
-        prediction = Prediction({"prediction": logits[:, 0] > 0, "logits": logits}, [image])
-        prediction.layers["prediction"] = prediction.main.long()
+        prediction = Prediction.of_tensors(
+            {"prediction": logits[:, 0] > 0, "logits": logits}, [image]
+        )
+        prediction = Prediction.of_tensors(
+            {"prediction": (logits[:, 0] > 0).long(), "logits": logits}, [image]
+        )
         _, path = write_maps(prediction, tmp_path / scores_dtype, None, options)
         sizes.append(path.stat().st_size)
         with rasterio.open(path) as dataset:
@@ -154,7 +158,7 @@ def test_values_of_an_empty_map_are_complete(tmp_path):
     image = scene(tmp_path / "scene.tif", 600, 600)
     nothing = torch.zeros(1, 600, 600, dtype=torch.bool)
     layers = {"prediction": torch.rand(1, 600, 600)}
-    prediction = Prediction(layers, [image], nothing, kind=PredictionKind.VALUES)
+    prediction = Prediction.of_tensors(layers, [image], nothing)
     (path,) = write_maps(prediction, tmp_path / "out", None, COG)
     with rasterio.open(path) as dataset:
         assert np.isnan(dataset.read()).all()
@@ -167,7 +171,7 @@ def test_bytes_of_probabilities_are_close_and_hide_nodata(tmp_path):
     valid = torch.ones(1, 4, 251, dtype=torch.bool)
     valid[0, 0, 0] = False
     options = MapOptions(scores_dtype="uint8")
-    _, path = write_maps(Prediction(layers, [image], valid), tmp_path, None, options)
+    _, path = write_maps(Prediction.of_tensors(layers, [image], valid), tmp_path, None, options)
     with rasterio.open(path) as dataset:
         assert (dataset.dtypes, dataset.nodata) == (("uint8",), 255)
         assert dataset.scales == (PROBABILITY_STEP,)

@@ -17,7 +17,8 @@ from rasterio.transform import Affine
 
 from map_files import write_maps
 from terratorch.colors import palette
-from terratorch.contracts.prediction import Prediction, PredictionKind
+from terratorch.contracts.outputs import Table
+from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError, DataError, TerraTorchError
 from terratorch.prediction.maps.encoding import MapOptions, layer_encoding
 from terratorch.prediction.maps.folder import PredictionFolder
@@ -40,7 +41,9 @@ def scene(path: Path, height: int = 20, width: int = 30, **profile) -> str:
 def classes(*filenames: str, size=(20, 30), names=NAMES, **layers) -> Prediction:
     maps = torch.arange(size[0] * size[1]).reshape(size) % len(names or "abc")
     batch = maps.expand(len(filenames), *size)
-    return Prediction({"prediction": batch, **layers}, list(filenames), class_names=names)
+    return Prediction.of_tensors(
+        {"prediction": batch, **layers}, list(filenames), class_names=names
+    )
 
 
 def names_in(folder: Path) -> list[str]:
@@ -68,7 +71,7 @@ def test_class_map_keeps_its_place_and_carries_classes(tmp_path):
         assert [colors[index][:3] for index in range(3)] == palette(NAMES)
         pixels = dataset.read(1)
     assert (pixels[:5] == 255).all()
-    assert np.array_equal(pixels[5:], prediction.main[0, 5:].numpy())
+    assert np.array_equal(pixels[5:], prediction.main.values[0, 5:].numpy())
     assert names_in(tmp_path / "out") == ["scene_pred.tif"]
 
 
@@ -90,7 +93,7 @@ def test_probabilities_and_values_are_floats_with_band_names(tmp_path):
 def test_values_of_several_variables(tmp_path):
     image = scene(tmp_path / "scene.tif")
     layers = {"prediction": torch.rand(1, 2, 20, 30)}
-    prediction = Prediction(layers, [image], kind=PredictionKind.VALUES)
+    prediction = Prediction.of_tensors(layers, [image])
     prediction.valid = torch.zeros(1, 20, 30, dtype=torch.bool)
     (path,) = write_maps(prediction, tmp_path / "out")
     with rasterio.open(path) as dataset:
@@ -126,7 +129,7 @@ def test_the_dtype_fits_the_classes(count, asked, dtype):
     ],
 )
 def test_a_dtype_that_does_not_fit_is_refused(asked, message):
-    prediction = Prediction({"prediction": torch.rand(1, 3, 20, 30)}, ["a.tif"])
+    prediction = Prediction.of_tensors({"prediction": torch.rand(1, 3, 20, 30)}, ["a.tif"])
     with pytest.raises(ConfigurationError, match="^" + message):
         layer_encoding(prediction, "prediction", MapOptions(asked))
 
@@ -141,7 +144,7 @@ def test_an_integer_for_the_classes_leaves_their_scores_floats():
 def test_a_class_without_a_name_is_refused_and_nothing_is_left(tmp_path):
     image = scene(tmp_path / "scene.tif")
     prediction = classes(image)
-    prediction.layers["prediction"] = prediction.main.clone() + 1
+    prediction.outputs["prediction"] = prediction.main.map(lambda ids: ids + 1)
     with pytest.raises(DataError, match=r"scene.tif: its predicted classes are 1 to 3, of which 0"):
         write_maps(prediction, tmp_path / "out")
     assert names_in(tmp_path / "out") == []
@@ -151,7 +154,9 @@ def test_a_class_beyond_the_dtype_is_refused(tmp_path):
     image = scene(tmp_path / "scene.tif")
     layers = {"prediction": torch.full((1, 20, 30), 255)}
     with pytest.raises(DataError, match=r"of which 0 to 254 can be written. Use a wider"):
-        write_maps(Prediction(layers, [image]), tmp_path / "out", options=MapOptions("uint8"))
+        write_maps(
+            Prediction.of_tensors(layers, [image]), tmp_path / "out", options=MapOptions("uint8")
+        )
 
 
 def test_a_prediction_of_another_size_is_refused(tmp_path):
@@ -220,7 +225,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
 def test_a_disk_that_fills_up_is_told_and_leaves_nothing(tmp_path):
     image = scene(tmp_path / "scene.tif", height=300, width=300)
     layers = {"prediction": torch.rand(1, 300, 300)}
-    prediction = Prediction(layers, [image], kind=PredictionKind.VALUES)
+    prediction = Prediction.of_tensors(layers, [image])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
@@ -255,7 +260,7 @@ with MapWriter(Path({str(path)!r}), Georeference.of({image!r}), encoding) as wri
 def test_labels_become_a_table(tmp_path):
     scores = torch.tensor([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]])
     layers = {"prediction": scores.argmax(1), "probabilities": scores}
-    batch = Prediction(layers, ["a.tif", "b.tif"], class_names=NAMES, kind=PredictionKind.LABELS)
+    batch = Prediction.of_tensors(layers, ["a.tif", "b.tif"], class_names=NAMES, output_type=Table)
     with PredictionFolder(tmp_path, prefix="x_") as folder:
         (path,) = folder.write(batch)
         folder.write(batch)
@@ -271,7 +276,7 @@ def test_labels_become_a_table(tmp_path):
 
 def test_scores_alone_name_the_highest(tmp_path):
     layers = {"prediction": torch.tensor([[0.0, 2.0]])}
-    (path,) = write_maps(Prediction(layers, ["a.tif"], kind=PredictionKind.LABELS), tmp_path)
+    (path,) = write_maps(Prediction.of_tensors(layers, ["a.tif"], output_type=Table), tmp_path)
     rows = list(csv.reader(path.read_text().splitlines()))
     assert rows[0][3:] == ["prediction_0", "prediction_1"]
     assert rows[1] == ["a.tif", "1", "", "0", "2"]
@@ -279,7 +284,7 @@ def test_scores_alone_name_the_highest(tmp_path):
 
 def test_an_interrupted_table_is_not_there(tmp_path):
     layers = {"prediction": torch.tensor([7])}
-    batch = Prediction(layers, ["a.tif"], class_names=NAMES, kind=PredictionKind.LABELS)
+    batch = Prediction.of_tensors(layers, ["a.tif"], class_names=NAMES, output_type=Table)
     with pytest.raises(DataError, match=r"a.tif: its predicted class is 7, but there are 3"):
         write_maps(batch, tmp_path / "out")
     assert names_in(tmp_path / "out") == []
@@ -290,7 +295,7 @@ def test_a_prediction_splits_into_images():
     prediction.valid = torch.ones(2, 20, 30, dtype=torch.bool)
     first, second = prediction.split()
     assert (first.filenames, second.filenames) == (["a.tif"], ["b.tif"])
-    assert second.layers["probabilities"].shape == (1, 3, 20, 30)
+    assert second.outputs["probabilities"].values.shape == (1, 3, 20, 30)
     assert second.valid.shape == (1, 20, 30)
 
 

@@ -11,7 +11,7 @@ from rasterio.transform import Affine
 
 from map_files import write_maps
 from terratorch.colors import VIRIDIS
-from terratorch.contracts.prediction import Prediction, PredictionKind
+from terratorch.contracts.prediction import Prediction
 from terratorch.prediction.maps.encoding import MapOptions
 from terratorch.prediction.products.quicklook import quicklook
 
@@ -38,7 +38,9 @@ def test_classes_have_their_colours(tmp_path):
     layers = {"prediction": (torch.arange(50) // 25).expand(1, 20, 50)}
     valid = torch.ones(1, 20, 50, dtype=torch.bool)
     valid[:, :4] = False
-    (path,) = write_maps(Prediction(layers, [image], valid, ["forest", "water"]), tmp_path)
+    (path,) = write_maps(
+        Prediction.of_tensors(layers, [image], valid, ["forest", "water"]), tmp_path
+    )
     png = quicklook(path, tmp_path / "map.png", image, title="Land cover", attribution="(c) them")
     pixels = (read_png(png) * 255).round().astype(int).reshape(-1, 3)
     seen = {tuple(color) for color in np.unique(pixels, axis=0).tolist()}
@@ -49,7 +51,7 @@ def test_classes_have_their_colours(tmp_path):
 def test_values_have_a_scale(tmp_path, bands):
     image = scene(tmp_path / "scene.tif", bands, DEGREES)
     layers = {"prediction": torch.rand(1, 20, 50)}
-    prediction = Prediction(layers, [image], kind=PredictionKind.VALUES)
+    prediction = Prediction.of_tensors(layers, [image])
     (path,) = write_maps(prediction, tmp_path)
     pixels = read_png(quicklook(path, tmp_path / "map.png", image))
     assert pixels.std() > 0.1
@@ -58,7 +60,9 @@ def test_values_have_a_scale(tmp_path, bands):
 def test_labels_stand_between_scene_and_map(tmp_path):
     image = scene(tmp_path / "scene.tif", 4, METRES)
     layers = {"prediction": torch.zeros(1, 20, 50, dtype=torch.int64)}
-    (path,) = write_maps(Prediction(layers, [image], None, ["forest", "water"]), tmp_path)
+    (path,) = write_maps(
+        Prediction.of_tensors(layers, [image], None, ["forest", "water"]), tmp_path
+    )
     labels = tmp_path / "labels.tif"
     profile = {"height": 20, "width": 50, "count": 1, "dtype": "uint8", "nodata": 255, **METRES}
     with rasterio.open(labels, "w", driver="GTiff", **profile) as dataset:
@@ -73,7 +77,9 @@ def test_each_band_of_scores_has_its_panel(tmp_path):
     image = scene(tmp_path / "scene.tif", 1, METRES)
     scores = torch.zeros(1, 4, 20, 50)
     scores[:, 1] = 1
-    prediction = Prediction({"prediction": scores[:, 0].long(), "probabilities": scores}, [image])
+    prediction = Prediction.of_tensors(
+        {"prediction": scores[:, 0].long(), "probabilities": scores}, [image]
+    )
     _, path = write_maps(prediction, tmp_path, None, MapOptions(scores_dtype="uint8"))
     pixels = (read_png(quicklook(path, tmp_path / "map.png")) * 255).round().astype(int)
     seen = {tuple(color) for color in pixels[pixels.shape[0] // 3].tolist()}
@@ -83,7 +89,7 @@ def test_each_band_of_scores_has_its_panel(tmp_path):
 def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     image = scene(tmp_path / "scene.tif", 1, METRES)
     layers = {"prediction": torch.zeros(1, 20, 50, dtype=torch.int64)}
-    (path,) = write_maps(Prediction(layers, [image]), tmp_path / "out")
+    (path,) = write_maps(Prediction.of_tensors(layers, [image]), tmp_path / "out")
 
     def full(source, target):
         raise OSError(28, "No space left on device")

@@ -17,7 +17,7 @@ from terratorch.prediction.maps.encoding import Encoding
 from terratorch.prediction.maps.writer import Georeference, MapWriter
 from terratorch.prediction.products.products import FinishedMap, Products
 from terratorch.prediction.products.tracing import simplified
-from terratorch.prediction.products.vectorize import CLASS_BAND, Grid, Vectors
+from terratorch.prediction.products.vectorize import CLASS_BAND, Grid, PolygonFile
 
 geopandas = pytest.importorskip("geopandas")
 shapely = pytest.importorskip("shapely")
@@ -58,7 +58,7 @@ def patches(size=90, seed=0):
 
 
 def polygons_of(finished, file_format="gpkg", **options):
-    products = Products(of_maps=[Vectors(file_format, **options)], strict=True)
+    products = Products(of_maps=[PolygonFile(file_format, **options)], strict=True)
     products.take(finished)
     (path,) = products.written
     read = geopandas.read_parquet if file_format == "parquet" else geopandas.read_file
@@ -209,7 +209,7 @@ def test_only_what_is_missing_or_of_other_settings_is_made(file_format, tmp_path
     finished = write_map(tmp_path / "a_pred.tif", patches())
 
     def made(**options) -> list[Path]:
-        products = Products(of_maps=[Vectors(file_format, **options)])
+        products = Products(of_maps=[PolygonFile(file_format, **options)])
         products.take(finished)
         assert not products.failures
         return products.written
@@ -238,7 +238,7 @@ def test_a_geopackage_is_one_whole_file(tmp_path):
 
 def test_a_product_that_fails_is_told_and_the_map_stays(tmp_path):
     finished = write_map(tmp_path / "a_pred.tif", patches(), place={})
-    products = Products(of_maps=[Vectors("geojson"), Vectors("gpkg")])
+    products = Products(of_maps=[PolygonFile("geojson"), PolygonFile("gpkg")])
     products.take(finished)
     assert [path.name for path in products.written] == ["a_pred.gpkg"]
     assert [path.name for path in products.failures] == ["a_pred.geojson"]
@@ -250,7 +250,7 @@ def test_a_full_disk_is_told_and_nothing_half_is_left(file_format, tmp_path, mon
     finished = write_map(tmp_path / "a_pred.tif", np.random.default_rng(0).integers(0, 3, (90, 90)))
     left = shutil.disk_usage(tmp_path)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: left)
-    products = Products(of_maps=[Vectors(file_format)])
+    products = Products(of_maps=[PolygonFile(file_format)])
     with files_of_at_most(10_000):
         products.take(finished)
     (failure,) = products.failures.values()

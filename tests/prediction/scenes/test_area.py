@@ -15,7 +15,7 @@ from rasterio.warp import transform
 from chip_files import write_tif
 from scene_parts import tiles
 from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.prediction import Prediction, PredictionKind
+from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 from terratorch.prediction.maps.folder import PredictionFolder
@@ -59,7 +59,7 @@ class Model:
 
 def decide(scores, filename):
     layers = {"prediction": scores.argmax(1), "logits": scores}
-    return Prediction(layers, [filename], kind=PredictionKind.CLASSES)
+    return Prediction.of_tensors(layers, [filename])
 
 
 def run(paths, folder, limits=None, parameters=None, run="a"):

@@ -12,7 +12,7 @@ import torch
 from chip_files import write_tif
 from scene_parts import Here, tiles
 from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.prediction import Prediction, PredictionKind
+from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, TerraTorchError
@@ -50,7 +50,7 @@ def model(tiles, _extras=None):
 
 def decide(scores, filename):
     layers = {"prediction": scores.argmax(1), "logits": scores}
-    return Prediction(layers, [filename], kind=PredictionKind.CLASSES)
+    return Prediction.of_tensors(layers, [filename])
 
 
 def predictor(spec=SPEC, **changes):

@@ -18,7 +18,7 @@ from rasterio.enums import Resampling
 
 from chip_files import write_tif
 from terratorch.contracts.input_spec import InputSpec
-from terratorch.contracts.prediction import Prediction, PredictionKind
+from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, OutputError
 from terratorch.geo.held_file import claim, leftovers, number_of
@@ -62,7 +62,7 @@ class Model:
 
 def decide(scores, filename):
     layers = {"prediction": scores.argmax(1), "logits": scores}
-    return Prediction(layers, [filename], kind=PredictionKind.CLASSES)
+    return Prediction.of_tensors(layers, [filename])
 
 
 def predictor(model, name="run", tiles=TILES):

@@ -12,13 +12,14 @@ import torch
 from rasterio.shutil import copy
 
 from scene_parts import SPEC, Here, Transformer, convolution, decide, maps, predictor, scene, tiles
+from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, InvalidModelError, NotANumberError, OutputError
 from terratorch.geo.virtual_files import VirtualFiles, read_virtual_files
 from terratorch.prediction.scenes import tuning
 from terratorch.prediction.scenes.area import Limits
 from terratorch.prediction.spread import distributed
-from terratorch.prediction.spread.segment_run import PackedLayer
+from terratorch.prediction.spread.segment_run import PackedRows
 
 
 @pytest.fixture(autouse=True)
@@ -281,7 +282,8 @@ def test_what_every_worker_says_once_is_said_once(tmp_path, caplog):
     ids=str,
 )
 def test_a_layer_travels_in_the_smallest_dtype(values, dtype):
-    packed = PackedLayer.of(values)
-    assert packed.values.dtype == dtype
-    assert packed.layer().dtype == values.dtype
-    assert torch.equal(packed.layer(), values)
+    prediction = Prediction.of_tensors({"prediction": values}, ["a"] * len(values))
+    rows = PackedRows.of(0, 0, prediction, None, 2)
+    packed = rows.prediction.main.values
+    assert packed.numpy().dtype == dtype
+    assert torch.equal(packed.to(values.dtype), values)

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from terratorch.cli.callbacks.report_cards import SECRET, cards_of
-from terratorch.contracts.prediction import PredictionKind
+from terratorch.contracts.outputs import OutputValue, Raster, Table
 from terratorch.errors import DataError
 from terratorch.evaluation.chip_scores import ScoredBatch
 from terratorch.evaluation.chips import ChipCollector
@@ -36,10 +36,9 @@ logger = logging.getLogger(__name__)
 
 _SECRET = re.compile(rf"(?im)^(\s*(?:- )?[\w-]*(?:{SECRET})[\w-]*:)[ \t]+\S.*$")
 
-_KINDS = {
-    PredictionKind.CLASSES: "segmentation",
-    PredictionKind.LABELS: "classification",
-    PredictionKind.VALUES: "regression",
+_KINDS: dict[type[OutputValue], str] = {
+    Raster: "segmentation",
+    Table: "classification",
 }
 
 
@@ -159,7 +158,7 @@ def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
         names = [str(index) for index in range(count)]
     spec = getattr(datamodule, "input_spec", None)
     modality, rgb = (None, (0, 1, 2)) if spec is None else spec.shown_bands()
-    kind = "regression" if count is None else _KINDS[task.kind]
+    kind = "regression" if count is None else _KINDS[task.output_type]
     shown = list(names or ()) if count else []
     ignored, process = task.settings.ignore_index, trainer.global_rank
     return ChipCollector(kind, shown, ignored, rgb, modality, process)

@@ -18,7 +18,8 @@ from terratorch.cli.prediction.products import (
     products_of,
 )
 from terratorch.cli.terminal.reporting import EXIT_MISTAKE
-from terratorch.contracts.prediction import Output, Prediction, PredictionKind
+from terratorch.contracts.outputs import Content, OutputValue
+from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.files import shortened
 from terratorch.errors import ConfigurationError, TerraTorchError
 from terratorch.prediction.maps.encoding import MapOptions
@@ -83,37 +84,27 @@ class PredictionWriter(BasePredictionWriter):
     def map_options(self) -> MapOptions:
         """How maps are stored."""
         settings = self.settings
-        return MapOptions(settings.out_dtype, settings.scores_dtype, settings.format)
+        return MapOptions(settings.out_dtype, settings.scores_dtype, settings.format or "gtiff")
 
     def check_outputs(
-        self, kind: PredictionKind, outputs: Iterable[Output], processes: int = 1
+        self, type_: type[OutputValue], outputs: Iterable[Content], processes: int = 1
     ) -> None:
         """Refuse options that the outputs of a task make no use of.
 
         Args:
-            kind: What the main layer holds.
+            type_: The type of the outputs.
             outputs: What the layers hold.
             processes: How many share the images.
         """
-        if kind is PredictionKind.LABELS and processes > 1:
+        if type_.per_image and processes > 1:
             raise ConfigurationError(
                 "trainer.devices",
                 f"{processes} processes, but labels of images are written as one table",
                 "Use 1.",
             )
         outputs = list(outputs)
-        check_product_outputs(self.settings, kind, outputs)
-        if kind is not PredictionKind.LABELS:
-            self.map_options.check(outputs)
-            return
-        for name in ("out_dtype", "scores_dtype", "format"):
-            value = getattr(self.settings, name)
-            if value != getattr(PredictionOptions, name):
-                raise ConfigurationError(
-                    name,
-                    f"{value}, but labels of images are written as one table, and not as maps",
-                    "Leave it out.",
-                )
+        check_product_outputs(self.settings, type_, outputs)
+        self.map_options.check(outputs)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse to predict without a folder to write to, or what products need."""

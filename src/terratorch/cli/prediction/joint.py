@@ -18,7 +18,7 @@ from terratorch.cli.prediction.scene_options import (
     tiles_without_options,
 )
 from terratorch.contracts.input_spec import SINGLE
-from terratorch.contracts.prediction import Output, PredictionKind
+from terratorch.contracts.outputs import Content
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.options import ENSEMBLE_OPTIONS, PredictionOptions
 from terratorch.tasks.base_task import TerraTorchTask
@@ -60,12 +60,12 @@ def predict_jointly(
             f"{type(task).__name__} makes its predictions in its own way",
             "Leave it out: only tasks whose predict_step is ours can use it.",
         )
-    of_classes = Output.PROBABILITIES in task.available_outputs
+    of_classes = Content.PROBABILITIES in task.available_outputs
     views = views_of(settings.augment or ())
     measures = _measures(settings, of_classes, type(task).__name__)
     others = [] if first is None else list(_others(task, settings, first))
     task.ensemble = Ensemble(views, others, of_classes, measures)
-    tiles = None if task.prediction_kind() is PredictionKind.LABELS else tiles_of(settings, task)
+    tiles = None if task.output_type.per_image else tiles_of(settings, task)
     if tiles is not None:  # those of its chips may come with the weights
         check_turned_tiles(tiles, task)
 
@@ -95,7 +95,7 @@ def _others(
         other = checkpoint.build_task()
         classes = "the number of classes"
         _check_same(first, {classes: task.num_classes}, checkpoint, {classes: other.num_classes})
-        if task.prediction_kind() is not PredictionKind.LABELS:
+        if not task.output_type.per_image:
             _tell_other_tiles(task, first, other, checkpoint, settings)
         yield other
 

@@ -8,14 +8,15 @@ from typing import Any
 
 from lightning.pytorch import LightningModule
 
-from terratorch.contracts.prediction import Output, PredictionKind
+from terratorch.contracts.outputs import Content, OutputValue
 from terratorch.errors import ConfigurationError
-from terratorch.prediction.options import MAP_PRODUCTS, PredictionOptions
+from terratorch.prediction.options import STORAGE_OPTIONS, PredictionOptions
+from terratorch.prediction.outputs.types import OUTPUT_TYPES
 from terratorch.prediction.products.mosaic import Mosaic
 from terratorch.prediction.products.products import FolderProduct, MapProduct, Products
 from terratorch.prediction.products.quicklook import QuicklookProduct
 from terratorch.prediction.products.stac import Provenance, StacItem
-from terratorch.prediction.products.vectorize import Vectors, import_writers
+from terratorch.prediction.products.vectorize import PolygonFile, import_writers
 from terratorch.tasks.base_task import TerraTorchTask
 
 # What of a model names it.
@@ -35,7 +36,7 @@ def products_of(settings: PredictionOptions, provenance: Provenance) -> Products
         of_maps.append(QuicklookProduct())
     if settings.vectorize is not None:
         of_maps.append(
-            Vectors(settings.vectorize, settings.vector_min_area, settings.vector_simplify)
+            PolygonFile(settings.vectorize, settings.vector_min_area, settings.vector_simplify)
         )
     if settings.stac:
         of_maps.append(StacItem(provenance))  # the last one: it leads to the others
@@ -91,26 +92,29 @@ def check_products(settings: PredictionOptions, processes: int) -> None:
 
 
 def check_product_outputs(
-    settings: PredictionOptions, kind: PredictionKind, outputs: Iterable[Output]
+    settings: PredictionOptions, type_: type[OutputValue], outputs: Iterable[Content]
 ) -> None:
-    """Refuse products that cannot be made of the outputs of a task.
+    """Refuse options of storage and of products that the outputs of a task have no use for.
 
     Args:
         settings: The options.
-        kind: What the main layer holds.
+        type_: The type of the outputs.
         outputs: What the layers hold.
 
     Raises:
         ConfigurationError: If there are no maps, or none of classes where polygons are asked for.
     """
-    for name in MAP_PRODUCTS:
+    row = OUTPUT_TYPES[type_]
+    for name in row.unused(STORAGE_OPTIONS):
         value: Any = getattr(settings, name)
-        if value and kind is PredictionKind.LABELS:
+        if value != getattr(PredictionOptions, name):
             raise ConfigurationError(
-                name, "labels of images are written as one table, and not as maps", "Leave it out."
+                name,
+                f"{value}, but what is predicted is written as {row.stored_as}",
+                "Leave it out.",
             )
     held = list(outputs)
-    if settings.vectorize is not None and Output.CLASSES not in held:
+    if settings.vectorize is not None and Content.CLASSES not in held:
         raise ConfigurationError(
             "vectorize",
             f"polygons are made of classes, but what is written is {', '.join(held)}",

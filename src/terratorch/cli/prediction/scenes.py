@@ -21,7 +21,6 @@ from terratorch.cli.prediction.distributed import check_can_spread, group_runner
 from terratorch.cli.prediction.products import provenance_of
 from terratorch.cli.prediction.scene_options import SceneChoices, check_used
 from terratorch.cli.prediction.task_predictor import TaskPredictor, run_name
-from terratorch.contracts.prediction import PredictionKind
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.scenes.scenes import ScenesReport, predict_scenes
 from terratorch.tasks.band_checks import check_same_bands
@@ -100,7 +99,7 @@ def _choose_outputs(trainer: Trainer, task: LightningModule) -> None:
             if wanted is not None:
                 task.choose_outputs(wanted)
             outputs = task.layer_outputs.values()
-            writer.check_outputs(task.prediction_kind(), outputs, trainer.world_size)
+            writer.check_outputs(task.output_type, outputs, trainer.world_size)
         elif wanted is not None:
             raise ConfigurationError(
                 "outputs",
@@ -123,14 +122,14 @@ def _only_writer(trainer: Trainer) -> PredictionWriter | None:
 
 def predicts_labels(task: LightningModule) -> bool:
     """Whether a task is known to predict labels of images, which are written as one table."""
-    return isinstance(task, TerraTorchTask) and task.prediction_kind() is PredictionKind.LABELS
+    return isinstance(task, TerraTorchTask) and task.output_type.per_image
 
 
 def predicts_pixels(task: LightningModule) -> bool:
     """Whether a task predicts pixels, in a way that is ours and so known."""
     return (
         isinstance(task, TerraTorchTask)
-        and task.prediction_kind() is not PredictionKind.LABELS
+        and not task.output_type.per_image
         and all(is_ours(task, name) for name in _TASK_METHODS)
     )
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from terratorch.colors import palette
 from terratorch.contracts.map_tags import CLASS_NAMES_TAG
-from terratorch.contracts.prediction import MAIN_LAYER, Output, Prediction
+from terratorch.contracts.outputs import Content, Raster
+from terratorch.contracts.prediction import MAIN_LAYER, Prediction
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
 
 # What stands for nodata. For classes the last id of the dtype, which is never that of a class; for
@@ -55,7 +56,7 @@ class MapOptions:
     scores_dtype: str | None = None
     format: str = "gtiff"
 
-    def check(self, outputs: Iterable[Output]) -> None:
+    def check(self, outputs: Iterable[Content]) -> None:
         """Refuse a type of scores that would not be used, or that would damage some.
 
         Raises:
@@ -72,7 +73,7 @@ class MapOptions:
                 "Ask for them, where the task has classes: --outputs classes probabilities; or "
                 "leave scores_dtype out.",
             )
-        if self.scores_dtype == "uint8" and Output.LOGITS in scores:
+        if self.scores_dtype == "uint8" and Content.LOGITS in scores:
             raise ConfigurationError(
                 "scores_dtype",
                 "logits have no fixed range, so they cannot be scaled to uint8",
@@ -219,21 +220,22 @@ def layer_encoding(
         ConfigurationError: If the dtype is not one of maps, or an integer for what is not classes.
     """
     options = options or MapOptions()
-    values = prediction.layers[layer]
-    held = prediction.output_of(layer)
+    raster = prediction.outputs[layer]
+    assert isinstance(raster, Raster), "only rasters are stored as pixels"
+    values, held = raster.values, raster.content
     names = None if prediction.class_names is None else tuple(prediction.class_names)
     scores_dtype = options.scores_dtype if held.is_scores else None
     step = PROBABILITY_STEP if scores_dtype == "uint8" else None
-    assert step is None or held is Output.PROBABILITIES, "checked when the options were"
+    assert step is None or held is Content.PROBABILITIES, "checked when the options were"
     if scores_dtype is None:
         dtype = _dtype(values, layer, held, options.out_dtype, names, classes)
     else:
         dtype = "uint8" if step else "float32"
     return Encoding(
         dtype=dtype,
-        band_names=prediction.band_names.get(layer) or _band_names(values, layer, held, names),
+        band_names=raster.band_names or _band_names(values, layer, held, names),
         class_names=names,
-        is_classes=held is Output.CLASSES,
+        is_classes=held is Content.CLASSES,
         step=step,
         half=scores_dtype == "float16",
         format=options.format,
@@ -243,12 +245,12 @@ def layer_encoding(
 def _dtype(
     values: Tensor,
     layer: str,
-    held: Output,
+    held: Content,
     out_dtype: str | None,
     names: Sequence[str] | None,
     classes: int | None,
 ) -> str:
-    is_classes = held is Output.CLASSES
+    is_classes = held is Content.CLASSES
     if out_dtype is None:
         if not is_classes:
             return "float64" if values.dtype == torch.float64 else "float32"
@@ -269,17 +271,17 @@ def _dtype(
             "out_dtype",
             f"{out_dtype} would cut off the decimals of the layer '{layer}'",
             "Use float32, or leave it out."
-            + " To save space, use --scores_dtype uint8." * (held is Output.PROBABILITIES),
+            + " To save space, use --scores_dtype uint8." * (held is Content.PROBABILITIES),
         )
     return out_dtype
 
 
 def _band_names(
-    values: Tensor, layer: str, held: Output, names: Sequence[str] | None
+    values: Tensor, layer: str, held: Content, names: Sequence[str] | None
 ) -> tuple[str, ...]:
     count = values.shape[1] if values.ndim == 4 else 1
     if count == 1:
-        return ("class",) if held is Output.CLASSES else (layer,)
+        return ("class",) if held is Content.CLASSES else (layer,)
     if names is not None and len(names) == count:
         return tuple(names)
     return tuple(f"{layer}_{index}" for index in range(count))

@@ -8,15 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from torch import Tensor
-
 from terratorch.contracts.map_tags import LAYERS_TAG
-from terratorch.contracts.prediction import (
-    MAIN_LAYER,
-    Output,
-    Prediction,
-    PredictionKind,
-)
+from terratorch.contracts.outputs import Content, Raster, Table
+from terratorch.contracts.prediction import MAIN_LAYER, Prediction
 from terratorch.errors import DataError
 from terratorch.geo.held_file import create
 from terratorch.geo.raster import open_raster
@@ -92,7 +86,7 @@ class PredictionFolder:
             OutputError: If the folder takes no more.
         """
         prediction = prediction.cpu()
-        if prediction.kind is PredictionKind.LABELS:
+        if prediction.main.per_image:
             if self._labels is None:
                 self._labels = LabelTable(self.directory / f"{self.prefix}{LABELS_FILE}")
             self._labels.add(prediction)
@@ -138,9 +132,10 @@ class PredictionFolder:
         reference = Georeference.of(filename)
         valid = None if image.valid is None else image.valid[0]
         written: dict[str, Path] = {}
-        for layer, values in image.layers.items():
+        for layer, output in image.outputs.items():
             path = self.path_of(filename, layer)
-            bands = values[0] if values.ndim == 4 else values
+            assert isinstance(output, Raster), "maps are made of rasters"
+            bands = output.values[0] if output.values.ndim == 4 else output.values
             reference.check_size(int(bands.shape[-2]), int(bands.shape[-1]))
             encoding = layer_encoding(image, layer, self.options)
             with MapWriter(path, reference, encoding) as writer:
@@ -186,36 +181,42 @@ class LabelTable:
 def _header(prediction: Prediction) -> list[str]:
     header = list(LABELS_HEADER)
     scores = _score_layers(prediction)
-    if Output.PROBABILITIES in scores:
+    if Content.PROBABILITIES in scores:
         header.append("probability")
-    for held, values in scores.items():
-        names = prediction.band_names.get(held) or prediction.class_names or range(values.shape[1])
-        header += [f"{held}_{name}" for name in names]
+    for name, table in scores.items():
+        count = table.values.shape[1]
+        columns = table.column_names or prediction.class_names or range(count)
+        header += [f"{name}_{column}" for column in columns]
     return header
 
 
 def _row(image: Prediction) -> list[str]:
     """Return the row of a batch of one."""
-    label = int(image.main.argmax(1) if image.main.ndim == 2 else image.main)
+    main = _table(image, MAIN_LAYER).values
+    label = int(main.argmax(1) if main.ndim == 2 else main)
     row = [image.filenames[0], str(label), _class_name(image, label)]
     scores = _score_layers(image)
-    if Output.PROBABILITIES in scores:
-        row.append(f"{scores[Output.PROBABILITIES][0, label]:.6g}")
-    return row + [f"{value:.6g}" for values in scores.values() for value in values[0].tolist()]
+    if Content.PROBABILITIES in scores:
+        row.append(f"{scores[Content.PROBABILITIES].values[0, label]:.6g}")
+    for table in scores.values():
+        row += [f"{value:.6g}" for value in table.values[0].tolist()]
+    return row
 
 
-def _score_layers(prediction: Prediction) -> dict[str, Tensor]:
-    """Return the layers `(B, C)` that hold a score for each class, by what they hold."""
+def _table(prediction: Prediction, name: str) -> Table:
+    output = prediction.outputs[name]
+    assert isinstance(output, Table), "a table of labels is made of tables"
+    return output
+
+
+def _score_layers(prediction: Prediction) -> dict[str, Table]:
+    """Return the tables `(B, C)` that hold a score for each class, by what they hold."""
+    tables = {name: _table(prediction, name) for name in prediction.outputs}
     return {
-        _score_name(prediction, name): values
-        for name, values in prediction.layers.items()
-        if values.ndim == 2
+        table.content.value if table.content.is_scores else name: table
+        for name, table in tables.items()
+        if table.values.ndim == 2
     }
-
-
-def _score_name(prediction: Prediction, layer: str) -> str:
-    held = prediction.output_of(layer)
-    return held.value if held.is_scores else layer
 
 
 def _class_name(image: Prediction, label: int) -> str:

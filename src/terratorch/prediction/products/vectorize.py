@@ -16,7 +16,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from terratorch.contracts.map_tags import CLASS_NAMES_TAG
-from terratorch.contracts.prediction import PROBABILITIES_LAYER
+from terratorch.contracts.outputs import Content
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
 from terratorch.optional import import_optional
@@ -125,7 +125,7 @@ def import_writers(file_format: str) -> None:
     )
 
 
-class Vectors(MapProduct):
+class PolygonFile(MapProduct):
     """The polygons of a class map.
 
     Args:
@@ -167,7 +167,7 @@ class Vectors(MapProduct):
             grid = Grid(dataset.crs, dataset.transform, dataset.height, dataset.width)
             traced = trace(dataset, grid.areas, self.least_area)
             columns = _columns(traced, dataset)
-            layer = finished.layers.get(PROBABILITIES_LAYER)
+            layer = finished.layers.get(Content.PROBABILITIES)
             if layer is not None and len(traced.polygons):
                 columns |= _mean_probabilities(traced, dataset, layer)
         polygons = traced.polygons

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from terratorch.contracts.outputs import Raster
 from terratorch.contracts.prediction import MAIN_LAYER, Prediction
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.prediction.scenes.map_sink import TakeRows
@@ -66,7 +67,8 @@ class _KeptRows:
     _first: Prediction | None = None
 
     def take(self, top: int, prediction: Prediction, valid: Tensor | None, _scores: int) -> None:
-        rows = prediction.main
+        assert isinstance(prediction.main, Raster), "only rasters come in rows"
+        rows = prediction.main.values
         height, width = self.scene.reference.height, self.scene.reference.width
         bottom = top + rows.shape[-2]
         if self._values is None:
@@ -81,5 +83,5 @@ class _KeptRows:
     def prediction(self) -> Prediction:
         assert self._values is not None, "each scene has rows"
         assert self._first is not None, "each scene has rows"
-        layers = {MAIN_LAYER: self._values}
-        return replace(self._first, layers=layers, valid=self.valid)
+        main = replace(self._first.main, values=self._values)  # type: ignore[call-arg]  # a raster
+        return replace(self._first, outputs={MAIN_LAYER: main}, valid=self.valid)

@@ -6,11 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from terratorch.contracts.map_tags import LAYERS_TAG, MAP_TAG
+from terratorch.contracts.outputs import Raster
 from terratorch.contracts.prediction import MAIN_LAYER, Prediction
 from terratorch.errors import DataError, NotANumberError
 from terratorch.prediction.maps.encoding import layer_encoding
@@ -60,9 +62,10 @@ class DecidingSink:
             prediction = self._decided(scores)
             if prediction is None:
                 return
-            for name, layer in prediction.layers.items():
-                if layer.untyped_storage().data_ptr() == rows.untyped_storage().data_ptr():
-                    prediction.layers[name] = layer.clone()  # the canvas will be used again
+            # The canvas will be used again.
+            detach = partial(_copied_from, rows.untyped_storage().data_ptr())
+            for name, output in prediction.outputs.items():
+                prediction.outputs[name] = output.map(detach)
             first = top + begin
             valid = self.valid.take(first, first + scores.shape[-2], width)
             self.take(first, prediction, valid, len(rows))
@@ -77,6 +80,10 @@ class DecidingSink:
             self._is_rejected = True
             self.reject(error)
             return None
+
+
+def _copied_from(storage: int, values: Tensor) -> Tensor:
+    return values.clone() if values.untyped_storage().data_ptr() == storage else values
 
 
 class MapFiles:
@@ -121,9 +128,9 @@ class MapFiles:
         if not self._writers:
             self._open(prediction, scores)
         for name, writer in self._writers.items():
-            layer = prediction.layers[name]
-            writer.write_rows(top, layer[0] if layer.ndim == 4 else layer, valid)
-        if top + prediction.main.shape[-2] == self.reference.height:
+            values = _pixels(prediction, name)
+            writer.write_rows(top, values[0] if values.ndim == 4 else values, valid)
+        if top + _pixels(prediction, MAIN_LAYER).shape[-2] == self.reference.height:
             self._complete()
         elif time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
             for writer in self._writers.values():
@@ -163,9 +170,9 @@ class MapFiles:
         left, begin = {}, 0
         if self.unfinished is not None:
             left, begin = dict(self.unfinished.files), self.unfinished.rows
-            assert left.keys() == prediction.layers.keys(), "maps of the same run have its layers"
+            assert left.keys() == prediction.outputs.keys(), "maps of the same run have its layers"
         # Files are closed in the reverse of this order.
-        layers = sorted(prediction.layers, key=lambda name: name != MAIN_LAYER)
+        layers = sorted(prediction.outputs, key=lambda name: name != MAIN_LAYER)
         main = self.folder.path_of(self.reference.path)
         tags = {**self.tags, LAYERS_TAG: ",".join(layers), MAP_TAG: main.name}
         for name in layers:
@@ -179,3 +186,9 @@ class MapFiles:
         layers = {name: writer.path for name, writer in self._writers.items()}
         self.written += layers.values()
         self.folder.finish(self.reference.path, layers)
+
+
+def _pixels(prediction: Prediction, name: str) -> Tensor:
+    output = prediction.outputs[name]
+    assert isinstance(output, Raster), "maps are made of rasters"
+    return output.values

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.contracts.prediction import Prediction
@@ -45,67 +44,44 @@ class Job:
     virtual_files: Mapping[Path, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class PackedLayer:
-    """A layer of a prediction as it travels: integers in the smallest dtype that holds them.
-
-    Attributes:
-        values: The pixels.
-        dtype: What they were.
-    """
-
-    values: NDArray[Any]
-    dtype: np.dtype[Any]
-
-    @classmethod
-    def of(cls, layer: Tensor) -> PackedLayer:
-        """Return a layer in main memory so that it takes little of it."""
-        values = layer.numpy()
-        dtype = values.dtype
-        if dtype.kind in "iu" and values.size:
-            ends = (np.min_scalar_type(int(end)) for end in (values.min(), values.max()))
-            values = values.astype(np.result_type(*ends))
-        return cls(values, dtype)
-
-    def layer(self) -> Tensor:
-        """Return the layer as it was; a copy, since what has travelled may be read only."""
-        return torch.from_numpy(self.values.astype(self.dtype))
+def _packed(values: Tensor) -> Tensor:
+    """Return integers in the smallest dtype that holds them, as workers send them."""
+    if values.is_floating_point() or values.dtype == torch.bool or not values.numel():
+        return values
+    ends = (np.min_scalar_type(int(end)) for end in values.aminmax())
+    dtype = np.result_type(*ends)
+    return torch.from_numpy(values.numpy().astype(dtype))
 
 
 @dataclass(frozen=True)
 class PackedRows:
-    """The prediction of rows of a scene as it travels.
+    """The prediction of rows of a scene as workers send it.
 
     Attributes:
         scene: Index of the scene.
         top: The first row.
-        layers: The layers of the prediction.
-        others: What else it says.
+        prediction: The rows.
         valid: Where the image is valid, `(n, W)`; None where all of it is.
         scores: How many scores it was decided from.
     """
 
     scene: int
     top: int
-    layers: dict[str, PackedLayer]
-    others: dict[str, Any]
-    valid: NDArray[np.bool_] | None
+    prediction: Prediction
+    valid: Tensor | None
     scores: int
 
     @classmethod
     def of(
         cls, scene: int, top: int, prediction: Prediction, valid: Tensor | None, scores: int
     ) -> PackedRows:
-        """Return rows as they travel; see `TakeRows`."""
-        others = {name: value for name, value in vars(prediction).items() if name != "layers"}
-        layers = {name: PackedLayer.of(layer) for name, layer in prediction.layers.items()}
-        return cls(scene, top, layers, others, None if valid is None else valid.numpy(), scores)
+        """Pack rows; see `TakeRows`."""
+        outputs = {name: output.map(_packed) for name, output in prediction.outputs.items()}
+        return cls(scene, top, replace(prediction, outputs=outputs), valid, scores)
 
     def hand_to(self, take: TakeRows) -> None:
         """Give the rows to what takes them."""
-        layers = {name: packed.layer() for name, packed in self.layers.items()}
-        valid = None if self.valid is None else torch.from_numpy(self.valid.copy())
-        take(self.top, Prediction(layers=layers, **self.others), valid, self.scores)
+        take(self.top, self.prediction, self.valid, self.scores)
 
 
 @dataclass(frozen=True)
