@@ -88,6 +88,14 @@ class BandSelection:
             return tuple(place * steps + step + 1 for place in places for step in range(steps))
         return tuple(step * size + place + 1 for place in places for step in range(steps))
 
+    def steps(self, count: int) -> tuple[int, ...]:
+        """Return a band of each time step of a file with `count` bands, counted from 1."""
+        if not self.expand_time or self.file_bands is None:
+            return (1,)
+        size = len(self.file_bands)
+        stride = 1 if self._band_major else size
+        return tuple(1 + step * stride for step in range(count // size))
+
     def check_order(self, path: Path, descriptions: Sequence[str | None]) -> None:
         """Warn once if a file describes its bands in another order than `dataset_bands`.
 

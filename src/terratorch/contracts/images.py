@@ -24,6 +24,17 @@ def each_image(images: Images, change: Callable[[Tensor], Tensor]) -> Images:
     return {name: change(image) for name, image in images.items()}
 
 
+def joined(batches: Sequence[Images]) -> Images:
+    """Join batches into one, which copies each once."""
+    first = batches[0]
+    if isinstance(first, Tensor):
+        return torch.cat([batch for batch in batches if isinstance(batch, Tensor)])
+    return {
+        name: torch.cat([batch[name] for batch in batches if not isinstance(batch, Tensor)])
+        for name in first
+    }
+
+
 def normalize(
     image: Tensor,
     means: Sequence[float],

@@ -24,6 +24,7 @@ from terratorch.datamodules.loading import (
 )
 from terratorch.datamodules.shared_batches import SharedCollate
 from terratorch.datamodules.utils import Normalize, NormalizeModalities
+from terratorch.datasets.facts import GivenFacts
 from terratorch.datasets.files import find_files
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
@@ -91,6 +92,7 @@ class GenericDataModule(LightningDataModule):
     Attributes:
         aug: What is done to a batch on the device: normalisation.
         datasets: The data sets that were set up, by split: `train`, `val`, `test`, `predict`.
+        given_facts: What the user says of the images to predict.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class GenericDataModule(LightningDataModule):
         self._sources = sources
         self.datasets: dict[str, Dataset[Any]] = {}
         self.aug: nn.Module = normalization(input_spec)
+        self.given_facts = GivenFacts()
         self._input_spec = input_spec
         self._predict_root = None if predict_root is None else Path(predict_root)
         self._predict_pattern = predict_pattern
@@ -205,7 +208,7 @@ class GenericDataModule(LightningDataModule):
         else:
             files = find_files(root, self._predict_pattern, "predict_data_root")
             paths = [file.path for file in files]
-        return PredictionDataset(paths, self._predict_input_spec)
+        return PredictionDataset(paths, self._predict_input_spec, self.given_facts)
 
     def _check_optional(self, split: str) -> None:
         # Training may go without validation; nothing goes without its own data.

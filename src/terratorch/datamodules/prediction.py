@@ -14,6 +14,7 @@ from lightning.pytorch import LightningDataModule
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datamodules.base import Loading, normalization
 from terratorch.datamodules.loading import prediction_loader
+from terratorch.datasets.facts import GivenFacts
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.scene_files import SceneFiles
@@ -32,6 +33,7 @@ class PredictionDataModule(LightningDataModule):
 
     Attributes:
         failures: What is no scene, and why: it is not among `paths`.
+        given_facts: What the user says of the images.
     """
 
     def __init__(
@@ -46,7 +48,8 @@ class PredictionDataModule(LightningDataModule):
         self.aug = normalization(input_spec)
         self.failures: dict[Path, DataError] = {}
         self._loading = Loading(batch_size, num_workers)
-        self._dataset = PredictionDataset(self._files(paths), input_spec)
+        self.given_facts = GivenFacts()
+        self._paths = self._files(paths)
 
     def _files(self, scenes: Sequence[Path | SceneFiles]) -> list[Path]:
         """Return files as they are, and a virtual raster for each scene of several."""
@@ -68,7 +71,7 @@ class PredictionDataModule(LightningDataModule):
     @property
     def paths(self) -> list[Path]:
         """The files."""
-        return self._dataset.paths
+        return self._paths
 
     @property
     def batch_size(self) -> int:
@@ -83,7 +86,8 @@ class PredictionDataModule(LightningDataModule):
         """
         for error in self.failures.values():
             raise error
-        return prediction_loader(self._dataset, self._loading.batch_size, self._loading.num_workers)
+        dataset = PredictionDataset(self._paths, self.input_spec, self.given_facts)
+        return prediction_loader(dataset, self._loading.batch_size, self._loading.num_workers)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Normalise the batch, on the device."""

@@ -138,7 +138,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         pair = self.pairs[index]
-        image = self._read(pair.image)
+        image, facts = self._read(pair.image)
         mask = self._read_mask(pair.label)
         if image.shape[-2:] != mask.shape[-2:]:
             raise DataError(
@@ -146,7 +146,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
                 f"{_size(mask)} pixels, but its image {pair.image.name} has {_size(image)}",
                 "Image and label must cover the same pixels.",
             )
-        return {**self._to_tensors(image, mask), "filename": str(pair.image)}
+        return {**self._to_tensors(image, mask), **facts}
 
     def read_label(self, index: int) -> NDArray[Any]:
         """Read a label without transforms, `(H, W)`."""

@@ -102,7 +102,8 @@ class GenericScalarLabelDataset(ImageFolderDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path, label = self.samples[index]
-        sample: dict[str, Any] = {"image": self._tensor(self._read(path)), "filename": str(path)}
+        image, facts = self._read(path)
+        sample: dict[str, Any] = {"image": self._tensor(image), **facts}
         if label is not None:
             sample["label"] = torch.tensor(label)
         return sample

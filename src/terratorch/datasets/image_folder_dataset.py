@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio import DatasetReader
 from torch.utils.data import Dataset
 
 from terratorch.contracts.input_spec import ImageSpec
 from terratorch.datasets.delivery import DeliversErrors
+from terratorch.datasets.facts import FileFacts, crs_name
 from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.transforms.pipeline import as_pipeline
 from terratorch.errors import DataError
@@ -20,6 +23,8 @@ from terratorch.errors import DataError
 # Opening a file takes about a millisecond: this many are checked in no time, however many the
 # folder holds; the others are checked as they are read.
 _CHECKED_FILES = 16
+# Files whose facts are kept after the first epoch.
+_REMEMBERED = 16_384
 
 
 class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
@@ -43,6 +48,7 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         self.rgb_indices = list(spec.rgb_indices or spec.selection.rgb_places())
         self._reader = ImageReader(spec)
         self._bands: int | None = None  # until some files are checked
+        self._facts: dict[Path, dict[str, Any]] = {}
         self._pipeline = as_pipeline(transform, transform_name, no_label)
 
     @property
@@ -75,11 +81,26 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
             self._check_bands(path, bands)
         return self._bands
 
-    def _read(self, path: Path) -> NDArray[np.float32]:
-        """Read an image of a sample, `(C, H, W)` or `(C, T, H, W)`."""
-        image = self._reader.read(path)
+    def _read(self, path: Path) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Read an image of a sample, `(C, H, W)` or `(C, T, H, W)`, and the facts of its file.
+
+        The facts are of the whole file: transforms of the image do not change them.
+        """
+        facts = self._facts.get(path)
+        if facts is not None:
+            image = self._reader.read(path)
+        else:
+            facts = {}
+            image = self._reader.read(path, partial(self._look, path, facts))
+            if len(self._facts) < _REMEMBERED:
+                self._facts[path] = facts
         self._check_bands(path, len(image))
-        return image
+        return image, facts
+
+    def _look(self, path: Path, facts: dict[str, Any], dataset: DatasetReader) -> None:
+        steps = self._reader.spec.selection.steps(dataset.count)
+        of_file = FileFacts.of(path, dataset, steps)
+        facts |= {**of_file.at(), "crs": crs_name(of_file.crs), "filename": str(path)}
 
     def _check_bands(self, path: Path, bands: int) -> None:
         if self._bands is not None and bands != self._bands:

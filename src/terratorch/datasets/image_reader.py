@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio import DatasetReader
 
 from terratorch.contracts.input_spec import ImageSpec
 from terratorch.errors import DataError
@@ -25,14 +26,20 @@ class ImageReader:
 
     spec: ImageSpec
 
-    def read(self, path: Path) -> NDArray[np.float32]:
+    def read(
+        self, path: Path, look: Callable[[DatasetReader], None] | None = None
+    ) -> NDArray[np.float32]:
         """Read an image as float32 `(C, H, W)`, or `(C, T, H, W)` with time expanded.
+
+        Args:
+            path: The file.
+            look: Called with the open file, to read more than pixels from it.
 
         Raises:
             DataError: If it cannot be read, has other bands than expected, or holds nodata or NaN
                 that nothing replaces.
         """
-        raster = self._read(path)
+        raster = self._read(path, look)
         if raster.invalid is not None and self.spec.no_data_replace is None:
             raise DataError(
                 str(path), _what_is_invalid(raster), "Set no_data_replace, for example to 0."
@@ -71,12 +78,14 @@ class ImageReader:
             places = self.indexes(path, dataset)
         return self.spec.selection.count or len(places)
 
-    def _read(self, path: Path) -> Raster:
+    def _read(self, path: Path, look: Callable[[DatasetReader], None] | None = None) -> Raster:
         with open_raster(path) as dataset:
+            if look is not None:
+                look(dataset)
             return read_bands(dataset, self.indexes(path, dataset))
 
     def indexes(
-        self, path: Path, dataset: Any, own: Sequence[int] | None = None
+        self, path: Path, dataset: DatasetReader, own: Sequence[int] | None = None
     ) -> tuple[int, ...]:
         """Return the bands that are read from an open image, counted from 1.
 

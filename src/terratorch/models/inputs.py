@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,13 @@ from terratorch.bands import WAVELENGTHS
 from terratorch.contracts.facts import FACTS, read_batch
 from terratorch.contracts.images import Images
 from terratorch.contracts.input_spec import ImageSpec, InputSpec
-from terratorch.errors import DataError
+from terratorch.errors import ConfigurationError, DataError
 from terratorch.logs import warn_once
 
 logger = logging.getLogger(__name__)
+
+# The options of `terratorch predict` that set a fact.
+_OPTIONS = {"temporal_coords": "date", "location_coords": "location"}
 
 ANY = "**"
 """The name of the input of a model whose `forward` takes any keyword argument."""
@@ -60,7 +64,7 @@ def inputs_of(model: nn.Module) -> tuple[ModelInput, ...]:
 
 def resolve_inputs(
     declared: Iterable[ModelInput], spec: InputSpec | None, facts: Mapping[str, object]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the further inputs of a model for a batch, by keyword.
 
     Training, tiles of tensors and scenes, Python and Ray all go through here.
@@ -74,7 +78,7 @@ def resolve_inputs(
     Raises:
         DataError: If an input is not known that the model needs, or was trained with.
     """
-    inputs: dict[str, object] = {}
+    inputs: dict[str, Any] = {}
     for entry in declared:
         if entry.name == ANY:
             further = {key: value for key, value in facts.items() if key not in FACTS}
@@ -90,7 +94,7 @@ def resolve_inputs(
             inputs[entry.name] = entry.default
             _log_default(entry.name, f"{entry.default} is used")
         elif not entry.optional or trained:
-            raise _missing(entry, trained)
+            raise _missing(entry, trained, facts)
         elif entry.name in FACTS:
             _log_default(entry.name, "the model runs without")
     return inputs
@@ -98,7 +102,7 @@ def resolve_inputs(
 
 def inputs_of_batch(
     model: nn.Module, spec: InputSpec | None, batch: Mapping[str, object]
-) -> tuple[Images, dict[str, object]]:
+) -> tuple[Images, dict[str, Any]]:
     """Return the images of a batch and the further inputs of a model, on one device.
 
     Args:
@@ -112,8 +116,51 @@ def inputs_of_batch(
     parts = read_batch(batch)
     images = parts.images
     inputs = resolve_inputs(inputs_of(model), spec, parts.facts)
+    return images, on_device_of(images, inputs)
+
+
+def on_device_of(images: Images, inputs: Mapping[str, object]) -> dict[str, Any]:
+    """Return further inputs on the device of the images."""
     first = images if isinstance(images, Tensor) else next(iter(images.values()))
-    return images, {name: _on(first.device, value) for name, value in inputs.items()}
+    return {name: _on(first.device, value) for name, value in inputs.items()}
+
+
+def spec_for_prediction(
+    declared: Sequence[ModelInput], spec: InputSpec, given: Iterable[str] = ()
+) -> InputSpec:
+    """Return how images to predict are read, with the facts that the model is to be given.
+
+    These are what it was trained with. If that is not known, as of checkpoints of the first format,
+    the model runs without optional inputs but those that the user gives.
+
+    Args:
+        declared: What the model takes.
+        spec: How images are read, and the facts of the training.
+        given: The facts that the user gives.
+
+    Raises:
+        ConfigurationError: If the model does not take them, or was trained without them.
+    """
+    optional = {entry.name: entry.optional for entry in declared}
+    for name in given:
+        option = _OPTIONS.get(name, name)
+        if name not in optional:
+            raise ConfigurationError(option, f"the model takes no {name}", "Leave it out.")
+        if optional[name] and spec.facts is not None and name not in spec.facts:
+            raise ConfigurationError(
+                option, f"the model was trained without {name}", "Leave it out."
+            )
+    if spec.facts is not None:
+        return spec
+    unused = [name for name in optional if name in FACTS and optional[name] and name not in given]
+    if unused:
+        warn_once(
+            logger,
+            "It is not known whether the model was trained with %s: it predicts without. "
+            "Train again, or set --date and --location, to predict with them.",
+            " and ".join(unused),
+        )
+    return spec.with_facts(given)
 
 
 def _on(device: torch.device, value: object) -> object:
@@ -127,11 +174,12 @@ def _log_default(name: str, consequence: str) -> None:
     warn_once(logger, message, name, consequence, FACTS[name].cure, key=name)
 
 
-def _missing(entry: ModelInput, trained: bool | None) -> DataError:
+def _missing(entry: ModelInput, trained: bool | None, facts: Mapping[str, object]) -> DataError:
     reason = "the model was trained with it" if trained else "the model needs it"
     cure = FACTS[entry.name].cure if entry.name in FACTS else ""
+    files = _files(facts)
     return DataError(
-        entry.name,
+        f"{entry.name} of {files[0]}" if files else entry.name,
         f"is not known, but {reason}",
         cure or f"Give each sample {entry.name!r}, the name of the model's argument.",
     )
@@ -149,14 +197,18 @@ def _known(entry: ModelInput, spec: InputSpec | None, facts: Mapping[str, object
         return value
     if unknown.all():
         return None
-    names = facts.get("filename")
-    files = [str(name) for name in names] if isinstance(names, Iterable) else []
+    files = _files(facts)
     odd = unknown.tolist().index(True)
     raise DataError(
         f"{entry.name} of {files[odd] if files else f'sample {odd} of a batch'}",
         "is not known, but that of other images in the batch is",
         FACTS[entry.name].cure,
     )
+
+
+def _files(facts: Mapping[str, object]) -> list[str]:
+    names = facts.get("filename")
+    return [str(name) for name in names] if isinstance(names, list | tuple) else []
 
 
 def _wavelengths(spec: InputSpec) -> object:

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -29,6 +30,8 @@ Uncertainty = Literal["entropy", "variance"]
 ENSEMBLE_OPTIONS = ("augment", "uncertainty", "further_ckpt_paths")
 # Options that limit the prediction to a part of each scene.
 AREA_OPTIONS = ("area", "area_crs", "valid_mask")
+# Options that replace what the files say of their images.
+FACT_OPTIONS = ("date", "location")
 # Options that set the tiles, the sizes first.
 TILE_SIZES = ("crop", "stride", "delta", "h_crop", "w_crop", "h_stride", "w_stride")
 TILE_OPTIONS = (*TILE_SIZES, "average_patches", "blend_overlaps", "padding")
@@ -89,6 +92,12 @@ class PredictionOptions:
     area_crs: str | None = _option(None, "coordinate system of --area", "EPSG:CODE")
     valid_mask: str | None = _option(
         None, "masks on the grids of the scenes: a file, a folder, or a path with {stem}", "PATH"
+    )
+    date: list[str] | None = _option(
+        None, "when the images were taken, such as 2020-01-31; one for each time step", "DATE"
+    )
+    location: str | None = _option(
+        None, "where the images lie, if not georeferenced: latitude and longitude", "LAT,LON"
     )
     crop: int | None = _option(None, "tile size in pixels")
     stride: int | None = _option(None, "pixels from one tile to the next")
@@ -285,7 +294,23 @@ def _crs(name: str, value: Any) -> str:
     return f"EPSG:{value}" if is_code else read_text(name, value)
 
 
-_READERS: dict[str, Callable[[str, Any], str]] = {"area": _area, "area_crs": _crs}
+def _date(name: str, value: Any) -> str:
+    """Return a date as text; YAML makes it a date."""
+    return value.isoformat() if isinstance(value, date) else read_text(name, value)
+
+
+def _location(name: str, value: Any) -> str:
+    if isinstance(value, list) and len(value) == 2:
+        return ",".join(map(str, value))
+    return read_text(name, value)
+
+
+_READERS: dict[str, Callable[[str, Any], str]] = {
+    "area": _area,
+    "area_crs": _crs,
+    "date": _date,
+    "location": _location,
+}
 
 
 def _declared() -> dict[str, Option]:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terratorch.contracts.images import Images
+from terratorch.contracts.images import Images, each_image
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +24,13 @@ _SHARE = 0.6  # of the memory that is free, as the canvas and what is read ahead
 _MODEST = 4.0 * 2**30  # bytes, where it is not known what there is
 _CGROUP = Path("/sys/fs/cgroup")
 
-Forward = Callable[[Images, dict[str, Tensor]], Any]
+Forward = Callable[[Images, Mapping[str, Images]], Any]
 
 
 def find_batch_size(
     forward: Forward,
     tile: Images,
-    extras: dict[str, Tensor],
+    extras: Mapping[str, Images],
     device: torch.device | None,
     most: int = _MOST,
 ) -> int:
@@ -86,7 +86,7 @@ class SplittingForward:
         self.forward = forward
         self.limit = MemoryLimit() if limit is None else limit
 
-    def __call__(self, images: Images, extras: dict[str, Tensor]) -> Any:
+    def __call__(self, images: Images, extras: Mapping[str, Images]) -> Any:
         """Return the output for a batch; in parts once a batch was too large."""
         count = _count(images)
         while True:
@@ -104,13 +104,12 @@ class SplittingForward:
             logger.warning("Out of memory with %d tiles at once: going on with %d", most, fewer)
             release_memory()
 
-    def _part(self, images: Images, extras: dict[str, Tensor], at: int, most: int) -> Any:
-        part: Images
-        if isinstance(images, Tensor):
-            part = images[at : at + most]
-        else:
-            part = {name: image[at : at + most] for name, image in images.items()}
-        return self.forward(part, {name: value[at : at + most] for name, value in extras.items()})
+    def _part(self, images: Images, extras: Mapping[str, Images], at: int, most: int) -> Any:
+        def part(whole: Tensor) -> Tensor:
+            return whole[at : at + most]
+
+        parts = {name: each_image(value, part) for name, value in extras.items()}
+        return self.forward(each_image(images, part), parts)
 
 
 def _count(images: Images) -> int:
@@ -120,18 +119,18 @@ def _count(images: Images) -> int:
 def _timed(
     forward: Forward,
     tile: Images,
-    extras: dict[str, Tensor],
+    extras: Mapping[str, Images],
     device: torch.device | None,
     count: int,
     warm: bool,
 ) -> float:
     """Return the seconds of a pass of this many copies of a tile."""
-    images: Images
-    if isinstance(tile, Tensor):
-        images = torch.cat([tile] * count).to(device)
-    else:
-        images = {name: torch.cat([image] * count).to(device) for name, image in tile.items()}
-    others = {name: torch.cat([value] * count).to(device) for name, value in extras.items()}
+
+    def copies(of_one: Tensor) -> Tensor:
+        return torch.cat([of_one] * count).to(device)
+
+    images = each_image(tile, copies)
+    others = {name: each_image(value, copies) for name, value in extras.items()}
     if warm:  # the first pass sets up what the others use
         forward(images, others)
         _wait(device)

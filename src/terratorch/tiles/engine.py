@@ -6,7 +6,7 @@ are finished, so that memory depends on the rows of tiles and not on the scene.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terratorch.contracts.images import Images, each_image
+from terratorch.contracts.images import Images, each_image, joined
 from terratorch.errors import DataError, InvalidModelError
 from terratorch.tiles.blend import BlendWeights, OwnerWeights, blend_into
 from terratorch.tiles.parameters import TiledInferenceParameters
@@ -23,13 +23,34 @@ from terratorch.tiles.plan import Tile, TilePlan
 from terratorch.tiles.scene import Scene, Weights
 from terratorch.tiles.threads import read_ahead
 
-Forward = Callable[[Images, dict[str, Tensor]], Any]
+Facts = Mapping[str, Images]
+"""What is known of the tiles of a batch, by name; see `terratorch.contracts.facts`."""
+
+Forward = Callable[[Images, Facts], Any]
 
 
 @dataclass(frozen=True)
 class _Job:
     scene: Scene
     tile: Tile
+
+
+@dataclass(frozen=True)
+class _Tiles:
+    """What was read of some tiles.
+
+    Attributes:
+        images: What the model sees of them.
+        facts: What is known of them.
+    """
+
+    images: Images
+    facts: Facts
+
+    def to(self, device: torch.device | None) -> _Tiles:
+        move = partial(Tensor.to, device=device, non_blocking=True)
+        facts = {name: each_image(value, move) for name, value in self.facts.items()}
+        return _Tiles(each_image(self.images, move), facts)
 
 
 def tile_weights(
@@ -53,7 +74,7 @@ def run_tiles(
 
     Args:
         scenes: The scenes, one after the other.
-        forward: Maps a batch of tiles and their extra inputs to `(n, C, h, w)` or `(n, h, w)`.
+        forward: Maps a batch of tiles and their facts to `(n, C, h, w)` or `(n, h, w)`.
         batch_size: Tiles in a forward pass, at most.
         device: Where the model runs; None for where the tiles are.
         on_tiles: Is told how many tiles are done with, after each batch: those of scenes that
@@ -64,23 +85,17 @@ def run_tiles(
         closing(_loaded(scenes, batch_size)) as loaded,
         closing(read_ahead(loaded, ahead)) as batches,  # first of the two: its thread reads
     ):
-        for count, jobs, images in batches:
-            if images is not None:
-                _run_batch(jobs, _on_device(images, device), forward, device)
-            del images  # not held while waiting for the next
+        for count, jobs, read in batches:
+            if read is not None:
+                _run_batch(jobs, read.to(device), forward)
+            del read  # free the batch before waiting for the next
             if on_tiles is not None:
                 on_tiles(count)
 
 
-def _run_batch(
-    jobs: list[_Job], inputs: Images, forward: Forward, device: torch.device | None
-) -> None:
-    extras = {
-        name: torch.cat([job.scene.extras[name] for job in jobs]).to(device)
-        for name in jobs[0].scene.extras
-    }
-    outputs = _checked(forward(inputs, extras), jobs)
-    del inputs
+def _run_batch(jobs: list[_Job], batch: _Tiles, forward: Forward) -> None:
+    outputs = _checked(forward(batch.images, batch.facts), jobs)
+    del batch
     for job, output in zip(jobs, outputs, strict=True):
         if job.scene.needs(job.tile):
             _blend(job, output)
@@ -88,10 +103,10 @@ def _run_batch(
 
 def _loaded(
     scenes: Iterable[Scene], batch_size: int
-) -> Generator[tuple[int, list[_Job], Images | None]]:
-    """Yield how many tiles are done with a batch, those that run, and what the model sees of them.
+) -> Generator[tuple[int, list[_Job], _Tiles | None]]:
+    """Yield how many tiles are done after a batch, those of it to run, and what was read of them.
 
-    Tiles of scenes that failed do not run; where there are no others, there is nothing to see.
+    Tiles of scenes that failed do not run; without any others, nothing is read.
     """
     begun: set[Scene] = set()
     try:
@@ -99,28 +114,28 @@ def _loaded(
             begun.update(job.scene for job in jobs)
             is_needed = any(job.scene.needs(job.tile) for job in jobs)
             reading = jobs if is_needed else ()
-            read = [(job, image) for job in reading if (image := _read(job)) is not None]
+            read = [(job, tiles) for job in reading if (tiles := _read(job)) is not None]
             for job in jobs:
                 if (job.tile.row, job.tile.column) == job.scene.last:
                     job.scene.source.close()
                     begun.discard(job.scene)
             count = sum(job.scene.touches(job.tile) for job in jobs)
-            images = _collate([image for _, image in read]) if read else None
+            batch = _collate([tiles for _, tiles in read]) if read else None
             read_jobs = [job for job, _ in read]
             del read
-            yield count, read_jobs, images
-            del images  # not held while the next are read
+            yield count, read_jobs, batch
+            del batch  # free it before reading the next
     finally:
         for scene in begun:
             scene.source.close()
 
 
-def _read(job: _Job) -> Images | None:
+def _read(job: _Job) -> _Tiles | None:
     scene = job.scene
     if scene.failed:
         return None
     try:
-        return scene.source.read(job.tile)
+        return _Tiles(scene.source.read(job.tile), scene.source.facts(job.tile))
     except DataError as error:
         if scene.on_failure is None:
             raise
@@ -145,19 +160,10 @@ def _batches(scenes: Iterable[Scene], batch_size: int) -> Iterator[list[_Job]]:
         yield waiting
 
 
-def _collate(images: Sequence[Images]) -> Images:
+def _collate(tiles: Sequence[_Tiles]) -> _Tiles:
     """Join batches of one, which copies each tile once."""
-    first = images[0]
-    if isinstance(first, Tensor):
-        return torch.cat([image for image in images if isinstance(image, Tensor)])
-    return {
-        name: torch.cat([image[name] for image in images if not isinstance(image, Tensor)])
-        for name in first
-    }
-
-
-def _on_device(images: Images, device: torch.device | None) -> Images:
-    return each_image(images, partial(Tensor.to, device=device, non_blocking=True))
+    facts = {name: joined([tile.facts[name] for tile in tiles]) for name in tiles[0].facts}
+    return _Tiles(joined([tile.images for tile in tiles]), facts)
 
 
 def _checked(output: Any, jobs: list[_Job]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from torch import Tensor
@@ -25,7 +25,6 @@ class Scene:
         source: Where they are read.
         canvas: What they are blended into.
         weights: The weights, or the mask of owned pixels, of a tile.
-        extras: Further inputs of the model for this scene, each a batch of one.
         begin: The first row of pixels that is wanted.
         end: The row behind the last; None for the height of the scene.
         first: The first tile that goes through the engine, counted along the rows of tiles.
@@ -43,7 +42,6 @@ class Scene:
     source: Source
     canvas: Canvas
     weights: Weights
-    extras: dict[str, Tensor] = field(default_factory=dict)
     begin: int = 0
     end: int | None = None
     first: int = 0

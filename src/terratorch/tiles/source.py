@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,8 +23,12 @@ class Source(Protocol):
         """Return what the model sees of a tile, as a batch of one, filled up beyond the scene."""
         ...
 
+    def facts(self, tile: Tile) -> Mapping[str, Images]:
+        """Return what is known of a tile, as a batch of one; called after `read`."""
+        ...
+
     def close(self) -> None:
-        """Take note that no more tiles are read."""
+        """Close the source; no more tiles are read."""
         ...
 
 
@@ -34,10 +39,14 @@ class TensorSource:
         images: `(1, C, H, W)` or `(1, C, T, H, W)`; entries of a dictionary that do not end in the
             height and width of the scene go to the model with every tile.
         padding: The padding mode; None where tiles never leave the scene.
+        facts: What is known of all tiles, each as a batch of one.
     """
 
-    def __init__(self, images: Images, padding: str | None) -> None:
+    def __init__(
+        self, images: Images, padding: str | None, facts: Mapping[str, Images] | None = None
+    ) -> None:
         self.images = images
+        self._facts = facts or {}
         self.padding = padding or "reflect"
         self.height, self.width = scene_size(images)
 
@@ -49,6 +58,10 @@ class TensorSource:
             name: self._window(image, tile) if self._is_spatial(image) else image
             for name, image in self.images.items()
         }
+
+    def facts(self, tile: Tile) -> Mapping[str, Images]:
+        """Return the facts, which all tiles share."""
+        return self._facts
 
     def close(self) -> None:
         """Nothing to do: the tensor is the caller's."""

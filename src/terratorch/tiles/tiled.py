@@ -10,11 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from terratorch.contracts.images import Images
+from terratorch.contracts.facts import FACTS
+from terratorch.contracts.images import Images, each_image
 from terratorch.errors import ConfigurationError, InvalidModelError
 from terratorch.models.model import ModelOutput
 from terratorch.tiles.batch_size import SplittingForward, find_batch_size
-from terratorch.tiles.engine import Forward, run_tiles, tile_weights
+from terratorch.tiles.engine import Facts, Forward, run_tiles, tile_weights
 from terratorch.tiles.parameters import AUTO, FUNCTION_DEFAULTS, TiledInferenceParameters
 from terratorch.tiles.plan import plan_tiles
 from terratorch.tiles.scene import Scene
@@ -92,7 +93,8 @@ def tiled_inference(
             `constant`, `circular`; False for tiles that stay inside.
         device: Where the tiles go before the model; None leaves them where they are.
         **kwargs: Go to the model. A tensor whose first dimension is that of the batch is taken to
-            hold a row for each image, and tiles get the row of theirs.
+            hold a row for each image, and tiles get the row of their image; `wavelengths (C,)`
+            are those of all images.
 
     Returns:
         `(B, C, H, W)` on the device of the input, in float32 for predictions in half precision.
@@ -161,16 +163,17 @@ def _run(
     scenes = (
         Scene(
             plan=plan,
-            source=TensorSource(_one(images, index), parameters.padding_mode),
+            source=TensorSource(
+                _of_image(images, index), parameters.padding_mode, _facts_of(rows, index)
+            ),
             canvas=sink.canvas(index),
             weights=weights,
-            extras={name: value[index : index + 1] for name, value in rows.items()},
         )
         for index in range(count)
     )
 
-    def forward(tiles: Images, extras: dict[str, Tensor]) -> Any:
-        output = model_forward(tiles, **shared, **extras)
+    def forward(tiles: Images, facts: Facts) -> Any:
+        output = model_forward(tiles, **shared, **facts)
         return output.output if isinstance(output, ModelOutput) else output
 
     on_device = None if device is None else torch.device(device)
@@ -178,9 +181,9 @@ def _run(
     if parameters.batch_size == AUTO:
         runner = SplittingForward(forward)
         if plan.tile_size not in parameters.found:
-            tile = TensorSource(_one(images, 0), parameters.padding_mode).read(plan.tile(0, 0))
-            extras = {name: value[:1] for name, value in rows.items()}
-            found = find_batch_size(forward, tile, extras, on_device or first.device)
+            source = TensorSource(_of_image(images, 0), parameters.padding_mode)
+            tile, facts = source.read(plan.tile(0, 0)), _facts_of(rows, 0)
+            found = find_batch_size(forward, tile, facts, on_device or first.device)
             parameters.found[plan.tile_size] = found
     batch_size = parameters.found.get(plan.tile_size) or parameters.tiles_at_once
     with _progress(count * len(plan), parameters.verbose) as on_tiles:
@@ -188,20 +191,26 @@ def _run(
     return sink
 
 
-def _one(images: Images, index: int) -> Images:
-    if isinstance(images, Tensor):
-        return images[index : index + 1]
-    return {name: image[index : index + 1] for name, image in images.items()}
+def _of_image(images: Images, index: int) -> Images:
+    return each_image(images, lambda image: image[index : index + 1])
 
 
-def _per_image(kwargs: dict[str, Any], count: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tell the arguments that hold a row for each image from those that hold for all."""
-    rows = {
-        name: value
-        for name, value in kwargs.items()
-        if isinstance(value, Tensor) and value.ndim > 0 and len(value) == count
-    }
+def _facts_of(rows: Facts, index: int) -> dict[str, Images]:
+    return {name: _of_image(value, index) for name, value in rows.items()}
+
+
+def _per_image(kwargs: dict[str, Any], count: int) -> tuple[dict[str, Images], dict[str, Any]]:
+    """Separate the arguments with a row for each image from those that all images share."""
+    rows = {name: value for name, value in kwargs.items() if _has_row_each(name, value, count)}
     return rows, {name: value for name, value in kwargs.items() if name not in rows}
+
+
+def _has_row_each(name: str, value: object, count: int) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and all(_has_row_each(name, part, count) for part in value.values())
+    if not isinstance(value, Tensor) or value.ndim == 0 or len(value) != count:
+        return False
+    return value.ndim > 1 or name not in FACTS or not FACTS[name].per_batch
 
 
 @contextmanager

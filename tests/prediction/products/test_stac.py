@@ -210,10 +210,10 @@ def test_the_time_of_acquisition_is_the_surest_that_there_is(tmp_path):
     }
     for name, (tags, source, year) in cases.items():
         image = write(tmp_path / f"{name}.tif", tags=tags)
-        when, said = acquired(str(image), map_path)
-        assert (when.year, said) == (year, source)
+        found = acquired(str(image), map_path)
+        assert (found.when.year, found.source) == (year, source)
     image = write(tmp_path / "d.tif")
     os.utime(image, (86_400, 86_400))
-    when, said = acquired(str(image), map_path)
-    assert when == datetime(1970, 1, 2, tzinfo=UTC)
-    assert said == "modification time of the image: the acquisition is not known"
+    found = acquired(str(image), map_path)
+    assert found.when == datetime(1970, 1, 2, tzinfo=UTC)
+    assert found.source == "modification time of the image: the acquisition is not known"

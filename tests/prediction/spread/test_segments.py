@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,10 +57,9 @@ def scenes(extents, parts=None, everything=False):
         extent = extents[part.scene]
         yield Scene(
             plan=extent.plan,
-            source=None,
+            source=part.scene,
             canvas=None,
             weights=None,
-            extras={"index": torch.tensor([part.scene])},
             begin=part.begin,
             end=part.end,
             first=0 if everything else part.first,
@@ -79,12 +77,12 @@ def batches(scenes, size):
     """Batches that are run, as lists of scene, row and column, and whether each is needed."""
     for jobs in _batches(scenes, size):
         if any(job.scene.needs(job.tile) for job in jobs):
-            yield [(int(job.scene.extras["index"]), job.tile.row, job.tile.column) for job in jobs]
+            yield [(job.scene.source, job.tile.row, job.tile.column) for job in jobs]
 
 
 def needed_tiles(scenes):
     return [
-        (int(scene.extras["index"]), tile.row, tile.column)
+        (scene.source, tile.row, tile.column)
         for scene in scenes
         for tile in scene.tiles()
         if scene.needs(tile)

@@ -9,6 +9,7 @@ from terratorch.errors import ConfigurationError
 from terratorch.prediction.options import OPTIONS
 
 _FURTHER = "--further_ckpt_paths"
+_SIGNED = ("--area", "--location")
 _NUMBER = re.compile(r"-[\d.]")
 
 
@@ -34,13 +35,13 @@ def split_checkpoints(arguments: Sequence[str]) -> list[str]:
 
 
 def join_bounds(arguments: Sequence[str]) -> list[str]:
-    """Rewrite `--area -9,38,-8,39` to `--area=-9,38,-8,39`.
+    """Rewrite `--area -9,38,-8,39` to `--area=-9,38,-8,39`, and `--location -9,38` likewise.
 
     A parser would take a value that begins with a minus for an option.
     """
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] == "--area" and argument[:1] == "-" and "," in argument:
+        if joined and joined[-1] in _SIGNED and argument[:1] == "-" and "," in argument:
             joined[-1] += f"={argument}"
         else:
             joined.append(argument)

@@ -43,7 +43,7 @@ def add_options(parser: ArgumentParser) -> None:
             _add_switch(parser, option)
             continue
         words = f"{{{','.join(option.words)}}}" if option.words else None
-        is_text = option.kind is str and option.name not in ("area", "area_crs")
+        is_text = option.kind is str and option.name not in ("area", "area_crs", "location")
         parser.add_argument(
             f"--{option.name}",
             type=str if is_text or option.is_list else Any,

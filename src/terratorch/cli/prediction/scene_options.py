@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lightning.pytorch import LightningDataModule
 
+from terratorch.datamodules.base import GenericDataModule
 from terratorch.datamodules.prediction import PredictionDataModule
+from terratorch.datasets.facts import GivenFacts, read_given_facts
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.options import (
     ENSEMBLE_OPTIONS,
+    FACT_OPTIONS,
     TILE_OPTIONS,
     TILE_SIZES,
     PredictionOptions,
@@ -30,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _LIMITS = ("area", "area_crs", "valid_mask")
 # What does not depend on who writes the predictions.
-_OF_ANY_WRITER = ("scene_folders", *ENSEMBLE_OPTIONS)
+_OF_ANY_WRITER = ("scene_folders", *ENSEMBLE_OPTIONS, *FACT_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,14 @@ class SceneChoices:
         batch_size: Scenes in a forward pass that run whole.
         tile_batch: Tiles in a forward pass where nobody said how scenes are cut.
         limits: What is wanted of the scenes; None for all.
+        facts: Dates and location that replace those of the files.
     """
 
     tiles: TiledInferenceParameters | None
     batch_size: int | Literal["auto"]
     tile_batch: int | Literal["auto"] | None
     limits: Limits | None
+    facts: GivenFacts = field(default_factory=GivenFacts)
 
     @classmethod
     def of(cls, settings: PredictionOptions, task: TerraTorchTask, batch_size: int) -> SceneChoices:
@@ -69,14 +74,15 @@ class SceneChoices:
         given = settings.batch_size
         if given is not None:
             given = with_options(default_tiles(None), {"batch_size": given}).batch_size
-        return cls(tiles, given or batch_size, given, limits_of(settings))
+        facts = read_given_facts(settings.date, settings.location)
+        return cls(tiles, given or batch_size, given, limits_of(settings), facts)
 
     @property
     def name(self) -> str:
         """What tells maps made with these from others."""
         # How many tiles run at once changes no map; who ran out of memory goes on with fewer.
         tiles = None if self.tiles is None else replace(self.tiles, batch_size=1, verbose=False)
-        return f"{tiles} {'' if self.limits is None else self.limits.name}"
+        return f"{tiles} {'' if self.limits is None else self.limits.name} {self.facts}"
 
 
 def limits_of(settings: PredictionOptions) -> Limits | None:
@@ -180,7 +186,7 @@ def check_used_in_python(settings: PredictionOptions) -> None:
     Raises:
         ConfigurationError: If one of them is given.
     """
-    for name in ("outputs", *ENSEMBLE_OPTIONS, *_LIMITS, *TILE_OPTIONS):
+    for name in ("outputs", *ENSEMBLE_OPTIONS, *_LIMITS, *TILE_OPTIONS, *FACT_OPTIONS):
         value = getattr(settings, name)
         if value is not None:
             raise ConfigurationError(
@@ -209,6 +215,15 @@ def check_used(settings: PredictionOptions, datamodule: LightningDataModule | No
                 "task, data module or writer of your own",
                 "Leave it out.",
             )
+    facts = read_given_facts(settings.date, settings.location)
+    if isinstance(datamodule, PredictionDataModule | GenericDataModule):
+        datamodule.given_facts = facts
+    elif facts.names:
+        raise ConfigurationError(
+            "date" if facts.dates else "location",
+            "is for images that our data modules read, but here it is one of your own",
+            "Leave it out, and give temporal_coords and location_coords in the batches.",
+        )
     given = settings.batch_size
     used = datamodule.batch_size if isinstance(datamodule, PredictionDataModule) else None
     if given not in (None, used):

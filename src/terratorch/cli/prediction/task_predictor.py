@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,19 @@ from terratorch.cli.prediction.scene_options import SceneChoices
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
+from terratorch.models.inputs import (
+    inputs_of,
+    on_device_of,
+    resolve_inputs,
+    spec_for_prediction,
+)
 from terratorch.prediction.maps.encoding import MapOptions
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import without_weights
+from terratorch.tiles.engine import Facts
+
+logger = logging.getLogger(__name__)
 
 
 class TaskPredictor:
@@ -40,7 +50,10 @@ class TaskPredictor:
         choices: SceneChoices,
         precision: Precision,
     ) -> None:
-        self.task, self.input_spec = task, input_spec
+        self.task = task
+        facts = trained_facts(task)
+        spec = input_spec if facts is None else input_spec.with_facts(facts)
+        self.input_spec = spec_for_prediction(inputs_of(task.model), spec, choices.facts.names)
         self.choices, self.precision = choices, precision
 
     @contextmanager
@@ -77,14 +90,34 @@ class TaskPredictor:
 
     def _open(self, path: Path) -> SceneReader:
         check = partial(self.task.prediction_checks.check_scale, input_spec=self.input_spec)
-        return SceneReader(path, self.input_spec, check)
+        reader = SceneReader(path, self.input_spec, check, self.choices.facts)
+        with ExitStack() as unusable:
+            unusable.callback(reader.close)
+            self._check_facts(reader)
+            unusable.pop_all()
+        return reader
 
-    def _scores(self, tiles: Any, extras: Mapping[str, Tensor]) -> Any:
+    def _check_facts(self, reader: SceneReader) -> None:
+        """Check that what the model needs is known of an image, and log where its date is from."""
+        facts = {**reader.facts(), "filename": [str(reader.path)]}
+        inputs = resolve_inputs(inputs_of(self.task.model), self.input_spec, facts)
+        if "temporal_coords" in inputs:
+            logger.info("%s: its date is from: %s", reader.path, reader.date_source)
+
+    def _scores(self, tiles: Any, facts: Facts) -> Any:
+        inputs = resolve_inputs(inputs_of(self.task.model), self.input_spec, facts)
         tiles = self.precision.convert_input(tiles)
-        return self.task.forward_jointly(tiles, **extras).output
+        return self.task.forward_jointly(tiles, **on_device_of(tiles, inputs)).output
 
     def _prediction(self, scores: Tensor, filename: str) -> Prediction:
         return self.task.prediction_of(scores, [filename])
+
+
+def trained_facts(task: TerraTorchTask) -> Iterable[str] | None:
+    """Return the facts that a task was trained with; None if that is not known."""
+    if task.fitted_facts is not None or task.input_spec is None:
+        return task.fitted_facts
+    return task.input_spec.facts
 
 
 _SAMPLED = 256  # values of each tensor that tell two trainings apart

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset, default_collate
 
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.delivery import DeliversErrors
+from terratorch.datasets.facts import FileFacts, GivenFacts, crs_name
 from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import open_raster, read_bands
 
@@ -21,10 +22,14 @@ class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
     Args:
         paths: The files.
         input_spec: How they are read.
+        given: What the user says of them.
     """
 
-    def __init__(self, paths: Sequence[Path], input_spec: InputSpec) -> None:
+    def __init__(
+        self, paths: Sequence[Path], input_spec: InputSpec, given: GivenFacts | None = None
+    ) -> None:
         self.paths = list(paths)
+        self._given = given
         self._reader = PredictionReader(input_spec)
 
     def __len__(self) -> int:
@@ -35,10 +40,13 @@ class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
         with open_raster(path) as dataset:
             bands = self._reader.bands(path, dataset)
             raster = read_bands(dataset, bands.indexes)
+            facts = FileFacts.of(path, dataset, bands.steps, self._given)
         return {
             "image": self._reader.image(raster, bands),
             "valid": torch.from_numpy(raster.valid),
             "filename": str(path),
+            "crs": crs_name(facts.crs),
+            **facts.at(),
         }
 
     def shape(self, index: int) -> tuple[int, ...]:

@@ -25,10 +25,12 @@ class FileBands:
     Attributes:
         indexes: Which, counted from 1.
         parts: Where those of each modality are among them; under `image` for a single image.
+        steps: A band of each time step, counted from 1.
     """
 
     indexes: tuple[int, ...]
     parts: Mapping[str, slice]
+    steps: tuple[int, ...] = (1,)
 
 
 class PredictionReader:
@@ -59,7 +61,7 @@ class PredictionReader:
             found = one.indexes(path, dataset, places.get(name))
             parts[name] = slice(len(indexes), len(indexes) + len(found))
             indexes += found
-        return FileBands(tuple(indexes), parts)
+        return FileBands(tuple(indexes), parts, self._steps(places))
 
     def image(self, raster: Raster, bands: FileBands) -> Images:
         """Return `(C, H, W)`, or `(C, T, H, W)`, of pixels that were read; floats in place.
@@ -71,6 +73,16 @@ class PredictionReader:
         return self._spec.each(
             lambda name: self._inputs[name].image(_part(raster, bands.parts[name]))
         )
+
+    def _steps(self, places: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
+        """Return a band of each time step, of the first modality that has several."""
+        series = (name for name, image in self._spec.images.items() if image.has_time)
+        name = next((name for name in series if places.get(name)), None)
+        if name is None:
+            return (next((place for own in places.values() for place in own), 1),)
+        bands = places[name]
+        steps = self._spec.images[name].selection.steps(len(bands))
+        return tuple(bands[step - 1] for step in steps)
 
     def _places(self, path: Path, dataset: Any) -> Mapping[str, Sequence[int]]:
         """Return the bands of each modality, counted from 1."""

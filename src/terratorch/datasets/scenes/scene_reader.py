@@ -15,6 +15,7 @@ from rasterio.windows import Window
 
 from terratorch.contracts.images import Images, each_image
 from terratorch.contracts.input_spec import InputSpec
+from terratorch.datasets.facts import FileFacts, GivenFacts
 from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import Raster, open_for_long, read_bands, reading_errors
 
@@ -28,6 +29,7 @@ class SceneReader:
         path: The file.
         input_spec: How it is read and normalised.
         check: Takes a sample of the first rows that are read, as a batch of one.
+        given: What the user says of the image.
 
     Raises:
         DataError: If it is not an image, or has other bands than expected.
@@ -38,6 +40,7 @@ class SceneReader:
         path: Path,
         input_spec: InputSpec,
         check: Callable[[dict[str, Any]], None] | None = None,
+        given: GivenFacts | None = None,
     ) -> None:
         self.path = path
         self._check = check
@@ -47,6 +50,7 @@ class SceneReader:
         with ExitStack() as unusable:
             unusable.callback(self._dataset.close)
             self._bands = self._reader.bands(path, self._dataset)
+            self._facts = FileFacts.of(path, self._dataset, self._bands.steps, given)
             unusable.pop_all()
         self.block_height: int = self._dataset.block_shapes[0][0]
 
@@ -67,6 +71,26 @@ class SceneReader:
         images = self._reader.image(Raster(self.path, data, invalid, None), self._bands)
         batch = each_image(images, partial(torch.unsqueeze, dim=0))
         return self._spec.normalize(batch, in_place=True)
+
+    @property
+    def date_source(self) -> str:
+        """Where the date of the image is from; empty if it is not known."""
+        return self._facts.date_source
+
+    def facts(
+        self, top: int = 0, left: int = 0, height: int | None = None, width: int | None = None
+    ) -> dict[str, Images]:
+        """Return what is known of a window, the whole image by default, as a batch of one.
+
+        See `terratorch.contracts.facts` for the names.
+        """
+        known = self._facts.at(top, left, height, width)
+        facts: dict[str, Images] = {name: value.unsqueeze(0) for name, value in known.items()}
+        if not self._spec.is_single:
+            facts["missing"] = {
+                name: torch.tensor([name not in self._bands.parts]) for name in self._spec.images
+            }
+        return facts
 
     def _sample(self, raster: Raster) -> dict[str, Any]:
         """Return a batch of a grid of pixels."""

@@ -134,10 +134,10 @@ class StacItem(MapProduct):
             for name, path in finished.layers.items()
         }
         assets |= _assets_beside(finished.path)
-        when, source = acquired(finished.image, finished.path)
+        acquisition = acquired(finished.image, finished.path)
         properties: dict[str, Any] = {
-            "datetime": _time(when),
-            "terratorch:datetime_source": source,
+            "datetime": _time(acquisition.when),
+            "terratorch:datetime_source": acquisition.source,
             "created": _time(_modified(finished.path)),
             **projection,
             **self.provenance.properties,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -37,6 +37,10 @@ class RowReader(Protocol):
 
         Several modalities may share the bands.
         """
+        ...
+
+    def facts(self, top: int, left: int, height: int, width: int) -> Mapping[str, Images]:
+        """Return what is known of a window, as a batch of one."""
         ...
 
     def close(self) -> None:
@@ -136,6 +140,11 @@ class StripSource:
         right = tile.left + tile.width - across.after
         inside = self._image(reader, rows, slice(left, right))
         return each_image(inside, partial(filled, down=down, across=across, mode=self.padding))
+
+    def facts(self, tile: Tile) -> Mapping[str, Images]:
+        """Return what is known of a tile that was read, as a batch of one."""
+        assert self._reader is not None, "the tile was read before"
+        return self._reader.facts(tile.top, tile.left, tile.height, tile.width)
 
     def close(self) -> None:
         """Close the file and let go of the rows."""

@@ -10,6 +10,7 @@ from terratorch.contracts.images import Images
 from terratorch.errors import DataError
 from terratorch.prediction.scenes.strip import ValidRows
 from terratorch.tiles.batch_size import find_batch_size
+from terratorch.tiles.engine import Facts
 from terratorch.tiles.parameters import AUTO
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def with_batch_sizes(
         predictor: What turns files into maps.
     """
     counts: dict[tuple[int, int], int] = {}
-    samples: dict[tuple[int, int], Images] = {}
+    samples: dict[tuple[int, int], tuple[Images, Facts]] = {}
     for scene in planned:
         if scene.parameters.batch_size != AUTO:
             continue
@@ -37,7 +38,7 @@ def with_batch_sizes(
             if sample is not None:
                 samples[size] = sample
     found = {
-        size: find_batch_size(predictor.forward, sample, {}, predictor.device, counts[size])
+        size: find_batch_size(predictor.forward, *sample, predictor.device, counts[size])
         for size, sample in samples.items()
     }
     return [_with_batch_size(scene, found) for scene in planned]
@@ -50,13 +51,13 @@ def _with_batch_size(scene: PlannedScene, found: dict[tuple[int, int], int]) -> 
     return replace(scene, parameters=replace(scene.parameters, batch_size=batch_size))
 
 
-def _sample(scene: PlannedScene, predictor: ScenePredictor) -> Images | None:
+def _sample(scene: PlannedScene, predictor: ScenePredictor) -> tuple[Images, Facts] | None:
     """Return the first tile of a scene; None where it cannot be read, which the run will say."""
     tiles = (tile for row in range(len(scene.plan.rows)) for tile in scene.plan.tile_row(row))
     first = next(tile for tile in tiles if scene.wants(tile))
     source = scene.source(predictor, ValidRows())
     try:
-        return source.read(first)
+        return source.read(first), source.facts(first)
     except DataError:
         return None
     finally:
