@@ -76,7 +76,7 @@ class TestEveryDecoder(PartTester):
 def test_smp_names_with_and_without_their_prefix():
     assert "Unet" in DECODER_REGISTRY
     assert "smp_Unet" in DECODER_REGISTRY
-    assert DECODER_REGISTRY.find("smp_Unet").module.startswith("segmentation_models_pytorch")
+    assert DECODER_REGISTRY.definition("smp_Unet").module.startswith("segmentation_models_pytorch")
     assert len([name for name in DECODER_REGISTRY if name.startswith("smp_")]) == 12
 
 

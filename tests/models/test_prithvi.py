@@ -10,8 +10,9 @@ from hashed import fill_with_hashes, hashed
 from terratorch.contracts.features import Feature, FeatureKind, Freezes, StopsEarly
 from terratorch.errors import ArgumentNameError, ConfigurationError, DataError, InvalidModelError
 from terratorch.models.backbones.positions import get_3d_sincos_pos_embed, resample_positions
-from terratorch.models.backbones.prithvi_mae import PrithviMAE, PrithviViT
-from terratorch.models.backbones.prithvi_variants import VARIANTS
+from terratorch.models.backbones.prithvi.encoder import PrithviViT
+from terratorch.models.backbones.prithvi.mae import PrithviMAE
+from terratorch.models.backbones.prithvi.variants import VARIANTS
 from terratorch.models.backbones.prithvi_vit import prithvi_eo_v2_tiny_tl
 from terratorch.registry import BACKBONE_REGISTRY, FULL_MODEL_REGISTRY
 
@@ -119,7 +120,7 @@ def test_every_variant_declares_what_it_gives(name):
     assert model.out_channels == [64, 64]
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "prithvi_eo_tiny"])
+@pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_is_a_masked_autoencoder_too(name):
     model = FULL_MODEL_REGISTRY.build(f"{name}_mae", **TINY_MAE)
     assert isinstance(model, PrithviMAE)

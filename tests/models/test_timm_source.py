@@ -76,7 +76,7 @@ def test_names_are_those_of_timm():
     assert "resnet_18" not in source
     assert NAME in list(source)
     assert len(source) == len(list(source)) > 500
-    assert source.find(NAME).module == "timm.models.efficientnet"
+    assert source.definition(NAME).module == "timm.models.efficientnet"
     with pytest.raises(UnknownNameError, match="Did you mean 'timm_test_efficientnet"):
         build("test_eficientnet")
 

@@ -38,7 +38,7 @@ def test_only_models_that_give_maps_are_listed(source):
     assert len(source) == 1
     assert "resnet18" in source
     assert "dofa_base_patch16_224" not in source
-    assert source.find("resnet18").name == "resnet18"
+    assert source.definition("resnet18").name == "resnet18"
 
 
 def test_features_are_as_declared(source):

@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from terratorch.errors import MissingFileError, WeightsError
-from terratorch.models import hub, weights
+from terratorch.models import weights
+from terratorch.models.backbones.prithvi.variants import PRITHVI_BANDS
 from terratorch.models.backbones.prithvi_vit import (
     prithvi_eo_tiny,
     prithvi_eo_v1_100,
@@ -16,9 +17,8 @@ from terratorch.models.backbones.prithvi_vit import (
     prithvi_eo_v2_300_tl,
     prithvi_eo_v2_300_tl_mae,
 )
-from terratorch.models.weights_table import PRITHVI_BANDS, WEIGHTS, weights_of
+from terratorch.models.weights import files, hub, source
 from terratorch.ops.state_dict import find_state_dict, match_bands, spread_rgb
-from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY, TERRATORCH_FULL_MODEL_REGISTRY
 
 TINY = {"img_size": 32, "patch_size": [1, 8, 8], "embed_dim": 32, "depth": 2, "num_heads": 2}
 TINY_MAE = {**TINY, "decoder_embed_dim": 16, "decoder_depth": 1, "decoder_num_heads": 2}
@@ -42,14 +42,6 @@ def assert_same(model, state):
     own = model.state_dict()
     assert all(torch.equal(own[key], value) for key, value in state.items())
     assert len(state) > 20
-
-
-def test_every_row_has_a_model():
-    for name, row in WEIGHTS.items():
-        assert name in TERRATORCH_BACKBONE_REGISTRY or name in TERRATORCH_FULL_MODEL_REGISTRY
-        assert len(row.bands) == len(row.mean) == len(row.std)
-    assert weights_of("terratorch_prithvi_eo_v2_300").file == "Prithvi_EO_V2_300M.pt"
-    assert weights_of("prithvi_eo_tiny") is None
 
 
 # The layouts of Prithvi files.
@@ -145,11 +137,11 @@ def test_bands_are_matched_by_name(autoencoder, saved, caplog):
         encoder = prithvi_eo_v2_300_tl(
             ckpt_path=path, bands=["SWIR_1", "RED_EDGE_1", "BLUE"], **TINY
         )
-    source = autoencoder.encoder.patch_embed.proj.weight
+    trained = autoencoder.encoder.patch_embed.proj.weight
     fitted = encoder.patch_embed.proj.weight
-    assert torch.equal(fitted[:, 0], source[:, 4])
-    assert torch.equal(fitted[:, 2], source[:, 0])
-    assert not any(torch.equal(fitted[:, 1], source[:, band]) for band in range(6))
+    assert torch.equal(fitted[:, 0], trained[:, 4])
+    assert torch.equal(fitted[:, 2], trained[:, 0])
+    assert not any(torch.equal(fitted[:, 1], trained[:, band]) for band in range(6))
     assert "weights of the bands ['SWIR_1', 'BLUE'] are copied by name" in caplog.text
     assert "not trained on the bands ['RED_EDGE_1']: their weights are randomly" in caplog.text
 
@@ -287,23 +279,23 @@ def test_published_weights_come_through_the_hub(monkeypatch, saved):
     model = prithvi_eo_v1_100_mae(**TINY_MAE)
     path = saved(without_prefixes(model.state_dict()))
     asked = []
-    monkeypatch.setattr(weights, "hub_file", lambda *arguments: asked.append(arguments) or path)
+    monkeypatch.setattr(source, "hub_file", lambda *arguments: asked.append(arguments) or path)
     encoder = prithvi_eo_v1_100(True, **TINY)
     assert asked == [("ibm-nasa-geospatial/Prithvi-EO-1.0-100M", "Prithvi_EO_V1_100M.pt", None)]
     assert_same(encoder, model.encoder.state_dict())
 
 
 def test_a_model_without_published_weights_says_so():
-    with pytest.raises(WeightsError, match="'prithvi_eo_tiny' with pretrained=True: there are no"):
+    with pytest.raises(WeightsError, match="'prithvi_eo_tiny' with pretrained=True: it has no pub"):
         prithvi_eo_tiny(pretrained=True)
 
 
 def test_checksums_are_checked(saved):
     path = saved({"a": torch.zeros(1)})
     right = hashlib.sha256(path.read_bytes()).hexdigest()
-    weights.verify_sha256(path, right)
+    files.verify_sha256(path, right)
     with pytest.raises(WeightsError, match=f"its sha256 is {right}, not 00"):
-        weights.verify_sha256(path, "00")
+        files.verify_sha256(path, "00")
 
 
 def test_prithvi_bands_are_those_of_the_rows():

@@ -1,4 +1,4 @@
-"""The registry: names, sources, and what it says when it is asked for what is not there."""
+"""The registry: names, sources, and messages for names that are not registered."""
 
 import pickle
 
@@ -110,8 +110,8 @@ def test_a_row_cannot_be_taken_by_another_definition():
         registry.register(make_part)
 
 
-def test_find_says_where_a_name_is_defined(registry):
-    place = registry.find("make_part")
+def test_the_definition_of_a_name(registry):
+    place = registry.definition("make_part")
     assert place.module == __name__
     assert place.file == __file__
     assert place.docstring == "Build a part."
@@ -139,7 +139,7 @@ def test_a_prefix_selects_its_source(sources):
 def test_without_a_prefix_the_first_source_wins(sources):
     assert sources.source_of("make_part") == ("own", "make_part")
     assert sources.source_of("BrokenPart") == ("other", "BrokenPart")
-    assert sources.find("own_make_part").docstring == "Build a part."
+    assert sources.definition("own_make_part").docstring == "Build a part."
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_name_that_no_source_has_could_not_be_instantiated(sources, name, aske
     with pytest.raises(InvalidModelError, match="could not be instantiated") as caught:
         sources.build(name)
     assert name in str(caught.value)
-    assert f"asked: {asked})" in str(caught.value)
+    assert f"searched: {asked})" in str(caught.value)
     assert f"Did you mean '{near}'?" in str(caught.value)
 
 
@@ -183,7 +183,7 @@ def test_any_object_with_the_four_methods_is_a_source(sources):
     assert sources.build("7") == 7
     assert sources.build("number_8") == 8
     assert len(sources) == 5
-    assert sources.find("number_8").module == Numbers.__module__
+    assert sources.definition("number_8").module == Numbers.__module__
 
 
 def test_an_unknown_name_survives_the_border_of_a_process(sources):

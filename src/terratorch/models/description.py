@@ -11,7 +11,7 @@ from terratorch.bands import expand_bands
 from terratorch.contracts.model_description import Bands, ModelDescription, WeightsOrigin
 from terratorch.models.config import ModelConfig, PartConfig
 from terratorch.models.encoder_decoder_model import Parts
-from terratorch.models.weights_table import weights_of
+from terratorch.models.family import card_of
 
 
 def describe_parts(config: ModelConfig, parts: Parts, size_argument: str) -> ModelDescription:
@@ -91,7 +91,8 @@ def _weights(part: PartConfig) -> WeightsOrigin | None:
         return WeightsOrigin(str(named))
     if not part.arguments.get("pretrained"):
         return None
-    row = weights_of(part.label)
-    if row is None:
+    card = card_of(part.label)
+    if card is None or card.weights is None:
         return WeightsOrigin(part.label)
+    row = card.weights
     return WeightsOrigin(f"{row.repo}: {row.file}", row.licence, row.paper)

@@ -6,7 +6,7 @@ Importing this loads neither torch nor numpy: built-in names are rows of `builti
 from terratorch.registry import builtin
 from terratorch.registry.external import LazySource
 from terratorch.registry.plugins import load_custom_modules, load_plugins
-from terratorch.registry.registry import MultiSourceRegistry, Place, Registry, Source
+from terratorch.registry.registry import Definition, MultiSourceRegistry, Registry, Source
 
 __all__ = [
     "BACKBONE_REGISTRY",
@@ -22,8 +22,8 @@ __all__ = [
     "TERRATORCH_DECODER_REGISTRY",
     "TERRATORCH_FULL_MODEL_REGISTRY",
     "TERRATORCH_NECK_REGISTRY",
+    "Definition",
     "MultiSourceRegistry",
-    "Place",
     "Registry",
     "Source",
     "load_custom_modules",
@@ -31,14 +31,16 @@ __all__ = [
 ]
 
 
-def _registry(kind: str, rows: dict[str, str], listed: str) -> Registry:
-    return Registry(kind, rows, f"terratorch list {listed}", prepare=load_plugins)
+def _registry(
+    kind: str, listed: str, rows: dict[str, str] | None = None, families: tuple[str, ...] = ()
+) -> Registry:
+    return Registry(kind, rows, f"terratorch list {listed}", load_plugins, families)
 
 
-TERRATORCH_BACKBONE_REGISTRY = _registry("backbone", builtin.BACKBONES, "backbones")
-TERRATORCH_NECK_REGISTRY = _registry("neck", builtin.NECKS, "necks")
-TERRATORCH_DECODER_REGISTRY = _registry("decoder", builtin.DECODERS, "decoders")
-TERRATORCH_FULL_MODEL_REGISTRY = _registry("model", builtin.FULL_MODELS, "models")
+TERRATORCH_BACKBONE_REGISTRY = _registry("backbone", "backbones", families=builtin.BACKBONES)
+TERRATORCH_NECK_REGISTRY = _registry("neck", "necks", builtin.NECKS)
+TERRATORCH_DECODER_REGISTRY = _registry("decoder", "decoders", builtin.DECODERS)
+TERRATORCH_FULL_MODEL_REGISTRY = _registry("model", "models", families=builtin.FULL_MODELS)
 
 # Some documentation uses this name.
 TERRATORCH_BACKBONE_FACTORY = TERRATORCH_BACKBONE_REGISTRY
@@ -71,8 +73,8 @@ DECODER_REGISTRY = MultiSourceRegistry(
 FULL_MODEL_REGISTRY = MultiSourceRegistry(
     "model", {"terratorch": TERRATORCH_FULL_MODEL_REGISTRY}, "terratorch list models"
 )
-MODEL_FACTORY_REGISTRY = _registry("model factory", builtin.FACTORIES, "factories")
+MODEL_FACTORY_REGISTRY = _registry("model factory", "factories", builtin.FACTORIES)
 
-HEAD_REGISTRY = _registry("head", builtin.HEADS, "heads")
-TASK_REGISTRY = _registry("task", builtin.TASKS, "tasks")
-DATAMODULE_REGISTRY = _registry("data module", builtin.DATAMODULES, "datamodules")
+HEAD_REGISTRY = _registry("head", "heads", builtin.HEADS)
+TASK_REGISTRY = _registry("task", "tasks", builtin.TASKS)
+DATAMODULE_REGISTRY = _registry("data module", "datamodules", builtin.DATAMODULES)

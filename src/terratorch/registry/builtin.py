@@ -1,6 +1,7 @@
 """Rows of the built-in names: `name -> "module:attribute"`, imported at first use.
 
-A test compares the backbones, necks, decoders and full models with the decorators, both ways.
+Backbones and full models come in families, a line each; their names are rows of the family's table.
+A test compares necks and decoders with the decorators, both ways.
 """
 
 from __future__ import annotations
@@ -10,19 +11,8 @@ def _rows(module: str, *names: str) -> dict[str, str]:
     return {name: f"terratorch.{module}:{name}" for name in names}
 
 
-BACKBONES: dict[str, str] = {
-    **_rows(
-        "models.backbones.prithvi_vit",
-        "prithvi_eo_tiny",
-        "prithvi_eo_v1_100",
-        "prithvi_eo_v2_tiny_tl",
-        "prithvi_eo_v2_100_tl",
-        "prithvi_eo_v2_300",
-        "prithvi_eo_v2_300_tl",
-        "prithvi_eo_v2_600",
-        "prithvi_eo_v2_600_tl",
-    ),
-}
+BACKBONES = ("terratorch.models.backbones.prithvi.variants:ENCODERS",)
+FULL_MODELS = ("terratorch.models.backbones.prithvi.variants:AUTOENCODERS",)
 
 NECKS: dict[str, str] = {
     **_rows("models.necks.select", "SelectIndices", "PermuteDims"),
@@ -53,19 +43,6 @@ DECODERS: dict[str, str] = {
     **_rows("models.decoders.satmae_head", "SatMAEHead"),
     **_rows("models.decoders.unet_decoder", "UNetDecoder"),
     **_rows("models.decoders.upernet_decoder", "UperNetDecoder"),
-}
-
-FULL_MODELS: dict[str, str] = {
-    **_rows(
-        "models.backbones.prithvi_vit",
-        "prithvi_eo_v1_100_mae",
-        "prithvi_eo_v2_tiny_tl_mae",
-        "prithvi_eo_v2_100_tl_mae",
-        "prithvi_eo_v2_300_mae",
-        "prithvi_eo_v2_300_tl_mae",
-        "prithvi_eo_v2_600_mae",
-        "prithvi_eo_v2_600_tl_mae",
-    ),
 }
 
 HEADS: dict[str, str] = {

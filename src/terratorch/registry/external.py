@@ -1,4 +1,4 @@
-"""Sources that live in other packages and are imported at first use."""
+"""Sources in other packages, imported at first use."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from terratorch.errors import UnknownNameError
-from terratorch.registry.registry import Constructor, ConstructorSource, Place, place_of
+from terratorch.registry.registry import (
+    Constructor,
+    ConstructorSource,
+    DefiningSource,
+    Definition,
+    definition_of,
+)
 
 
 class LazySource:
-    """A source of another package: imported when first asked, empty where it is not installed.
+    """A source of another package: imported at first use, empty if it is not installed.
 
     Args:
         target: The class of the source as `module:attribute`.
@@ -31,7 +37,7 @@ class LazySource:
         return self._loaded
 
     def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Build the thing of that name.
+        """Build by name.
 
         Raises:
             UnknownNameError: If the package is not installed, or has no such name.
@@ -39,19 +45,19 @@ class LazySource:
         return self._required(name).build(name, *args, **kwargs)
 
     def __getitem__(self, name: str) -> Constructor:
-        """Return what builds the thing of that name.
+        """Return the constructor of a name.
 
         Raises:
             UnknownNameError: If the package is not installed, or has no such name.
         """
         return self._required(name)[name]
 
-    def find(self, name: str) -> Place:
-        """Say where the thing of that name is defined."""
+    def definition(self, name: str) -> Definition:
+        """Return where a name is defined."""
         source = self._required(name)
-        find = getattr(source, "find", None)
-        place: Place = find(name) if find else place_of(name, type(source))
-        return place
+        if isinstance(source, DefiningSource):
+            return source.definition(name)
+        return definition_of(name, source[name])
 
     def _required(self, name: str) -> ConstructorSource:
         source = self._source()

@@ -1,15 +1,16 @@
-"""Names -> constructors: one registry, and several of them under one roof.
+"""Registries: names with their constructors, and several sources of names behind one prefix each.
 
-Nothing here knows of models. Built-in names are rows `name -> "module:attribute"` that are imported
-at first use, so that a registry of hundreds of names costs milliseconds.
+Nothing here knows about models. Built-in names are rows `name -> "module:attribute"`, or families
+of names, and are imported at first use, so that a registry of hundreds of names costs milliseconds.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
 from terratorch.errors import ExistingNameError, UnknownNameError, closest, did_you_mean
@@ -19,8 +20,8 @@ C = TypeVar("C", bound=Constructor)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a registered name is defined, and what it says of itself."""
+class Definition:
+    """Where a registered name is defined, with its documentation."""
 
     name: str
     module: str
@@ -34,10 +35,10 @@ class Place:
 
 @runtime_checkable
 class Source(Protocol):
-    """What a `MultiSourceRegistry` asks of its sources."""
+    """What a `MultiSourceRegistry` needs of its sources."""
 
     def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Build the thing of that name."""
+        """Build by name."""
 
     def __contains__(self, name: object, /) -> bool: ...
 
@@ -48,33 +49,46 @@ class Source(Protocol):
 
 @runtime_checkable
 class ConstructorSource(Source, Protocol):
-    """A source that also tells what it builds, so that arguments can be checked beforehand."""
+    """A source that also gives its constructors, so that arguments can be checked beforehand."""
 
     def __getitem__(self, name: str, /) -> Constructor:
-        """Return what builds the thing of that name."""
+        """Return the constructor of a name."""
 
 
-def place_of(name: str, constructor: Constructor) -> Place:
-    """Say where a constructor is defined."""
+@runtime_checkable
+class DefiningSource(Source, Protocol):
+    """A source that knows where its names are defined."""
+
+    def definition(self, name: str, /) -> Definition:
+        """Return where a name is defined, with its documentation."""
+
+
+def definition_of(name: str, constructor: Constructor) -> Definition:
+    """Return where a constructor is defined, with its documentation."""
     target = inspect.unwrap(constructor)
     try:
         file, line = inspect.getsourcefile(target), inspect.getsourcelines(target)[1]
     except (TypeError, OSError):  # built-ins, and what was typed at a prompt, have no source file
         file, line = None, None
     module = getattr(target, "__module__", type(target).__module__)
-    # Not `inspect.getdoc`: that of a base class, such as torch's, says nothing of this one.
+    # Not `inspect.getdoc`, which may return the docstring of a base class, such as torch's.
     docstring = target.__doc__ and inspect.cleandoc(target.__doc__)
-    return Place(name, module, file, line, docstring)
+    return Definition(name, module, file, line, docstring)
+
+
+class FamilySource(ConstructorSource, DefiningSource, Protocol):
+    """A source of built-in names, such as `terratorch.models.family.Family`."""
 
 
 class Registry:
-    """A set of names, each with the constructor that it builds.
+    """A set of names, each with its constructor.
 
     Args:
-        kind: What the names stand for, in the singular, as error messages say it.
+        kind: What the names stand for, in the singular, for error messages.
         rows: Built-in names as `name -> "module:attribute"`, imported at first use.
         listing: The command that lists the names, for error messages.
-        prepare: Called once, before the first look-up; it lets plug-ins register themselves.
+        prepare: Called once, before the first look-up, so that plug-ins can register themselves.
+        families: Sources of further built-in names, as `"module:attribute"`.
     """
 
     def __init__(
@@ -83,12 +97,14 @@ class Registry:
         rows: Mapping[str, str] | None = None,
         listing: str = "",
         prepare: Callable[[], None] | None = None,
+        families: Sequence[str] = (),
     ) -> None:
         self.kind = kind
         self.listing = listing
         self._rows = dict(rows or {})
         self._constructors: dict[str, Constructor] = {}
         self._prepare = prepare
+        self._family_paths = tuple(families)
 
     @overload
     def register(self, constructor: C) -> C: ...
@@ -107,11 +123,11 @@ class Registry:
         is run twice) replaces it.
 
         Args:
-            constructor: What builds the thing.
-            overwrite: Replace what is registered under the same name.
+            constructor: The function or class.
+            overwrite: Replace the constructor that is registered under the same name.
 
         Raises:
-            TypeError: If it cannot be called, or has no name.
+            TypeError: If it is not callable, or has no name.
             ExistingNameError: If the name is taken by another definition. It is a `KeyError`.
         """
         if constructor is None:
@@ -139,12 +155,14 @@ class Registry:
             first = self._constructors[name]
             if _identity(first) == (module, qualname):
                 return
-            where = str(place_of(name, first))
+            where = str(definition_of(name, first))
         elif name in self._rows:
             row_module, _, attribute = self._rows[name].partition(":")
             if (module, getattr(constructor, "__name__", None)) == (row_module, attribute):
                 return
             where = self._rows[name]
+        elif (family := self.family_of(name)) is not None:
+            where = str(family.definition(name))
         else:
             return
         raise ExistingNameError(
@@ -153,8 +171,19 @@ class Registry:
             "Choose another name, or register with overwrite=True.",
         )
 
+    @cached_property
+    def families(self) -> tuple[FamilySource, ...]:
+        """The sources of further built-in names."""
+        return tuple(_imported(path) for path in self._family_paths)
+
+    def family_of(self, name: str) -> FamilySource | None:
+        """Return the family that has a name; None if there is none, or the name was registered."""
+        if name in self._constructors or name in self._rows:
+            return None
+        return next((family for family in self.families if name in family), None)
+
     def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Build the thing that is registered under a name.
+        """Build by name.
 
         An error inside the constructor surfaces unchanged.
 
@@ -167,12 +196,13 @@ class Registry:
     def __getitem__(self, name: str) -> Constructor:
         self._ready()
         if name not in self._constructors:
+            family = self.family_of(name)
+            if family is not None:
+                return family[name]
             if name not in self._rows:
                 raise self._unknown(name)
-            module, _, attribute = self._rows[name].partition(":")
-            imported = importlib.import_module(module)  # its decorators register what it defines
-            if name not in self._constructors:
-                self._constructors[name] = getattr(imported, attribute)
+            constructor: Constructor = _imported(self._rows[name])  # its decorators may register it
+            self._constructors.setdefault(name, constructor)
         return self._constructors[name]
 
     def _unknown(self, name: str) -> UnknownNameError:
@@ -183,33 +213,45 @@ class Registry:
             " ".join(filter(None, cure)),
         )
 
-    def find(self, name: str) -> Place:
-        """Say where a name is defined: module, file, line, docstring.
+    def definition(self, name: str) -> Definition:
+        """Return where a name is defined: module, file, line, docstring.
 
         Raises:
             UnknownNameError: If nothing is registered under that name.
         """
-        return place_of(name, self[name])
+        family = self.family_of(name)
+        return definition_of(name, self[name]) if family is None else family.definition(name)
 
     def _ready(self) -> None:
         if self._prepare is not None:
             prepare, self._prepare = self._prepare, None
             prepare()
 
+    def _names(self) -> set[str]:
+        self._ready()
+        of_families = (name for family in self.families for name in family)
+        return {*self._rows, *self._constructors, *of_families}
+
     def __contains__(self, name: object) -> bool:
         self._ready()
-        return name in self._constructors or name in self._rows
+        if name in self._constructors or name in self._rows:
+            return True
+        return any(name in family for family in self.families)
 
     def __iter__(self) -> Iterator[str]:
-        self._ready()
-        return iter(sorted({*self._rows, *self._constructors}))
+        return iter(sorted(self._names()))
 
     def __len__(self) -> int:
-        self._ready()
-        return len({*self._rows, *self._constructors})
+        return len(self._names())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.kind}, {len(self)} names)"
+
+
+def _imported(path: str) -> Any:
+    """Import what `module:attribute` names."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _identity(constructor: Constructor) -> tuple[str | None, str | None]:
@@ -217,14 +259,14 @@ def _identity(constructor: Constructor) -> tuple[str | None, str | None]:
 
 
 class MultiSourceRegistry:
-    """Several sources of the same kind of thing, in order, each with a prefix.
+    """Several sources of one kind of part, in order, each with a prefix.
 
-    `build("timm_resnet18")` asks only the source `timm`; without a prefix the sources are asked in
-    the order in which they were registered.
+    `build("timm_resnet18")` searches only the source `timm`; without a prefix the sources are
+    searched in the order in which they were registered.
 
     Args:
-        kind: What the names stand for, in the singular, as error messages say it.
-        sources: Sources by prefix, first to be asked first.
+        kind: What the names stand for, in the singular, for error messages.
+        sources: Sources by prefix, in the order in which they are searched.
         listing: The command that lists the names, for error messages.
     """
 
@@ -239,7 +281,7 @@ class MultiSourceRegistry:
         self._sources: dict[str, Source] = dict(sources or {})
 
     def register_source(self, prefix: str, source: Source) -> None:
-        """Add a source; it is asked after those that are here already.
+        """Add a source, which is searched after all others.
 
         Args:
             prefix: Its prefix, without the underscore.
@@ -253,7 +295,7 @@ class MultiSourceRegistry:
         self._sources[prefix] = source
 
     def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Build the thing of that name, from the first source that has it.
+        """Build by name, from the first source that has it.
 
         An error inside the constructor surfaces unchanged.
 
@@ -263,18 +305,16 @@ class MultiSourceRegistry:
         source, own_name = self._locate(name)
         return source.build(own_name, *args, **kwargs)
 
-    def find(self, name: str) -> Place:
-        """Say where a name is defined: module, file, line, docstring.
+    def definition(self, name: str) -> Definition:
+        """Return where a name is defined: module, file, line, docstring.
 
         Raises:
             UnknownNameError: If no source has it.
         """
         source, own_name = self._locate(name)
-        find = getattr(source, "find", None)
-        if find is None:
-            return Place(own_name, type(source).__module__, None, None, None)
-        place: Place = find(own_name)
-        return place
+        if isinstance(source, DefiningSource):
+            return source.definition(own_name)
+        return Definition(own_name, type(source).__module__, None, None, None)
 
     def source_of(self, name: str) -> tuple[str, str]:
         """Return the prefix of the source that has a name, and the name without its prefix.
@@ -298,23 +338,24 @@ class MultiSourceRegistry:
         raise self._unknown(name, name, self._sources)
 
     def _prefix_of(self, name: str) -> str | None:
-        """Return the prefix that a name has, the longest that fits, or None."""
+        """Return the longest prefix of a source that a name starts with, or None."""
         fitting = (prefix for prefix in self._sources if str(name).startswith(f"{prefix}_"))
         return max(fitting, key=len, default=None)
 
-    def _unknown(self, name: str, own_name: str, asked: Iterable[str]) -> UnknownNameError:
-        asked = list(asked)
-        candidates = {known for prefix in asked for known in self._sources[prefix]}
-        # Compared without the prefix, which is alike in all, and written as the user does.
+    def _unknown(self, name: str, own_name: str, searched: Iterable[str]) -> UnknownNameError:
+        searched = list(searched)
+        candidates = {known for prefix in searched for known in self._sources[prefix]}
+        # Without the prefix, which all share and which would make all names look close.
         prefix = name.removesuffix(own_name)
         near = [f"'{prefix}{match}'" for match in closest(own_name, candidates)]
         cure = [
             f"Did you mean {' or '.join(near)}?" if near else "",
             f"List them with: {self.listing}" if self.listing else "",
         ]
+        sources = ", ".join(searched) or "none"
         return UnknownNameError(
             f"{self.kind} '{name}'",
-            f"could not be instantiated: no source has it (asked: {', '.join(asked) or 'none'})",
+            f"could not be instantiated: no source has it (searched: {sources})",
             " ".join(filter(None, cure)),
         )
 
@@ -322,7 +363,7 @@ class MultiSourceRegistry:
         return self._sources[prefix]
 
     def keys(self) -> KeysView[str]:
-        """The prefixes of the sources, in the order in which they are asked."""
+        """Return the prefixes of the sources, in the order in which they are searched."""
         return self._sources.keys()
 
     def __contains__(self, name: object) -> bool:

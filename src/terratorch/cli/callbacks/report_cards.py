@@ -16,13 +16,11 @@ from lightning.pytorch import Trainer
 
 from terratorch import __version__
 from terratorch.contracts.input_spec import SINGLE
+from terratorch.contracts.model_description import WeightsOrigin, description_of
 from terratorch.evaluation.evaluation import Card, SampleSet
-from terratorch.models.weights_table import weights_of
 from terratorch.tasks.base_task import TerraTorchTask
 
 _PACKAGES = ("torch", "lightning", "timm", "segmentation-models-pytorch", "numpy", "rasterio")
-# Keys of the model's arguments that say most of it, in this order.
-_PARTS = ("backbone", "decoder", "model", "head")
 # What is in the names of values that are not to be read: a report is made to be handed on.
 SECRET = "token|password|secret|api_?key"
 _SECRET_OPTION = re.compile(rf"(?i)(--[\w.-]*(?:{SECRET})[\w-]*[ =])\S+")
@@ -52,9 +50,11 @@ def _model_rows(trainer: Trainer, task: TerraTorchTask) -> Iterator[Row]:
     yield "Task", type(task).__name__
     if settings.model_factory:
         yield "Factory", settings.model_factory
-    for part in _PARTS:
-        if settings.model_args.get(part):
-            yield part.capitalize(), str(settings.model_args[part])
+    described = description_of(task.model)
+    if described is not None:
+        yield "Backbone", described.backbone
+        if described.decoder is not None:
+            yield "Decoder", described.decoder
     if settings.model_factory is None:
         yield "Network", type(task.model).__name__
     parameters = list(task.parameters())
@@ -65,20 +65,22 @@ def _model_rows(trainer: Trainer, task: TerraTorchTask) -> Iterator[Row]:
         yield "Ignored target", str(settings.ignore_index)
     if settings.tiled_inference_on_testing:
         yield "Tested", "tile by tile"
-    yield from _weight_rows(trainer, settings.model_args)
+    yield from _weight_rows(trainer, None if described is None else described.weights)
 
 
-def _weight_rows(trainer: Trainer, model_args: Mapping[str, Any]) -> Iterator[Row]:
-    """Say where the weights are from, and whose licence and paper they come with."""
+def _weight_rows(trainer: Trainer, origin: WeightsOrigin | None) -> Iterator[Row]:
+    """Give the source of the weights, with their licence and paper."""
     if trainer.ckpt_path is None:
         yield "Weights", "those in memory: no checkpoint was given"
     else:
         yield "Checkpoint", str(trainer.ckpt_path)
-    row = weights_of(str(model_args.get("backbone", "")))
-    if row is not None and model_args.get("backbone_pretrained"):
-        yield "Pretrained with", f"{row.repo}: {row.file}"
-        yield "Licence of these", row.licence
-        yield "Described in", row.paper
+    if origin is None:
+        return
+    yield "Pretrained with", origin.source
+    if origin.licence is not None:
+        yield "Licence of these", origin.licence
+    if origin.paper is not None:
+        yield "Described in", origin.paper
 
 
 def _data_rows(trainer: Trainer, task: TerraTorchTask, sets: Sequence[SampleSet]) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from terratorch.cli.commands.catalog import KINDS, OWN_SOURCE, registry_of
 from terratorch.cli.terminal.option_parser import OptionParser
 from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.errors import UnknownNameError, did_you_mean
-from terratorch.registry import MultiSourceRegistry, Place, Registry
+from terratorch.registry import Definition, MultiSourceRegistry, Registry
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ def _in_own(name: str, registry: Registry | MultiSourceRegistry) -> bool:
 
 def _described(name: str, kind: str) -> Description:
     registry = registry_of(kind)
-    place = registry.find(name)
+    definition = registry.definition(name)
     constructor = _constructor(name, registry)
-    summary, documented = _docstring(place)
+    summary, documented = _docstring(definition)
     arguments = [] if constructor is None else list(_arguments(constructor, documented))
-    facts = [("defined in", str(place))]
+    facts = [("defined in", str(definition))]
     if kind == "backbones":
         facts += [*_output(name, constructor), *_weights(name)]
     return Description(name, registry.kind, summary, facts, arguments)
@@ -100,11 +100,13 @@ def _constructor(name: str, registry: Registry | MultiSourceRegistry) -> Any:
     return _own(registry)[name.removeprefix(f"{OWN_SOURCE}_")]
 
 
-def _docstring(place: Place) -> tuple[str, dict[str, str]]:
+def _docstring(definition: Definition) -> tuple[str, dict[str, str]]:
     """Return the text of a docstring without its sections, and what it says of the arguments."""
     import docstring_parser
 
-    parsed = docstring_parser.parse(place.docstring or "", docstring_parser.DocstringStyle.GOOGLE)
+    parsed = docstring_parser.parse(
+        definition.docstring or "", docstring_parser.DocstringStyle.GOOGLE
+    )
     text = "\n\n".join(filter(None, [parsed.short_description, parsed.long_description]))
     documented = {item.arg_name: item.description or "" for item in parsed.params}
     return text, {name: " ".join(text.split()) for name, text in documented.items()}
@@ -175,11 +177,12 @@ def _needs_arguments(constructor: Any) -> bool:
 
 
 def _weights(name: str) -> list[tuple[str, str]]:
-    from terratorch.models.weights_table import weights_of
+    from terratorch.models.family import card_of
 
-    row = weights_of(name)
-    if row is None:
+    card = card_of(name)
+    if card is None or card.weights is None:
         return []
+    row = card.weights
     return [
         ("weights", f"{row.repo}: {row.file}"),
         ("bands", ", ".join(row.bands)),

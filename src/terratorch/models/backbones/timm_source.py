@@ -23,10 +23,9 @@ from terratorch.errors import (
     did_you_mean,
 )
 from terratorch.models.backbones.timm_weights import load_timm
-from terratorch.models.hub import hub_file
-from terratorch.models.weights import weights_file
-from terratorch.registry import Place
-from terratorch.registry.registry import Constructor, place_of
+from terratorch.models.weights.files import existing_file
+from terratorch.models.weights.hub import hub_file
+from terratorch.registry.registry import Constructor, Definition, definition_of
 
 logger = logging.getLogger(__name__)
 
@@ -90,9 +89,9 @@ class TimmSource:
         """Return what builds a model."""
         return functools.partial(self.build, name)
 
-    def find(self, name: str) -> Place:
-        """Say where a model is defined."""
-        return place_of(name, timm.model_entrypoint(name.split(".")[0]))
+    def definition(self, name: str) -> Definition:
+        """Return where a model is defined."""
+        return definition_of(name, timm.model_entrypoint(name.split(".")[0]))
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(timm.is_model(name))
@@ -143,7 +142,7 @@ def _weights_file(
     name: str, pretrained: bool, ckpt_path: str | os.PathLike[str] | None
 ) -> Path | None:
     if ckpt_path is not None:
-        return weights_file(name, pretrained, ckpt_path)
+        return existing_file(ckpt_path)
     if not pretrained:
         return None
     model, _, tag = name.partition(".")

@@ -10,8 +10,7 @@ from torch import nn
 
 from terratorch.models.backbones.timm_source import declare_features
 from terratorch.optional import import_optional
-from terratorch.registry import Place
-from terratorch.registry.registry import Constructor, place_of
+from terratorch.registry.registry import Constructor, Definition, definition_of
 
 # The families that pass `features_only` on to timm; the others give one vector, or take no sizes.
 _ON_TIMM = ("resnet", "vit_")
@@ -54,9 +53,9 @@ class TorchgeoSource:
         """Return what builds a model."""
         return functools.partial(self.build, name)
 
-    def find(self, name: str) -> Place:
-        """Say where a model is defined."""
-        return place_of(name, getattr(self._models, name))
+    def definition(self, name: str) -> Definition:
+        """Return where a model is defined."""
+        return definition_of(name, getattr(self._models, name))
 
     def __contains__(self, name: object) -> bool:
         return name in list(self)

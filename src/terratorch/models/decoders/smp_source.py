@@ -17,8 +17,7 @@ from terratorch.contracts.features import MAPS, PYRAMID, Needs
 from terratorch.errors import ArgumentNameError, ConfigurationError, UnknownNameError, did_you_mean
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.decoders.fit_levels import crop_like, pad_levels
-from terratorch.registry import Place
-from terratorch.registry.registry import place_of
+from terratorch.registry.registry import Definition, definition_of
 
 _NORM = {"decoder_use_norm": "use_norm", "decoder_use_batchnorm": "use_norm"}
 _MODE = {"decoder_interpolation": "interpolation_mode"}
@@ -282,9 +281,9 @@ class SmpDecoderSource:
         """
         return SmpBuilder(name, self._row(name))
 
-    def find(self, name: str) -> Place:
-        """Say where a decoder is defined."""
-        return place_of(name, _constructor(self._row(name)))
+    def definition(self, name: str) -> Definition:
+        """Return where a decoder is defined."""
+        return definition_of(name, _constructor(self._row(name)))
 
     def _row(self, name: str) -> Row:
         if name not in ROWS:

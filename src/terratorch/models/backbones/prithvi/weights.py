@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from terratorch.models.backbones.prithvi_encoder import PrithviViT
-from terratorch.models.backbones.prithvi_mae import PrithviMAE
+from terratorch.models.backbones.prithvi.encoder import PrithviViT
+from terratorch.models.backbones.prithvi.mae import PrithviMAE
 from terratorch.models.weights import (
     adapt_first_projection,
     load_state_dict_file,

@@ -1,7 +1,4 @@
-"""The encoder of Prithvi-EO: a vision transformer over patches of time, height and width.
-
-Prithvi-EO-1.0 (arXiv:2310.18660) and Prithvi-EO-2.0 (arXiv:2412.02732).
-"""
+"""The encoder: a vision transformer over patches of time, height and width."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from terratorch.bands import expand_bands
-from terratorch.contracts.features import Feature, FeatureKind, Features
+from terratorch.contracts.features import Features
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.logs import warn_once
 from terratorch.models.backbones.positions import (
@@ -21,8 +18,8 @@ from terratorch.models.backbones.positions import (
     get_3d_sincos_pos_embed,
     resample_positions,
 )
-from terratorch.models.backbones.prithvi_config import EncoderConfig
-from terratorch.models.backbones.prithvi_coordinates import (
+from terratorch.models.backbones.prithvi.config import EncoderConfig
+from terratorch.models.backbones.prithvi.coordinates import (
     CoordinateEncoder,
     encode_time_and_place,
 )
@@ -101,10 +98,10 @@ class PrithviViT(nn.Module):
         self.register_buffer("pos_embed", positions.float()[None])
         learn = config.coords_scale_learn
         self.temporal_embed_enc = (
-            CoordinateEncoder(dim, learn) if "time" in config.coords_encoding else None
+            CoordinateEncoder(dim, learn) if "temporal_coords" in config.facts else None
         )
         self.location_embed_enc = (
-            CoordinateEncoder(dim, learn) if "location" in config.coords_encoding else None
+            CoordinateEncoder(dim, learn) if "location_coords" in config.facts else None
         )
         self.blocks = nn.ModuleList(
             Block(dim, config.num_heads, config.mlp_ratio, config.drop_path)
@@ -120,28 +117,12 @@ class PrithviViT(nn.Module):
     @property
     def features(self) -> Features:
         """Tokens of the selected layers, class token first, time-major."""
-        _, rows, columns = self.config.patch
-        tokens = Feature(
-            self.embed_dim,
-            FeatureKind.TOKENS,
-            stride=rows if rows == columns else None,
-            prefix_tokens=1,
-            frames=self.config.grid[0],
-        )
-        return (tokens,) * len(self.out_indices)
+        return self.config.features(self.out_indices)
 
     @property
     def inputs(self) -> tuple[ModelInput, ...]:
-        """The coordinates that the model has an encoding of."""
-        encoders = {
-            "temporal_coords": self.temporal_embed_enc,
-            "location_coords": self.location_embed_enc,
-        }
-        return tuple(
-            ModelInput(name, optional=True)
-            for name, encoder in encoders.items()
-            if encoder is not None
-        )
+        """The coordinates that the model encodes."""
+        return tuple(ModelInput(name, optional=True) for name in self.config.facts)
 
     def stop_after(self, index: int) -> None:
         """Compute no layer deeper than that of feature `index`; later features are not returned.

@@ -1,14 +1,16 @@
-"""The sizes of a Prithvi: one checked object, from what people write."""
+"""Sizes and options of a Prithvi, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from terratorch.contracts.features import Feature, FeatureKind, Features
 from terratorch.errors import ConfigurationError, did_you_mean
 
 Coordinates = Literal["time", "location"]
+_FACTS = {"time": "temporal_coords", "location": "location_coords"}
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,8 @@ class EncoderConfig:
     """Sizes and options of the encoder.
 
     Attributes:
-        img_size: Pixels of a side that the positions are laid out for, or height and width; other
-            sizes are resampled.
+        img_size: Side in pixels, or height and width, of the position table; it is resampled for
+            other images.
         patch_size: Patch along time, height and width.
         num_frames: Time steps of the input.
         embed_dim: Channels of a token, a multiple of 16.
@@ -48,20 +50,13 @@ class EncoderConfig:
     vpt_dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, count in (("img_size", 2), ("patch_size", 3)):
-            object.__setattr__(self, name, _sizes(name, getattr(self, name), count))
-        object.__setattr__(self, "coords_encoding", tuple(self.coords_encoding or ()))
-        for coordinate in self.coords_encoding:
-            if coordinate not in get_args(Coordinates):
-                known = get_args(Coordinates)
+        for coordinate in self.coords_encoding or ():
+            if coordinate not in _FACTS:
                 raise ConfigurationError(
                     "coords_encoding",
                     f"'{coordinate}' is not an encoding",
-                    did_you_mean(str(coordinate), known) or f"Known are: {', '.join(known)}.",
+                    did_you_mean(str(coordinate), _FACTS) or f"Known: {', '.join(_FACTS)}.",
                 )
-        self._check_divisions()
-
-    def _check_divisions(self) -> None:
         if self.embed_dim % 16 or self.embed_dim % self.num_heads:
             raise ConfigurationError(
                 "embed_dim",
@@ -79,20 +74,37 @@ class EncoderConfig:
     @property
     def image(self) -> tuple[int, int]:
         """Height and width."""
-        assert not isinstance(self.img_size, int)
-        return self.img_size[0], self.img_size[1]
+        height, width = _sizes("img_size", self.img_size, 2)
+        return height, width
 
     @property
     def patch(self) -> tuple[int, int, int]:
         """Patch along time, height, width."""
-        assert not isinstance(self.patch_size, int)
-        return self.patch_size[0], self.patch_size[1], self.patch_size[2]
+        frames, rows, columns = _sizes("patch_size", self.patch_size, 3)
+        return frames, rows, columns
 
     @property
     def grid(self) -> tuple[int, int, int]:
         """Patches along time, height, width."""
         (frames, rows, columns), (height, width) = self.patch, self.image
         return self.num_frames // frames, height // rows, width // columns
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The inputs beside images: the coordinates that are encoded."""
+        return tuple(_FACTS[coordinate] for coordinate in self.coords_encoding or ())
+
+    def features(self, layers: Sequence[int]) -> Features:
+        """Return what the encoder returns for layers: tokens, class token first, time-major."""
+        _, rows, columns = self.patch
+        token = Feature(
+            self.embed_dim,
+            FeatureKind.TOKENS,
+            stride=rows if rows == columns else None,
+            prefix_tokens=1,
+            frames=self.grid[0],
+        )
+        return (token,) * len(layers)
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ class DecoderConfig:
 
 
 def _sizes(name: str, value: int | Sequence[int], count: int) -> tuple[int, ...]:
-    """Write one size for all sides; the patch along time is then 1."""
+    """Return one size for each side; a missing patch along time is 1."""
     sizes = (value,) * 2 if isinstance(value, int) else tuple(value)
     if len(sizes) == count - 1:
         sizes = (1, *sizes)
