@@ -11,6 +11,7 @@ from terratorch.errors import ConfigurationError, DataError, InvalidModelError
 from terratorch.models.model import ModelOutput
 from terratorch.tasks.tiled_inference import tiled_inference
 from terratorch.tiles.engine import run_tiles, tile_weights
+from terratorch.tiles.joining import Blending
 from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.plan import plan_tiles
 from terratorch.tiles.scene import Scene
@@ -184,7 +185,7 @@ def test_a_stream_of_rows_gives_the_same_and_holds_few(padding, zeroed):
     rows = _Rows()
     canvas = RollingCanvas(rows, width=21, zeroed=zeroed)
     weights = tile_weights(plan, parameters, torch.device("cpu"))
-    scene = Scene(plan, TensorSource(x, parameters.padding_mode), canvas, weights)
+    scene = Scene(plan, TensorSource(x, parameters.padding_mode), Blending(canvas, weights))
     run_tiles([scene], lambda tiles, extras: tiles * 2, batch_size=5)
     whole = tiled_inference(lambda tiles: tiles * 2, x, inference_parameters=parameters)
     assert torch.equal(torch.cat(rows.pieces, 1), whole[0])

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from terratorch.contracts.images import Images, each_image, joined
-from terratorch.errors import DataError, InvalidModelError
-from terratorch.tiles.blend import BlendWeights, OwnerWeights, blend_into
+from terratorch.errors import DataError
+from terratorch.tiles.blend import BlendWeights, OwnerWeights
 from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.plan import Tile, TilePlan
-from terratorch.tiles.scene import Scene, Weights
+from terratorch.tiles.scene import Scene
+from terratorch.tiles.sink import TileWeights
 from terratorch.tiles.threads import read_ahead
 
 Facts = Mapping[str, Images]
@@ -55,7 +56,7 @@ class _Tiles:
 
 def tile_weights(
     plan: TilePlan, parameters: TiledInferenceParameters, device: torch.device
-) -> Weights:
+) -> TileWeights:
     """Return what joins the tiles of a plan: averaging weights, or masks of owned pixels."""
     if parameters.average_patches:
         return BlendWeights(plan, parameters.blend_overlaps, device)
@@ -74,7 +75,8 @@ def run_tiles(
 
     Args:
         scenes: The scenes, one after the other.
-        forward: Maps a batch of tiles and their facts to `(n, C, h, w)` or `(n, h, w)`.
+        forward: Maps a batch of tiles and their facts to what the joiners of the scenes take, such
+            as `(n, C, h, w)`.
         batch_size: Tiles in a forward pass, at most.
         device: Where the model runs; None for where the tiles are.
         on_tiles: Is told how many tiles are done with, after each batch: those of scenes that
@@ -94,11 +96,12 @@ def run_tiles(
 
 
 def _run_batch(jobs: list[_Job], batch: _Tiles, forward: Forward) -> None:
-    outputs = _checked(forward(batch.images, batch.facts), jobs)
+    tiles = [job.tile for job in jobs]
+    outputs = jobs[0].scene.joiner.split(forward(batch.images, batch.facts), tiles)
     del batch
     for job, output in zip(jobs, outputs, strict=True):
         if job.scene.needs(job.tile):
-            _blend(job, output)
+            job.scene.joiner.add(job.scene, job.tile, output)
 
 
 def _loaded(
@@ -164,48 +167,3 @@ def _collate(tiles: Sequence[_Tiles]) -> _Tiles:
     """Join batches of one, which copies each tile once."""
     facts = {name: joined([tile.facts[name] for tile in tiles]) for name in tiles[0].facts}
     return _Tiles(joined([tile.images for tile in tiles]), facts)
-
-
-def _checked(output: Any, jobs: list[_Job]) -> Tensor:
-    """Return the prediction as `(n, C, h, w)` in a dtype that can be summed."""
-    tile = jobs[0].tile
-    size = (tile.height, tile.width)
-    if not isinstance(output, Tensor):
-        raise InvalidModelError(
-            "tiled inference",
-            f"the model gives a {type(output).__name__}",
-            "It takes a model that gives a tensor or a ModelOutput.",
-        )
-    if output.ndim == 3:
-        output = output.unsqueeze(1)
-    if output.ndim != 4 or len(output) != len(jobs) or tuple(output.shape[-2:]) != size:
-        raise InvalidModelError(
-            "tiled inference",
-            f"for {len(jobs)} tiles of {size[0]} x {size[1]} pixels the model gives the shape "
-            f"{tuple(output.shape)}",
-            "It takes a model that gives (B, C, H, W) or (B, H, W) of the size of its input "
-            "(the factories do with rescale: true); others run without tiled_inference_parameters.",
-        )
-    return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
-
-
-def _blend(job: _Job, output: Tensor) -> None:
-    scene, tile = job.scene, job.tile
-    values = output[(slice(None), *tile.local())]
-    weights = scene.weights(tile)
-    if weights.dtype != torch.bool and not values.is_floating_point():
-        raise InvalidModelError(
-            "tiled inference",
-            f"the model gives {values.dtype}, which cannot be averaged",
-            "Give scores, or set tiled_inference_parameters.average_patches: false.",
-        )
-    first, _, left, right = tile.kept
-    top, bottom = max(first, scene.begin), min(tile.kept[1], scene.bottom)
-    within = slice(top - first, bottom - first)
-    # No tile from this row of tiles on touches the rows before.
-    scene.canvas.finish(scene.plan.finished(tile.row - 1), like=values)
-    canvas = scene.canvas.rows(top, bottom, like=values)[:, :, left:right]
-    fresh = (max(tile.fresh[0] - top, 0), tile.fresh[1] - left) if scene.fresh else None
-    blend_into(canvas, values[:, within].to(canvas.device), weights[within], fresh)
-    if (tile.row, tile.column) == scene.last:
-        scene.canvas.finish(scene.bottom, like=values)

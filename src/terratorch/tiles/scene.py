@@ -6,14 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from torch import Tensor
-
 from terratorch.errors import DataError
+from terratorch.tiles.joining import Joiner
 from terratorch.tiles.plan import Tile, TilePlan
-from terratorch.tiles.sink import Canvas
 from terratorch.tiles.source import Source
-
-Weights = Callable[[Tile], Tensor]
 
 
 @dataclass(eq=False)
@@ -23,8 +19,7 @@ class Scene:
     Attributes:
         plan: Its tiles.
         source: Where they are read.
-        canvas: What they are blended into.
-        weights: The weights, or the mask of owned pixels, of a tile.
+        joiner: What joins the outputs of the tiles.
         begin: The first row of pixels that is wanted.
         end: The row behind the last; None for the height of the scene.
         first: The first tile that goes through the engine, counted along the rows of tiles.
@@ -40,8 +35,7 @@ class Scene:
 
     plan: TilePlan
     source: Source
-    canvas: Canvas
-    weights: Weights
+    joiner: Joiner
     begin: int = 0
     end: int | None = None
     first: int = 0

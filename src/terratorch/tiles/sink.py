@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from terratorch.tiles.plan import Tile
+
+# Returns the weights, or the mask of owned pixels, of a tile.
+TileWeights = Callable[[Tile], Tensor]
 
 _ROWS_UNSEEN = 256  # that are written at once
 

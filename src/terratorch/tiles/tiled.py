@@ -16,6 +16,7 @@ from terratorch.errors import ConfigurationError, InvalidModelError
 from terratorch.models.model import ModelOutput
 from terratorch.tiles.batch_size import SplittingForward, find_batch_size
 from terratorch.tiles.engine import Facts, Forward, run_tiles, tile_weights
+from terratorch.tiles.joining import Blending
 from terratorch.tiles.parameters import AUTO, FUNCTION_DEFAULTS, TiledInferenceParameters
 from terratorch.tiles.plan import plan_tiles
 from terratorch.tiles.scene import Scene
@@ -166,8 +167,7 @@ def _run(
             source=TensorSource(
                 _of_image(images, index), parameters.padding_mode, _facts_of(rows, index)
             ),
-            canvas=sink.canvas(index),
-            weights=weights,
+            joiner=Blending(sink.canvas(index), weights),
         )
         for index in range(count)
     )

@@ -58,8 +58,7 @@ def scenes(extents, parts=None, everything=False):
         yield Scene(
             plan=extent.plan,
             source=part.scene,
-            canvas=None,
-            weights=None,
+            joiner=None,
             begin=part.begin,
             end=part.end,
             first=0 if everything else part.first,

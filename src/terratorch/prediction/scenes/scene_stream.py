@@ -19,9 +19,10 @@ from terratorch.prediction.scenes.tuning import with_batch_sizes
 from terratorch.prediction.spread.segments import Part
 from terratorch.tiles.batch_size import SplittingForward
 from terratorch.tiles.engine import run_tiles, tile_weights
+from terratorch.tiles.joining import Blending
 from terratorch.tiles.parameters import AUTO
-from terratorch.tiles.scene import Scene, Weights
-from terratorch.tiles.sink import RollingCanvas
+from terratorch.tiles.scene import Scene
+from terratorch.tiles.sink import RollingCanvas, TileWeights
 
 # What GDAL may keep of blocks that were read or are to be written; by default it is a part of the
 # memory of the machine. Blocks are read once, so that little is gained by more.
@@ -57,7 +58,7 @@ class SceneStream:
 
     def __init__(self, predictor: ScenePredictor) -> None:
         self.predictor = predictor
-        self._weights: tuple[object, Weights] | None = None
+        self._weights: tuple[object, TileWeights] | None = None
 
     def scene(
         self,
@@ -88,11 +89,11 @@ class SceneStream:
 
         sink = DecidingSink(planned.reference.path, self.predictor.decide, valid, take, reject)
         zeroed = not plan.even or some  # what is fresh is not known where tiles are left out
+        canvas = RollingCanvas(sink, planned.reference.width, zeroed, part.begin, part.end)
         scene = Scene(
             plan=plan,
             source=planned.source(self.predictor, valid),
-            canvas=RollingCanvas(sink, planned.reference.width, zeroed, part.begin, part.end),
-            weights=self._weights_of(planned),
+            joiner=Blending(canvas, self._weights_of(planned)),
             begin=part.begin,
             end=part.end,
             first=part.first,
@@ -102,7 +103,7 @@ class SceneStream:
         )
         return scene
 
-    def _weights_of(self, planned: PlannedScene) -> Weights:
+    def _weights_of(self, planned: PlannedScene) -> TileWeights:
         """Return the weights of tiles; those of the scene before where it was cut alike."""
         reference = planned.reference
         key = (reference.height, reference.width, astuple(planned.parameters))
