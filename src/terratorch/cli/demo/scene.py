@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from rasterio.enums import Resampling
 from terratorch.errors import MissingFileError
 from terratorch.geo.held_file import replacing
 
-# Sentinel-2 band -> name; the order is that of the raster and of the YAML.
+# Sentinel-2 band -> name, in the order of the raster and of the YAML.
 BANDS = {
     "B02": "BLUE",
     "B03": "GREEN",
@@ -30,87 +30,70 @@ BANDS = {
     "B12": "SWIR_2",
 }
 GRID_BAND = "B02"
-"""The 10 m band whose grid all others are brought to."""
+"""The 10 m band whose grid all others are resampled to."""
 
 
 @dataclass(frozen=True)
-class Grid:
-    """Where a raster lies.
+class DemoScene:
+    """A scene in memory.
 
     Attributes:
-        crs: Coordinate reference system.
+        pixels: `(bands, rows, cols)`, reflectance x 10000.
+        crs: The coordinate reference system.
         transform: From pixel to map coordinates.
-        shape: Rows and columns.
     """
 
+    pixels: NDArray[np.uint16]
     crs: CRS
     transform: Affine
-    shape: tuple[int, int]
 
-    def window(self, row: int, col: int, size: int) -> Grid:
-        """Return the grid of a square window."""
-        a, b, c, d, e, f = self.transform[:6]
-        # Written out: affine 2 multiplies with `*`, affine 3 with `@`.
-        moved = Affine(a, b, c + a * col + b * row, d, e, f + d * col + e * row)
-        return Grid(self.crs, moved, (size, size))
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.pixels.shape[1], self.pixels.shape[2]
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A scene in memory: `pixels` is `(bands, rows, cols)`, reflectance x 10000."""
+def read_scene(files: Mapping[str, Path]) -> DemoScene:
+    """Read the bands from JPEG 2000 files, and resample coarser ones to 10 m (bilinear).
 
-    pixels: NDArray[np.uint16]
-    grid: Grid
-
-
-def read_scene(files: Mapping[str, Path]) -> Scene:
-    """Read the bands from JPEG 2000 files, bilinear to 10 m where they are coarser.
-
-    The grids nest: all bands share the upper left corner, and 20 m pixels hold 2 x 2 of 10 m.
+    The grids are nested: all bands share the upper left corner, and a 20 m pixel covers 2 x 2 of
+    10 m.
 
     Args:
         files: Files by name; a band is the file whose stem ends in `_B02`, `_B8A`, ...
     """
-    paths = {band: _file_of(band, files) for band in BANDS}
+    paths = {band: _path_of(band, files) for band in BANDS}
     with rasterio.open(paths[GRID_BAND]) as source:
-        grid = Grid(source.crs, source.transform, source.shape)
-    return Scene(np.stack([_read_band(path, grid) for path in paths.values()]), grid)
+        crs, transform, shape = source.crs, source.transform, source.shape
+    return DemoScene(np.stack([_read_band(path, shape) for path in paths.values()]), crs, transform)
 
 
 def write_geotiff(
     path: Path,
     pixels: NDArray[np.generic],
-    grid: Grid,
-    descriptions: tuple[str, ...] = (),
+    crs: CRS,
+    transform: Affine,
+    descriptions: Sequence[str] = (),
     nodata: int | None = None,
 ) -> None:
-    """Write `(bands, rows, cols)` as a compressed GeoTIFF that appears when it is complete."""
+    """Write `(bands, rows, cols)` as a compressed GeoTIFF, under its final name when complete."""
     bands, height, width = pixels.shape
-    profile = {
-        "driver": "GTiff",
-        "count": bands,
-        "height": height,
-        "width": width,
-        "dtype": pixels.dtype,
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "nodata": nodata,
-        "compress": "deflate",
-        "tiled": min(height, width) >= 256,
-    }
-    with replacing(path) as partial, rasterio.open(partial, "w", **profile) as target:
+    profile = {"count": bands, "height": height, "width": width, "dtype": pixels.dtype}
+    profile |= {"crs": crs, "transform": transform, "nodata": nodata}
+    profile |= {"compress": "deflate", "tiled": min(height, width) >= 256}
+    with replacing(path) as partial, rasterio.open(partial, "w", "GTiff", **profile) as target:
         target.write(pixels)
         if descriptions:
             target.descriptions = descriptions
 
 
-def _file_of(band: str, files: Mapping[str, Path]) -> Path:
+def _path_of(band: str, files: Mapping[str, Path]) -> Path:
     for name, path in files.items():
         if Path(name).stem.endswith(f"_{band}"):
             return path
     raise MissingFileError(f"Band {band} of the sample", f"no file among {', '.join(files)}")
 
 
-def _read_band(path: Path, grid: Grid) -> NDArray[np.uint16]:
+def _read_band(path: Path, shape: tuple[int, int]) -> NDArray[np.uint16]:
     with rasterio.open(path) as source:
-        return source.read(1, out_shape=grid.shape, resampling=Resampling.bilinear)
+        return source.read(1, out_shape=shape, resampling=Resampling.bilinear)

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Mapping
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from terratorch.cli.terminal.logs import quiet_lightning
 from terratorch.errors import ConfigurationError
