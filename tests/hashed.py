@@ -26,10 +26,12 @@ def fill_with_hashes(model):
     """Give every parameter a value that depends on its name; position tables keep theirs."""
     state = model.state_dict()
     for key, value in state.items():
-        if "pos_embed" in key:
+        if "pos_embed" in key or not value.is_floating_point():
             continue
         filled = hashed(key, tuple(value.shape))
-        if key.endswith("bias"):
+        if key.endswith("running_var"):
+            filled = 1.0 + 0.5 * filled
+        elif key.endswith(("bias", "running_mean")):
             filled = 0.1 * filled
         elif value.ndim >= 2:
             filled = filled * (1.0 / (value.numel() // value.shape[0])) ** 0.5
