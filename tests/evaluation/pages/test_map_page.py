@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from grids import LOCAL, MARS
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.evaluation.pages.map_page import write_map_page
 from terratorch.evaluation.pages.map_page_layers import HIDDEN, ClassLayer, SceneLayer, ValueLayer
-from terratorch.evaluation.pages.map_page_place import MapLocation
+from terratorch.evaluation.pages.map_page_location import MapLocation
 from terratorch.evaluation.pages.map_page_pyramid import TileGrid, build_pyramid, build_pyramids
 from terratorch.geo.raster import open_raster
 
@@ -242,21 +243,40 @@ const settled = async () => {
   for (let i = 0; i < 100; i++) {
     await new Promise(requestAnimationFrame);
     await new Promise((done) => setTimeout(done, 10));
-    if (i > 1 && stage.getAttribute("aria-busy") === "false") return;
+    if (i > 30 && stage.getAttribute("aria-busy") === "false") return; // an animation takes 250 ms
   }
   throw new Error("tiles are missing");
 };
-const colorAt = (x, y) => { // of a copy: reading the canvas itself makes the browser warn
-  const canvas = document.getElementById("canvas"), copy = document.createElement("canvas");
-  copy.width = copy.height = 1;
-  const context = copy.getContext("2d");
-  context.drawImage(canvas, -Math.floor(x * canvas.width), -Math.floor(y * canvas.height));
-  return [...context.getImageData(0, 0, 1, 1).data];
+// The colour at a point of the map, given as shares of its width and height: the topmost tiles that
+// no edge cuts off, blended by the opacity of their pane.
+const style = "<style>* { pointer-events: auto !important }</style>";
+document.head.insertAdjacentHTML("beforeend", style);
+const colorAt = (x, y) => {
+  const box = document.getElementById("map").getBoundingClientRect();
+  const [left, top] = [box.left + x * box.width, box.top + y * box.height];
+  let color = [0, 0, 0, 0];
+  for (const tile of document.elementsFromPoint(left, top).reverse()) {
+    if (!tile.matches(".leaflet-tile")) continue;
+    const seen = tile.getBoundingClientRect();
+    const place = [(left - seen.left) / seen.width, (top - seen.top) / seen.height];
+    const pixel = place.map((share) => Math.floor(share * tile.width));
+    const [...above] = tile.getContext("2d").getImageData(...pixel, 1, 1).data;
+    const pane = tile.closest(".leaflet-pane[style*=z-index]");
+    const share = (above[3] / 255) * getComputedStyle(pane).opacity;
+    color = color.map((below, channel) => above[channel] * share + below * (1 - share));
+    color[3] = Math.max(color[3], 255 * share);
+  }
+  return color;
 };
 const text = (id) => document.getElementById(id).textContent;
 await settled();
 """
 FOREST, WATER = [17, 102, 51, 255], [31, 95, 191, 255]
+
+
+def metres_in(readout):
+    x, y = re.search(r"x ([\d\u202f]+), y ([\d\u202f]+)", readout).groups()
+    return [int(text.replace("\u202f", "")) for text in (x, y)]
 
 
 def is_near(color, other):
@@ -280,11 +300,28 @@ def test_a_browser_draws_scene_and_map_beside_the_swipe(page, dark):
     assert (left, right, beside) == (FOREST, WATER, [0, 0, 0, 0])
 
 
+def test_the_whole_map_is_visible_at_first(page):
+    script = """
+      const grip = document.querySelector(".grip").getBoundingClientRect();
+      const box = document.getElementById("map").getBoundingClientRect();
+      return [colorAt(0.3, 0.5), colorAt(0.6, 0.5), grip.left - box.left, location.hash];
+    """
+    opened = open_page(page, TOOLS + script)
+    assert opened.console == []
+    left, right, grip, fragment = opened.answer
+    assert (left, right) == (FOREST, WATER)
+    assert 0 <= grip < 20
+    assert fragment == ""
+
+
 def test_swipe_classes_layers_and_opacity_change_what_is_drawn(page):
     script = """
       const colors = {};
       const swipe = document.getElementById("swipe");
       swipe.focus();
+      swipe.dispatchEvent(new KeyboardEvent("keydown", { key: "End" }));
+      await settled();
+      colors.scene = colorAt(0.6, 0.5);
       swipe.dispatchEvent(new KeyboardEvent("keydown", { key: "Home" }));
       await settled();
       colors.swiped = colorAt(0.3, 0.5);
@@ -305,66 +342,107 @@ def test_swipe_classes_layers_and_opacity_change_what_is_drawn(page):
     opened = open_page(page, TOOLS + script)
     assert opened.console == []
     answer = opened.answer
+    assert is_near(answer["scene"], [0, 255, 0, 255])
     assert answer["swiped"] == FOREST
     assert is_near(answer["without"], [0, 255, 0, 255])
     assert is_near(answer["transparent"], [255, 0, 0, 255])
     assert answer["none"][3] == 0
-    assert answer["hash"] == "#swipe=0.000&opacity=0&off=scene&hidden=1"
+    assert answer["hash"] == "#opacity=0&off=scene&hidden=1"
     assert answer["hidden"] is True
+
+
+def test_labels_are_left_of_the_swipe(tmp_path, classes):
+    ids = np.full((1, 600, 700), 2, "uint8")
+    labels = write(tmp_path / "labels.tif", ids)
+    page = write_map_page(classes, tmp_path / "m.html", labels_path=labels).path
+    script = "return [colorAt(0.3, 0.5), colorAt(0.6, 0.5), text('readout')];"
+    opened = open_page(page, TOOLS + script, fragment="swipe=0.4")
+    assert opened.console == []
+    left, right, readout = opened.answer
+    assert left not in (FOREST, WATER)
+    assert right == WATER
+    assert "Map: water" in readout
+    assert "Labels: </script><b>built-up" in readout
 
 
 def test_dragging_the_wheel_and_keys_move_the_map(page):
     script = """
-      const canvas = document.getElementById("canvas"), box = canvas.getBoundingClientRect();
-      const at = (x, y) => ({ clientX: Math.round(box.left + x * box.width),
+      const container = document.getElementById("map"), box = container.getBoundingClientRect();
+      const at = (x, y) => ({ clientX: Math.round(box.left + x * box.width), button: 0,
                               clientY: Math.round(box.top + y * box.height),
-                              pointerId: 1, bubbles: true, cancelable: true });
-      canvas.setPointerCapture = () => {}; // these pointers are made up
+                              bubbles: true, cancelable: true });
       const seen = [text("readout")];
-      canvas.dispatchEvent(new PointerEvent("pointermove", at(0.6, 0.5)));
+      container.dispatchEvent(new PointerEvent("pointermove", at(0.6, 0.5)));
       await settled();
       seen.push(text("readout"));
-      canvas.dispatchEvent(new PointerEvent("pointerdown", at(0.6, 0.5)));
-      canvas.dispatchEvent(new PointerEvent("pointermove", at(0.9, 0.5)));
-      canvas.dispatchEvent(new PointerEvent("pointerup", at(0.9, 0.5)));
+      container.dispatchEvent(new MouseEvent("mousedown", at(0.6, 0.5)));
+      container.dispatchEvent(new MouseEvent("mousemove", at(0.9, 0.5)));
+      await new Promise((done) => setTimeout(done, 300)); // so that it does not glide on
+      container.dispatchEvent(new MouseEvent("mouseup", at(0.9, 0.5)));
+      container.dispatchEvent(new PointerEvent("pointermove", at(0.9, 0.5)));
       await settled();
+      seen.push(text("readout"));
       const dragged = colorAt(0.7, 0.5);
       const before = text("scale");
-      const turned = { ...at(0.9, 0.5), deltaY: -300 };
-      for (let i = 0; i < 6; i++) canvas.dispatchEvent(new WheelEvent("wheel", turned));
-      await settled();
+      const turned = { ...at(0.9, 0.5), deltaY: -600 };
+      for (let i = 0; i < 3; i++) {
+        container.dispatchEvent(new WheelEvent("wheel", turned));
+        await settled();
+      }
       seen.push(text("readout"));
-      const zoomed = text("scale");
-      canvas.dispatchEvent(new KeyboardEvent("keydown", { key: "0" }));
+      const zoomed = text("scale"), isEnlarged = container.matches(".enlarged");
+      await new Promise((done) => setTimeout(done, 400));
+      const kept = location.hash;
+      container.dispatchEvent(new KeyboardEvent("keydown", { key: "0", bubbles: true }));
       await settled();
-      return { seen, dragged, scales: [before, zoomed, text("scale")] };
+      return { seen, dragged, kept, isEnlarged, scales: [before, zoomed, text("scale")] };
     """
     opened = open_page(page, TOOLS + script)
     assert opened.console == []
-    middle, below, after_zoom = opened.answer["seen"]
+    middle, below, after_drag, after_zoom = opened.answer["seen"]
     assert "water" in middle
     assert "(middle of the view)" in middle
     assert "52.49" in middle
     assert "x 333" in middle
-    # What was below the pointer stays there, while it is dragged and zoomed.
-    assert below == after_zoom
+    # The place below the pointer stays there while it is dragged and zoomed, but for a pixel.
+    assert metres_in(after_drag) == pytest.approx(metres_in(below), abs=20)
+    assert metres_in(after_zoom) == pytest.approx(metres_in(below), abs=20)
     assert opened.answer["dragged"] == FOREST
+    assert opened.answer["isEnlarged"] is True
+    assert opened.answer["kept"].startswith("#x=")
     before, zoomed, again = opened.answer["scales"]
     assert before == again == "1 km"
     assert zoomed.endswith(" m")
 
 
+def test_an_address_brings_another_person_to_the_same_view(page):
+    script = """
+      await new Promise((done) => setTimeout(done, 400));
+      return [text("readout"), location.hash, colorAt(0.5, 0.5)];
+    """
+    opened = open_page(page, TOOLS + script, fragment="x=100.0&y=200.0&scale=8")
+    assert opened.console == []
+    readout, kept, color = opened.answer
+    assert "forest" in readout
+    assert "x 331" in readout
+    x, y, scale = (float(part.partition("=")[2]) for part in kept.split("&"))
+    assert (x, y, scale) == pytest.approx((100, 200, 8), abs=0.2)
+    assert color == FOREST
+
+
 def test_two_fingers_zoom(page):
     script = """
-      const canvas = document.getElementById("canvas"), box = canvas.getBoundingClientRect();
-      canvas.setPointerCapture = () => {}; // these pointers are made up
-      const touch = (type, pointerId, x) => canvas.dispatchEvent(new PointerEvent(type, {
-        pointerId, clientX: box.left + x, clientY: box.top + 200 }));
+      const container = document.getElementById("map"), box = container.getBoundingClientRect();
+      const touch = (type, ...places) => container.dispatchEvent(new TouchEvent(type, {
+        bubbles: true, cancelable: true, touches: places.map((x, identifier) => new Touch({
+          identifier, target: container, clientX: box.left + x, clientY: box.top + 200 })) }));
       const before = text("scale");
-      touch("pointerdown", 1, 100);
-      touch("pointerdown", 2, 200);
-      touch("pointermove", 1, 50);
-      touch("pointermove", 2, 1050);
+      touch("touchstart", 100, 200);
+      for (const right of [300, 500, 1100]) {
+        touch("touchmove", 100, right);
+        await settled();
+      }
+      touch("touchend");
       await settled();
       return [before, text("scale")];
     """
@@ -397,16 +475,16 @@ def test_values_have_a_scale_and_are_read_out(tmp_path):
 def test_a_page_fits_the_screen(page, width):
     script = """
       const root = document.documentElement, panel = document.querySelector(".panel");
-      const unnamed = [...document.querySelectorAll("button, input, [role=slider], canvas")].filter(
-        (one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.[0]?.textContent.trim()));
-      const { width, height } = document.getElementById("canvas").getBoundingClientRect();
+      const unnamed = [...document.querySelectorAll("button, input, [role]")].filter((node) =>
+        !(node.ariaLabel || node.textContent.trim() || node.labels?.[0]?.textContent.trim()));
+      const { width, height } = document.getElementById("map").getBoundingClientRect();
       return [root.scrollWidth - innerWidth, root.scrollHeight - innerHeight,
               panel.scrollWidth - panel.clientWidth, unnamed.length, width, height];
     """
     opened = open_page(page, TOOLS + script, width=width, height=844)
     assert opened.console == []
-    *over, unnamed, canvas_width, canvas_height = opened.answer
+    *over, unnamed, map_width, map_height = opened.answer
     assert max(over) <= 0
     assert unnamed == 0
-    assert canvas_width >= 390
-    assert canvas_height > 350
+    assert map_width >= 390
+    assert map_height > 350

@@ -19,7 +19,7 @@ from terratorch.evaluation.pages.map_page_layers import (
     SceneLayer,
     ValueLayer,
 )
-from terratorch.evaluation.pages.map_page_place import MapLocation, check_same_grid
+from terratorch.evaluation.pages.map_page_location import MapLocation, check_same_grid
 from terratorch.evaluation.pages.map_page_pyramid import build_pyramids
 from terratorch.evaluation.pages.page import render_page, write_page
 from terratorch.geo.raster import open_raster
@@ -28,8 +28,8 @@ DEFAULT_MEGABYTES = 25.0
 """What mail and chat programs still take."""
 
 
-# By default GDAL keeps what it has read in 5 % of the memory of the computer.
-_GDAL_CACHE = 128 * 2**20
+_FRAME_BYTES = 200_000  # Leaflet, style sheets and scripts: a page without tiles
+_GDAL_CACHE = 128 * 2**20  # bytes; the default is 5 % of the memory of the computer
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,10 @@ def write_map_page(
         drawn = _map_layer(dataset, band, names)
         layers = _layers_below(stack, drawn, image_path, labels_path, rgb) | {"map": drawn}
         pyramids, step = build_pyramids(
-            list(layers.values()), dataset.height, dataset.width, int(megabytes * 1e6)
+            list(layers.values()),
+            dataset.height,
+            dataset.width,
+            int(megabytes * 1e6) - _FRAME_BYTES,
         )
         shown = ShownMap(
             title=title or Path(map_path).name,

@@ -19,14 +19,14 @@ from terratorch.evaluation.pages.map_page_layers import (
     SceneLayer,
     ValueLayer,
 )
-from terratorch.evaluation.pages.map_page_place import MapLocation
+from terratorch.evaluation.pages.map_page_location import MapLocation
 from terratorch.evaluation.pages.map_page_pyramid import Pyramid
 from terratorch.evaluation.ramps import ramp_of
 
 _NAMES = {"scene": "Scene", "labels": "Labels", "map": "Map"}
 _TICKS = 3
 _RAMP_STOPS = 16
-_SCRIPTS = ("map_page_tiles.js", "map_page_view.js", "map_page_place.js", "map_page.js")
+_SCRIPTS = ("map_page_location.js", "map_page_tiles.js", "map_page.js")
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class ShownMap:
             "height": height,
             "step": self.step,
             "tile": TILE,
-            "place": asdict(self.location),
+            "location": asdict(self.location),
             "layers": layers,
             "classes": None,
             "scale": None,

@@ -1,133 +1,74 @@
-// Tiles of one layer: decoded when they are first needed, coloured by a table, and forgotten when
-// many others have been needed since.
+// The tiles of one layer in its own Leaflet pane. Tiles of classes and values hold one index per
+// pixel, coloured here by a table, so that classes can be hidden and values be read.
 
-const MOST_TILES = 600; // of a layer, 256 kB each
+const NODATA = 255;
 
-class TileLayer {
-  // `spec` is a layer of the data of the page; `changed` is called when a tile has come.
-  constructor(spec, tileSize, changed) {
-    Object.assign(this, spec);
-    this.tileSize = tileSize;
-    this.changed = changed;
-    this.isVisible = true;
-    this.colors = null; // 256 pixels as little-endian RGBA, for layers of indices
-    this.tiles = new Map();
-    this.pending = 0;
-  }
+const TileLayer = L.GridLayer.extend({
+  // `spec` is a layer of the data of the page, `finest` the zoom of its finest level, and `density`
+  // the number of image pixels per CSS pixel.
+  initialize(spec, tileSize, finest, density) {
+    Object.assign(this, spec, { pixels: tileSize, finest, isIndexed: spec.kind !== "colors" });
+    this.canvases = new Map();
+    this.colors = null; // 256 pixels as little-endian RGBA
+    const { width, height } = spec.levels[0], unit = density * 2 ** finest;
+    L.setOptions(this, {
+      pane: spec.id,
+      tileSize: tileSize / density,
+      minNativeZoom: finest - spec.levels.length + 1,
+      maxNativeZoom: finest,
+      minZoom: -99,
+      bounds: [[-height / unit, 0], [0, width / unit]],
+    });
+    this.on("tileunload", ({ coords }) => this.canvases.delete(this.key(coords)));
+  },
 
-  get isIndexed() { return this.kind !== "colors"; }
+  key({ x, y, z }) { return `${z}/${y}/${x}`; },
+
+  source({ x, y, z }) { return this.levels[this.finest - z].tiles[y]?.[x]; },
+
+  createTile(coords, done) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = this.pixels;
+    this.canvases.set(this.key(coords), canvas);
+    this.load(canvas, this.source(coords)).then(() => done(null, canvas), (error) => done(error, canvas));
+    return canvas;
+  },
+
+  async load(canvas, base64) {
+    if (!base64) return;
+    const image = new Image();
+    image.src = `data:${this.mime};base64,${base64}`;
+    await image.decode();
+    const context = canvas.getContext("2d", { willReadFrequently: this.isIndexed });
+    context.drawImage(image, 0, 0);
+    if (!this.isIndexed) return;
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    canvas.indices = Uint8Array.from({ length: data.length / 4 }, (_, i) => (data[4 * i + 3] ? data[4 * i] : NODATA));
+    this.paint(canvas);
+  },
 
   setColors(colors) {
     this.colors = colors;
-    for (const tile of this.tiles.values()) this.#paint(tile);
-    this.changed();
-  }
+    for (const canvas of this.canvases.values()) this.paint(canvas);
+  },
 
-  // The tile, or what part of a coarser one is there instead: {canvas, x, y, size}; null while
-  // there is none, or where there is nothing to see.
-  find(level, row, column) {
-    if (!this.levels[level].tiles[row][column]) return null;
-    let size = this.tileSize, x = 0, y = 0;
-    for (; level < this.levels.length; level++) {
-      const tile = this.#tile(level, row, column);
-      if (tile.canvas) return { ...tile, x, y, size };
-      size /= 2;
-      x = (x + this.tileSize * (column % 2)) / 2;
-      y = (y + this.tileSize * (row % 2)) / 2;
-      row >>= 1;
-      column >>= 1;
-    }
-    return null;
-  }
-
-  // The index of a pixel of a level as it is drawn; null where it is not known yet.
-  indexAt(level, x, y) {
-    const { width, height } = this.levels[level];
-    if (x < 0 || y < 0 || x >= width || y >= height) return null;
-    const row = Math.floor(y / this.tileSize), column = Math.floor(x / this.tileSize);
-    if (!this.levels[level].tiles[row][column]) return 255;
-    const tile = this.find(level, row, column);
-    if (!tile) return null;
-    const zoom = tile.size / this.tileSize;
-    const at = (value, start) => Math.floor(start + (value % this.tileSize) * zoom);
-    return tile.indices[at(y, tile.y) * tile.canvas.width + at(x, tile.x)];
-  }
-
-  #tile(level, row, column) {
-    const key = `${level}/${row}/${column}`;
-    let tile = this.tiles.get(key);
-    if (tile) this.tiles.delete(key); // to become the youngest
-    else {
-      tile = { canvas: null, indices: null };
-      this.#load(tile, this.levels[level].tiles[row][column]);
-      if (this.tiles.size >= MOST_TILES) this.tiles.delete(this.tiles.keys().next().value);
-    }
-    this.tiles.set(key, tile);
-    return tile;
-  }
-
-  async #load(tile, base64) {
-    this.pending++;
-    const image = new Image();
-    image.src = `data:${this.mime};base64,${base64}`;
-    try {
-      await image.decode();
-      const canvas = document.createElement("canvas");
-      canvas.width = image.width;
-      canvas.height = image.height;
-      const context = canvas.getContext("2d", { willReadFrequently: this.isIndexed });
-      context.drawImage(image, 0, 0);
-      if (this.isIndexed) {
-        const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
-        tile.indices = Uint8Array.from({ length: pixels.length / 4 }, (_, i) => pixels[4 * i]);
-      }
-      tile.canvas = canvas;
-      if (this.isIndexed) this.#paint(tile);
-    } finally {
-      this.pending--;
-      this.changed();
-    }
-  }
-
-  #paint(tile) {
-    if (!tile.canvas) return;
-    const context = tile.canvas.getContext("2d");
-    const image = context.createImageData(tile.canvas.width, tile.canvas.height);
+  paint(canvas) {
+    if (!canvas.indices) return;
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(canvas.width, canvas.height);
     const pixels = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < pixels.length; i++) pixels[i] = this.colors[tile.indices[i]];
+    for (let i = 0; i < pixels.length; i++) pixels[i] = this.colors[canvas.indices[i]];
     context.putImageData(image, 0, 0);
-  }
+  },
 
-  // Draw what is seen. `origin` is where the corner of the map lies and `scale` how large a pixel
-  // of the finest level is, in pixels of the canvas.
-  draw(context, origin, scale) {
-    const level = this.levelFor(scale);
-    const size = this.tileSize * 2 ** level * scale;
-    const { tiles } = this.levels[level];
-    const { width, height } = context.canvas;
-    const first = (start) => Math.max(0, Math.floor(-start / size));
-    context.imageSmoothingEnabled = 2 ** level * scale < 1.5; // larger pixels are to be told apart
-    for (let row = first(origin.y); row < tiles.length && origin.y + row * size < height; row++) {
-      for (let column = first(origin.x); column < tiles[row].length && origin.x + column * size < width; column++) {
-        const tile = this.find(level, row, column);
-        if (tile) this.#drawTile(context, tile, origin.x + column * size, origin.y + row * size, size);
-      }
-    }
-  }
-
-  // The level whose pixels are nearest to those of the canvas.
-  levelFor(scale) {
-    return Math.min(this.levels.length - 1, Math.max(0, Math.round(Math.log2(1 / scale))));
-  }
-
-  #drawTile(context, tile, left, top, size) {
-    const wide = Math.min(tile.size, tile.canvas.width - tile.x);
-    const high = Math.min(tile.size, tile.canvas.height - tile.y);
-    if (wide <= 0 || high <= 0) return;
-    // Whole pixels, so that no line shows between two tiles.
-    const x = Math.round(left), y = Math.round(top);
-    const right = Math.round(left + (wide / tile.size) * size);
-    const bottom = Math.round(top + (high / tile.size) * size);
-    context.drawImage(tile.canvas, tile.x, tile.y, wide, high, x, y, right - x, bottom - y);
-  }
-}
+  // The index at a point of the finest level, as shown at a zoom; null while its tile is loading.
+  indexAt(x, y, zoom) {
+    const { minNativeZoom: coarsest } = this.options;
+    const z = Math.min(this.finest, Math.max(coarsest, Math.round(zoom)));
+    const [column, row] = [x, y].map((at) => Math.floor(at / 2 ** (this.finest - z)));
+    const coords = { x: Math.floor(column / this.pixels), y: Math.floor(row / this.pixels), z };
+    if (!this.source(coords)) return NODATA;
+    const indices = this.canvases.get(this.key(coords))?.indices;
+    return indices?.[(row % this.pixels) * this.pixels + (column % this.pixels)] ?? null;
+  },
+});

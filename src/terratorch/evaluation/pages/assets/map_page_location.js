@@ -25,10 +25,10 @@ function coordinateText({ transform: [a, b, c, d, e, f] }, { x, y }) {
 }
 
 // Texts for a place on a map, the nearest to what people look up first.
-function placeTexts(place, size, { x, y }) {
+function locationTexts(location, size, { x, y }) {
   const texts = [];
-  if (place.lonlat) texts.push(lonLatText(place, { x: x / size.width, y: y / size.height }));
-  if (place.transform && !place.is_geographic) texts.push(coordinateText(place, { x, y }));
+  if (location.lonlat) texts.push(lonLatText(location, { x: x / size.width, y: y / size.height }));
+  if (location.transform && !location.is_geographic) texts.push(coordinateText(location, { x, y }));
   return texts.length ? texts : [`column ${Math.floor(x)}, row ${Math.floor(y)}`];
 }
 
