@@ -17,8 +17,8 @@ from terratorch.bands import parse_band
 from terratorch.colors import NODATA_COLOR, Color, palette
 from terratorch.contracts.map_tags import CLASS_NAMES_TAG
 from terratorch.drawing.paint import (
-    Limits,
     Mask,
+    ValueRange,
     class_index,
     paint_classes,
     paint_rgb,
@@ -65,7 +65,7 @@ class DrawnMap:
         return width < 1.6 * height
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ValueRange:
         """The ends of the scale of values."""
         return value_limits(self.pixels[~self.hidden])
 
@@ -278,7 +278,7 @@ def read_rgb(
     return np.moveaxis(raster.data.astype(np.float32), 0, -1), ~raster.valid
 
 
-def paint(drawn: DrawnMap, limits: Limits | None = None) -> NDArray[np.uint8]:
+def paint(drawn: DrawnMap, limits: ValueRange | None = None) -> NDArray[np.uint8]:
     """Return a map as colours, `(h, w, 3)`.
 
     Args:

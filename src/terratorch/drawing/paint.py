@@ -12,7 +12,7 @@ from terratorch.colors import NODATA_COLOR, VIRIDIS, Color, color_ramp
 from terratorch.geo.types import Array
 
 Mask = NDArray[np.bool_]
-Limits = tuple[float, float]
+ValueRange = tuple[float, float]
 
 _PERCENTILES = (2, 98)
 _SCALE_STEPS = 256
@@ -37,7 +37,7 @@ def stretch(pixels: NDArray[np.float32], limits: NDArray[np.float32]) -> NDArray
     return np.clip((pixels - low) / np.maximum(high - low, 1e-12), 0, 1, dtype=np.float32)
 
 
-def value_limits(values: npt.ArrayLike) -> Limits:
+def value_limits(values: npt.ArrayLike) -> ValueRange:
     """Return the ends of a scale of values: two percentiles, so that outliers do not stretch it."""
     values = np.asarray(values)
     if not values.size:
@@ -46,7 +46,7 @@ def value_limits(values: npt.ArrayLike) -> Limits:
     return float(low), float(high)
 
 
-def scale_index(values: Array, limits: Limits, steps: int = _SCALE_STEPS) -> NDArray[np.intp]:
+def scale_index(values: Array, limits: ValueRange, steps: int = _SCALE_STEPS) -> NDArray[np.intp]:
     """Return the step of a scale that each value falls on, 0 to `steps - 1`; NaN becomes 0."""
     low, high = limits
     scaled = (values.astype(np.float32) - low) * (steps / max(high - low, 1e-12))
@@ -91,7 +91,7 @@ def paint_classes(
 
 def paint_values(
     values: Array,
-    limits: Limits,
+    limits: ValueRange,
     hidden: Mask | None = None,
     missing: Sequence[int] = NODATA_COLOR,
     ramp: Sequence[Color] = VIRIDIS,

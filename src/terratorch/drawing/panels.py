@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from terratorch.colors import Color
-from terratorch.drawing.paint import Limits
+from terratorch.drawing.paint import ValueRange
 from terratorch.drawing.round_numbers import round_length
 from terratorch.geo.held_file import replacing
 
@@ -67,7 +67,7 @@ class ClassLegend:
 class ValueScale:
     """A scale of values; without limits each panel has its own, and the ends are low and high."""
 
-    limits: Limits | None
+    limits: ValueRange | None
     label: str = ""
 
 

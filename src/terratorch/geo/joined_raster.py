@@ -6,97 +6,96 @@ and the same wherever a window begins.
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import rasterio
 from rasterio.control import GroundControlPoint
+from rasterio.rpc import RPC
 
 from terratorch.contracts.band_names import band_in
 from terratorch.errors import DataError
+from terratorch.geo.grid import PixelGrid
 from terratorch.geo.raster import JOINED_TAG, georeferenced_or_not, has_mask, open_raster
 from terratorch.geo.remote import is_virtual
+from terratorch.geo.types import CRS
+from terratorch.geo.vrt import GDAL_TYPES, VrtBand, VrtSource, write_vrt
 
 # The tag of a band that says which of the inputs of a model it belongs to.
 MODALITY_TAG = "TERRATORCH_MODALITY"
 
-_APART = 0.5  # of the coarser pixel that the corners of two files may lie apart
-_GDAL_TYPES = {
-    **{"uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16"},
-    **{"uint32": "UInt32", "int32": "Int32", "float32": "Float32", "float64": "Float64"},
-}
+_TOLERANCE = 0.5  # of the coarser pixel, that the corners of two files may differ by
+
+# Row, column, x, y and z of each point, and the CRS of these.
+_GroundPoints = tuple[tuple[tuple[float, ...], ...], CRS | None]
 
 
 @dataclass(frozen=True)
-class Layer:
+class FileBand:
     """A band of a file.
 
     Attributes:
         path: The file.
         index: Which band, counted from 1.
-        band: Its name, None where it says none.
-        shape: Rows and columns.
+        band: Its name, None if unknown.
+        grid: Where its pixels are.
         block_height: Rows that the file stores together.
         dtype: Of its values.
-        nodata: What stands for no data.
-        crs: The coordinate reference system.
-        transform: From pixels to coordinates.
-        ground: Ground control points, as row, column, x, y and z, and their CRS.
-        rpcs: Rational polynomial coefficients, None where there are none.
+        nodata: The value for no data.
+        ground: Ground control points.
+        rpcs: Rational polynomial coefficients, None if there are none.
     """
 
     path: Path
     index: int
     band: str | None
-    shape: tuple[int, int]
+    grid: PixelGrid
     block_height: int
     dtype: str
     nodata: float | None
-    crs: Any
-    transform: Any
-    ground: tuple[tuple[tuple[float, ...], ...], Any] = ((), None)
-    rpcs: Any = None
+    ground: _GroundPoints = ((), None)
+    rpcs: RPC | None = None
 
     @property
     def needs_warping(self) -> bool:
-        """Whether it lies where no transform tells."""
+        """Whether it is georeferenced by points or coefficients and not by a transform."""
         return bool(self.ground[0]) or self.rpcs is not None
 
     @property
     def pixel(self) -> float:
         """Width of a pixel in units of the map."""
-        return math.hypot(self.transform.a, self.transform.d)
+        return self.grid.pixel_width
 
 
 @dataclass(frozen=True)
-class Place:
-    """A band of the raster.
+class JoinedBand:
+    """A band of the joined raster.
 
     Attributes:
-        layer: What it holds; None where nobody reads it.
-        modality: Which input of the model it belongs to; None where there is but one.
+        source: The band of a file; None if the model does not use it.
+        modality: Which input of the model it belongs to; None if there is only one.
     """
 
-    layer: Layer | None
+    source: FileBand | None
     modality: str | None = None
 
 
-def layers_of(path: Path, band: str | None = None, own: Iterable[str] = ()) -> Iterator[Layer]:
+def file_bands(
+    path: Path, band: str | None = None, extra_names: Iterable[str] = ()
+) -> Iterator[FileBand]:
     """Yield the bands of a file.
 
     Args:
         path: The file.
-        band: What its name says; None takes the descriptions of its bands.
-        own: Names of bands that are in no table.
+        band: The band that the file's name states; None reads the descriptions of its bands.
+        extra_names: Names of bands beside the standard ones.
 
     Raises:
-        DataError: If it is no image, has a mask, or its name says one band and it has several.
+        DataError: If it is not an image, has a mask, or has several bands although its name states
+            one.
     """
     with open_raster(path) as dataset:
         if band is not None and dataset.count > 1:
@@ -114,130 +113,94 @@ def layers_of(path: Path, band: str | None = None, own: Iterable[str] = ()) -> I
         points = tuple(
             (point.row, point.col, point.x, point.y, point.z) for point in dataset.gcps[0]
         )
-        for place, index in enumerate(dataset.indexes):
-            yield Layer(
+        for position, index in enumerate(dataset.indexes):
+            yield FileBand(
                 path=path,
                 index=index,
-                band=band or band_in(dataset.descriptions[place] or "", own),
-                shape=dataset.shape,
-                block_height=dataset.block_shapes[place][0],
-                dtype=dataset.dtypes[place],
-                nodata=dataset.nodatavals[place],
-                crs=dataset.crs,
-                transform=dataset.transform,
+                band=band or band_in(dataset.descriptions[position] or "", extra_names),
+                grid=PixelGrid.of(dataset),
+                block_height=dataset.block_shapes[position][0],
+                dtype=dataset.dtypes[position],
+                nodata=dataset.nodatavals[position],
                 ground=(points, dataset.gcps[1]),
                 rpcs=dataset.rpcs,
             )
 
 
-def write_joined(path: Path, thing: Path, places: Sequence[Place]) -> None:
-    """Write a virtual raster, as old as the newest of its files.
+def write_joined(path: Path, scene: Path, bands: Sequence[JoinedBand]) -> None:
+    """Write a virtual raster, with the modification time of the newest of its files.
 
     Args:
-        path: Where it goes.
-        thing: What it is of, for messages.
-        places: Its bands.
+        path: The virtual raster.
+        scene: What it consists of, for messages.
+        bands: Its bands.
 
     Raises:
-        DataError: If the files do not lie in one place, or hold no real numbers.
+        DataError: If the files cover different areas, or hold complex numbers.
     """
-    present = [place.layer for place in places if place.layer is not None]
-    finest = min(present, key=lambda layer: layer.pixel)
-    for layer in present:
-        _check_place(layer, finest)
-    dtype = str(np.result_type(*{layer.dtype for layer in present}))
-    if dtype not in _GDAL_TYPES:
-        raise DataError(str(thing), f"its values are {dtype}", "Give real numbers.")
-    height, width = finest.shape
-    root = _element(None, "VRTDataset", {"rasterXSize": width, "rasterYSize": height})
-    _element(_element(root, "Metadata"), "MDI", {"key": JOINED_TAG}, text=thing)
-    if finest.crs is not None:
-        _element(root, "SRS", text=finest.crs.to_wkt())
-    geotransform = ", ".join(repr(value) for value in finest.transform.to_gdal())
-    _element(root, "GeoTransform", text=geotransform)
-    _element(root, "BlockYSize", text=max(layer.block_height for layer in present))
-    for number, place in enumerate(places, start=1):
-        attributes = {"dataType": _GDAL_TYPES[dtype], "band": number}
-        _band(_element(root, "VRTRasterBand", attributes), place, (height, width))
-    ET.ElementTree(root).write(path, encoding="utf-8")
+    sources = [band.source for band in bands if band.source is not None]
+    finest = min(sources, key=lambda source: source.pixel)
+    for source in sources:
+        _check_area(source, finest)
+    dtype = str(np.result_type(*{source.dtype for source in sources}))
+    if dtype not in GDAL_TYPES:
+        raise DataError(str(scene), f"its values are {dtype}", "Give real numbers.")
+    write_vrt(
+        path,
+        finest.grid,
+        [_vrt_band(band, finest.grid, dtype) for band in bands],
+        {JOINED_TAG: str(scene)},
+        block_height=max(source.block_height for source in sources),
+    )
     if finest.needs_warping:
-        _pin(path, finest)
-    # As old as its newest file: what was made of them is there already.
-    ages = [layer.path.stat().st_mtime_ns for layer in present if not is_virtual(layer.path)]
-    if ages:
-        os.utime(path, ns=(max(ages), max(ages)))
+        _copy_ground_points(finest, path)
+    # Maps of an earlier run are compared with it, and its files have not changed since.
+    times = [source.path.stat().st_mtime_ns for source in sources if not is_virtual(source.path)]
+    if times:
+        os.utime(path, ns=(max(times), max(times)))
 
 
-def _pin(path: Path, layer: Layer) -> None:
+def _vrt_band(band: JoinedBand, grid: PixelGrid, dtype: str) -> VrtBand:
+    tags = {} if band.modality is None else {MODALITY_TAG: band.modality}
+    source = band.source
+    if source is None:
+        return VrtBand(dtype, tags=tags)
+    name = str(source.path if is_virtual(source.path) else source.path.absolute())
+    shape = (source.grid.height, source.grid.width)
+    return VrtBand(
+        dtype,
+        [VrtSource(name, source.index, shape, size=(grid.height, grid.width))],
+        description=source.band,
+        nodata=source.nodata,
+        tags=tags,
+    )
+
+
+def _copy_ground_points(source: FileBand, path: Path) -> None:
     """Give a raster the ground control points and coefficients of a file."""
-    points, crs = layer.ground
+    points, crs = source.ground
     with georeferenced_or_not(), rasterio.open(path, "r+") as dataset:
         if points:
             dataset.gcps = ([GroundControlPoint(*point) for point in points], crs)
-        if layer.rpcs is not None:
-            dataset.rpcs = layer.rpcs
+        if source.rpcs is not None:
+            dataset.rpcs = source.rpcs
 
 
-def _band(band: ET.Element, place: Place, shape: tuple[int, int]) -> None:
-    if place.modality is not None:
-        tags = _element(band, "Metadata")
-        _element(tags, "MDI", {"key": MODALITY_TAG}, text=place.modality)
-    layer = place.layer
-    if layer is None:  # nobody reads it
-        return
-    if layer.band is not None:
-        _element(band, "Description", text=layer.band)
-    if layer.nodata is not None:
-        _element(band, "NoDataValue", text=repr(layer.nodata))
-    source = _element(band, "SimpleSource", {"resampling": "nearest"})
-    name = str(layer.path if is_virtual(layer.path) else layer.path.absolute())
-    _element(source, "SourceFilename", {"relativeToVRT": 0}, text=name)
-    _element(source, "SourceBand", text=layer.index)
-    for tag, (height, width) in (("SrcRect", layer.shape), ("DstRect", shape)):
-        _element(source, tag, {"xOff": 0, "yOff": 0, "xSize": width, "ySize": height})
-
-
-def _element(
-    parent: ET.Element | None, tag: str, attributes: Mapping[str, Any] | None = None, text: Any = ""
-) -> ET.Element:
-    values = {name: str(value) for name, value in (attributes or {}).items()}
-    element = ET.Element(tag, values) if parent is None else ET.SubElement(parent, tag, values)
-    element.text = str(text) or None
-    return element
-
-
-def _check_place(layer: Layer, finest: Layer) -> None:
-    """Refuse files that lie elsewhere than the finest one."""
-    if layer.needs_warping or finest.needs_warping:
-        if (layer.ground, layer.rpcs, layer.shape) != (finest.ground, finest.rpcs, finest.shape):
+def _check_area(source: FileBand, finest: FileBand) -> None:
+    """Refuse a file that covers another area than the finest one."""
+    if source.needs_warping or finest.needs_warping:
+        shapes = [(band.grid.height, band.grid.width) for band in (source, finest)]
+        if (source.ground, source.rpcs, shapes[0]) != (finest.ground, finest.rpcs, shapes[1]):
             raise DataError(
-                str(layer.path),
+                str(source.path),
                 f"ground control points or coefficients other than those of {finest.path}",
                 "Bring the files of a scene onto one grid, such as with gdalwarp.",
             )
         return
-    corners = _corners(layer), _corners(finest)
-    allowed = _APART * max(layer.pixel, finest.pixel)
-    apart = max(abs(a - b) for a, b in zip(*corners, strict=True))
-    if layer.crs != finest.crs or apart > allowed:
+    if not source.grid.covers_same_area(finest.grid, _TOLERANCE):
         raise DataError(
-            str(layer.path),
-            f"lies elsewhere than {finest.path}: {_extent(layer)}, and not {_extent(finest)}",
+            str(source.path),
+            f"covers another area than {finest.path}: {source.grid.extent}, "
+            f"and not {finest.grid.extent}",
             "The files of a scene have to cover the same area in one CRS.",
         )
-
-
-def _corners(layer: Layer) -> tuple[float, float, float, float]:
-    height, width = layer.shape
-    place = layer.transform
-    return (
-        place.c,
-        place.f,
-        place.a * width + place.b * height + place.c,
-        place.d * width + place.e * height + place.f,
-    )
-
-
-def _extent(layer: Layer) -> str:
-    left, top, right, bottom = _corners(layer)
-    return f"{left:.10g},{bottom:.10g} to {right:.10g},{top:.10g} in {layer.crs or 'no CRS'}"

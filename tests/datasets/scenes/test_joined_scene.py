@@ -245,7 +245,7 @@ def test_files_that_do_not_belong_together(tmp_path):
     for seed, name in enumerate(BANDS):
         write_tif(folder / f"{name}.tif", pixels(seed))
     write_tif(folder / "BLUE.tif", pixels(1, (9, 6)))
-    with pytest.raises(DataError, match=r"RED\.tif: lies elsewhere than .*BLUE\.tif: 500000"):
+    with pytest.raises(DataError, match=r"RED\.tif: covers another area than .*BLUE\.tif: 500000"):
         join_scene(folder, spec(), tmp_path)
     write_tif(folder / "BLUE.tif", pixels(1))
     write_tif(folder / "old_BLUE.tif", pixels(1))

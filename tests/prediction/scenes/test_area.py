@@ -97,7 +97,7 @@ def corners(*pixels):
 
 def wanted_of(path, *arguments):
     reference = Georeference.of(path)
-    return Limits.given(*arguments).of(reference).rows(0, reference.height)
+    return Limits.from_options(*arguments).of(reference).rows(0, reference.height)
 
 
 TRIANGLE = [(2.2, 3.1), (25.7, 12.3), (6.4, 38.9)]
@@ -119,7 +119,7 @@ TRIANGLE = [(2.2, 3.1), (25.7, 12.3), (6.4, 38.9)]
 def test_wanted_pixels_are_those_of_the_whole_run(parameters, tmp_path):
     path = scene(tmp_path)
     area = geojson(tmp_path / "a.json", [corners(*TRIANGLE)])
-    limits = Limits.given(area, "EPSG:32633")
+    limits = Limits.from_options(area, "EPSG:32633")
     _, whole = run([path], tmp_path / "whole", None, parameters)
     _, part = run([path], tmp_path / "part", limits, parameters)
     wanted = wanted_of(path, area, "EPSG:32633")
@@ -150,7 +150,7 @@ def test_any_mask_leaves_what_the_whole_run_gives(data, tmp_path):
     mask = np.zeros(size, np.uint8)
     mask.flat[marked] = 1
     write_tif(tmp_path / "mask.tif", mask)
-    limits = Limits.given(None, None, str(tmp_path / "mask.tif"))
+    limits = Limits.from_options(None, None, str(tmp_path / "mask.tif"))
     for folder, chosen in (("whole", None), ("part", limits)):
         (tmp_path / folder / "scene_pred.tif").unlink(missing_ok=True)  # of the example before
         run([path], tmp_path / folder, chosen, parameters)
@@ -160,7 +160,7 @@ def test_any_mask_leaves_what_the_whole_run_gives(data, tmp_path):
 
 def test_a_scene_that_the_area_does_not_touch_has_no_map(tmp_path):
     path = scene(tmp_path)
-    report, model = run([path], tmp_path / "maps", Limits.given("0,0,1,1"))
+    report, model = run([path], tmp_path / "maps", Limits.from_options("0,0,1,1"))
     assert report.outside == [path]
     assert model.tiles == 0
     assert not list((tmp_path / "maps").iterdir())
@@ -179,6 +179,19 @@ def test_bounds_in_degrees_hold_the_pixels_whose_centre_is_within(bounds, tmp_pa
     across = (x > west) & (x < east) if west < east else (x > west) | (x < east)
     expected = across & (y > south) & (y < north)
     assert expected.any()
+    assert np.array_equal(wanted_of(path, bounds), expected)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "columns"),
+    [("-179.9,-17.3,-179.8,-17.1", (20, 30)), ("179.95,-17.3,-179.8,-17.1", (5, 30))],
+)
+def test_bounds_are_found_in_rasters_that_go_on_beyond_180_degrees(bounds, columns, tmp_path):
+    path = write_tif(tmp_path / "scene.tif", np.ones((1, 64, 64), np.int16))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.crs, dataset.transform = DEGREES, rasterio.Affine(0.01, 0, 179.9, 0, -0.01, -17)
+    expected = np.zeros((64, 64), bool)
+    expected[10:30, slice(*columns)] = True
     assert np.array_equal(wanted_of(path, bounds), expected)
 
 
@@ -228,7 +241,7 @@ def test_masks_by_pattern_and_by_folder(tmp_path):
 def test_a_scene_without_a_mask_is_left_out_and_the_rest_goes_on(tmp_path):
     paths = [scene(tmp_path / "scenes", name) for name in ("north", "south")]
     mask = write_tif(tmp_path / "masks" / "south.tif", np.ones((40, 31), np.uint8))
-    limits = Limits.given(None, None, str(tmp_path / "masks"))
+    limits = Limits.from_options(None, None, str(tmp_path / "masks"))
     report, _ = run(paths, tmp_path / "maps", limits)
     assert list(report.failures) == paths[:1]
     assert "north.tif: its mask" in str(report.failures[paths[0]])
@@ -245,18 +258,21 @@ def test_a_scene_without_a_mask_is_left_out_and_the_rest_goes_on(tmp_path):
     [
         (("20,10,30,5",), "there is nothing between these bounds"),
         (("20,10,10,20", "EPSG:32633"), "there is nothing between these bounds"),
-        (("500000,5400000,600000,5500000",), "is no longitude and latitude.*--area_crs EPSG:CODE"),
-        (("500000,5400000,600000,5500000",), ": 500000,5400000 is no"),
+        (
+            ("500000,5400000,600000,5500000",),
+            "is not a longitude and latitude.*--area_crs EPSG:CODE",
+        ),
+        (("500000,5400000,600000,5500000",), ": 500000,5400000 is not"),
         (("12.52,52.4,12.5,52.5",), "from west 12.52 eastwards to 12.5 it goes round.*Swap them"),
         (("1,2,3",), "area '1,2,3': does not exist.*bounds are four numbers with commas"),
         (("1,2,3,4", "EPSG:xyz"), "area_crs: 'EPSG:xyz' is not a known CRS"),
-        ((None, "EPSG:4326"), "area_crs: is given without area"),
+        ((None, "EPSG:4326"), "area_crs: is set without area"),
         ((None, None, "none.tif"), "valid_mask 'none.tif': does not exist.*{stem}"),
     ],
 )
 def test_what_cannot_be_used_is_named(arguments, message):
     with pytest.raises((ConfigurationError, MissingFileError), match=message):
-        Limits.given(*arguments)
+        Limits.from_options(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +288,7 @@ def test_a_file_without_polygons_is_named(content, message, tmp_path):
     path = tmp_path / "a.geojson"
     path.write_text(content)
     with pytest.raises(DataError, match=message):
-        Limits.given(str(path))
+        Limits.from_options(str(path))
 
 
 def test_a_mask_on_another_grid_and_a_scene_without_one(tmp_path):
@@ -283,7 +299,7 @@ def test_a_mask_on_another_grid_and_a_scene_without_one(tmp_path):
     write_tif(mask, np.ones((40, 31), np.uint8))
     with rasterio.open(mask, "r+") as dataset:
         dataset.transform = rasterio.Affine(10, 0, LEFT + 10, 0, -10, TOP)
-    with pytest.raises(DataError, match="lies elsewhere than the scene"):
+    with pytest.raises(DataError, match="covers another area than the scene"):
         wanted_of(path, None, None, str(mask))
     bare = tmp_path / "bare.png"
     shape = {"height": 4, "width": 3, "count": 1, "dtype": "uint8"}

@@ -81,7 +81,7 @@ def test_an_area_is_cut_where_it_has_tiles(tmp_path):
     with rasterio.open(path) as dataset:
         (west, north), (east, south) = (dataset.transform * at for at in ((20, 90), (45, 130)))
         crs = str(dataset.crs)
-    limits = Limits.given(f"{west},{south},{east},{north}", crs)
+    limits = Limits.from_options(f"{west},{south},{east},{north}", crs)
     check([path], tmp_path, predictor(tiles=tiles(), limits=limits))
 
 

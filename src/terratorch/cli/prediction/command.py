@@ -74,7 +74,7 @@ def _check_limits(settings: PredictionOptions) -> None:
     if any(limit is not None for limit in limits):
         from terratorch.prediction.scenes.area import Limits
 
-        Limits.given(*limits)
+        Limits.from_options(*limits)
 
 
 def _run(

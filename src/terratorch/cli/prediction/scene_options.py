@@ -91,7 +91,7 @@ def limits_of(settings: PredictionOptions) -> Limits | None:
     Raises:
         TerraTorchError: If an option cannot be used.
     """
-    return Limits.given(settings.area, settings.area_crs, settings.valid_mask)
+    return Limits.from_options(settings.area, settings.area_crs, settings.valid_mask)
 
 
 def tiles_of(settings: PredictionOptions, task: TerraTorchTask) -> TiledInferenceParameters | None:

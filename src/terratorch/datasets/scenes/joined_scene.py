@@ -16,7 +16,7 @@ from terratorch.contracts.input_spec import SINGLE, ImageSpec, InputSpec
 from terratorch.datasets.files import find_files, shortened
 from terratorch.datasets.scenes.scene_files import SceneFiles, bears
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.geo.joined_raster import Layer, Place, layers_of, write_joined
+from terratorch.geo.joined_raster import FileBand, JoinedBand, file_bands, write_joined
 
 
 def join_scene(scene: Path | SceneFiles, spec: InputSpec, target: Path) -> Path:
@@ -42,7 +42,7 @@ def join_scene(scene: Path | SceneFiles, spec: InputSpec, target: Path) -> Path:
     thing = Path(name) if isinstance(scene, SceneFiles) else scene
     files = _given(scene, inputs) if isinstance(scene, SceneFiles) else _sorted(scene, inputs)
     places = [
-        Place(layer, None if modality == SINGLE else modality)
+        JoinedBand(layer, None if modality == SINGLE else modality)
         for modality, one in inputs.items()
         for layer in _layers(_Wanted.of(one, thing, modality, files[modality]))
     ]
@@ -165,7 +165,7 @@ def _owner(relative: str, names: Sequence[str]) -> str | None:
     return None
 
 
-def _layers(wanted: _Wanted) -> list[Layer | None]:
+def _layers(wanted: _Wanted) -> list[FileBand | None]:
     """Return the layers of an input; None for bands that the model does not need."""
     if wanted.dates:
         return _dates(wanted)
@@ -173,23 +173,23 @@ def _layers(wanted: _Wanted) -> list[Layer | None]:
     return _bands(wanted) if whole is None else whole
 
 
-def _whole(wanted: _Wanted) -> list[Layer | None] | None:
+def _whole(wanted: _Wanted) -> list[FileBand | None] | None:
     """Return the layers of the one file that has all bands, in their order; None without one."""
     if len(wanted.files.paths) != 1:
         return None
-    layers = list(layers_of(wanted.files.paths[0]))
+    layers = list(file_bands(wanted.files.paths[0]))
     whole = wanted.names is None or len(layers) == len(wanted.names)
     return list(layers) if whole else None
 
 
-def _bands(wanted: _Wanted) -> list[Layer | None]:
+def _bands(wanted: _Wanted) -> list[FileBand | None]:
     """Return the layers of one date."""
     names = wanted.named()
     found = _by_band(wanted)
     return [_one(wanted, name, found[name]) if name in found else None for name in names]
 
 
-def _dates(wanted: _Wanted) -> list[Layer | None]:
+def _dates(wanted: _Wanted) -> list[FileBand | None]:
     """Return the layers of all dates, one after the other."""
     names, files = wanted.named(), wanted.files.paths
     if not any(band_in(path.stem, wanted.needed) in wanted.needed for path in files):
@@ -214,9 +214,9 @@ def _dates(wanted: _Wanted) -> list[Layer | None]:
     ]
 
 
-def _date(wanted: _Wanted, path: Path, names: Sequence[str]) -> list[Layer]:
+def _date(wanted: _Wanted, path: Path, names: Sequence[str]) -> list[FileBand]:
     """Return the layers of a file that has all bands of a date: as described, else in its order."""
-    layers = list(layers_of(path, own=wanted.needed))
+    layers = list(file_bands(path, extra_names=wanted.needed))
     alone = len(wanted.files.paths) == 1  # then it may hold all dates
     if len(layers) != len(names) and not (alone and len(layers) % len(names) == 0):
         raise DataError(
@@ -230,9 +230,9 @@ def _date(wanted: _Wanted, path: Path, names: Sequence[str]) -> list[Layer]:
     return [described[name] for name in names] if in_any_order else layers
 
 
-def _by_date(wanted: _Wanted, band: str, layers: Sequence[Layer]) -> dict[str, Layer]:
+def _by_date(wanted: _Wanted, band: str, layers: Sequence[FileBand]) -> dict[str, FileBand]:
     """Return the layers of a band by what their files are called, but for band and resolution."""
-    dates: dict[str, list[Layer]] = {}
+    dates: dict[str, list[FileBand]] = {}
     for layer in layers:
         path = layer.path
         inside = path.parts[:-1][len(wanted.thing.parts) :] if wanted.files.in_folder else ()
@@ -247,14 +247,14 @@ def _in_order(text: str) -> list[str | int]:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
-def _by_band(wanted: _Wanted) -> dict[str, list[Layer]]:
+def _by_band(wanted: _Wanted) -> dict[str, list[FileBand]]:
     """Return the layers of each band that is needed."""
     needed, files = wanted.needed, wanted.files.paths
-    found: dict[str, list[Layer]] = {}
+    found: dict[str, list[FileBand]] = {}
     for path in files:
         band = band_in(path.stem, needed)
         if band in needed:
-            found.setdefault(band, []).extend(layers_of(path, band))
+            found.setdefault(band, []).extend(file_bands(path, band))
     missing = needed - found.keys()
     unnamed = [path for path in files if band_in(path.stem, needed) is None] if missing else []
     for layer in (layer for path in unnamed for layer in _described(path, needed)):
@@ -284,7 +284,7 @@ def _check_found(wanted: _Wanted, missing: Sequence[str]) -> None:
         )
 
 
-def _one(wanted: _Wanted, band: str, layers: Sequence[Layer]) -> Layer:
+def _one(wanted: _Wanted, band: str, layers: Sequence[FileBand]) -> FileBand:
     """Return the layer of a band, the finest where there are several."""
     finest = min(layers, key=lambda layer: layer.pixel)
     alike = [layer for layer in layers if layer.pixel == finest.pixel]
@@ -299,9 +299,9 @@ def _one(wanted: _Wanted, band: str, layers: Sequence[Layer]) -> Layer:
     return finest
 
 
-def _described(path: Path, needed: frozenset[str]) -> Iterator[Layer]:
+def _described(path: Path, needed: frozenset[str]) -> Iterator[FileBand]:
     """Yield the layers of a file that may be no image at all."""
     try:
-        yield from list(layers_of(path, own=needed))
+        yield from list(file_bands(path, extra_names=needed))
     except DataError:  # what else lies in the folder
         return

@@ -22,8 +22,10 @@ from torch import Tensor
 
 from terratorch.errors import DataError, OutputError, TerraTorchError
 from terratorch.geo.disk import why_not_written
+from terratorch.geo.grid import PixelGrid
 from terratorch.geo.held_file import HeldFile, create
 from terratorch.geo.raster import open_raster
+from terratorch.geo.types import Affine
 from terratorch.prediction.maps.encoding import Encoding
 from terratorch.prediction.maps.finishing import finish
 
@@ -75,6 +77,12 @@ class Georeference:
             gcps=dataset.gcps,
             rpcs=dataset.rpcs,
         )
+
+    @property
+    def grid(self) -> PixelGrid:
+        """Where its pixels are."""
+        transform = Affine.identity() if self.transform is None else self.transform
+        return PixelGrid(self.crs, transform, self.height, self.width)
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse a prediction of another size: it would lie elsewhere than the image.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from terratorch.drawing.maps import DrawnMap, legend, paint, read_image, read_map
-from terratorch.drawing.paint import Limits
+from terratorch.drawing.paint import ValueRange
 from terratorch.drawing.panels import (
     ClassLegend,
     ImagePanel,
@@ -106,7 +106,7 @@ def _read_bands(path: str | Path, neighbours: int) -> list[DrawnMap]:
     return [read_map(path, band, longest) for band in range(1, count + 1)]
 
 
-def _shared_limits(maps: Sequence[DrawnMap]) -> Limits | None:
+def _shared_limits(maps: Sequence[DrawnMap]) -> ValueRange | None:
     """Return the ends of the scale of all bands; None for classes, or if each has its own."""
     if maps[0].class_names is not None:
         return None

@@ -18,7 +18,7 @@ from terratorch.geo.raster import open_raster
 from terratorch.prediction.maps.recognition import refuse_map
 from terratorch.prediction.maps.writer import Georeference
 from terratorch.prediction.partial import Unfinished
-from terratorch.prediction.scenes.area import Limits, WantedPixels
+from terratorch.prediction.scenes.area import Limits, SelectedPixels
 from terratorch.prediction.scenes.strip import RowReader, StripSource, ValidRows
 from terratorch.prediction.spread.segments import Extent, Part
 from terratorch.tiles.engine import Forward
@@ -76,7 +76,7 @@ class PlannedScene:
     reference: Georeference
     parameters: TiledInferenceParameters
     plan: TilePlan
-    wanted: WantedPixels | None = None
+    wanted: SelectedPixels | None = None
     tiles: NDArray[np.bool_] | None = None
     unfinished: Unfinished | None = None
 
