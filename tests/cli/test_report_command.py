@@ -11,8 +11,7 @@ import pytest
 from cli_config import segmentation_config, write_config
 
 from chip_files import write_tif
-from terratorch.cli.callbacks.evaluation_report import EvaluationReport, without_secrets
-from terratorch.cli.callbacks.report_cards import command_of
+from terratorch.cli.callbacks.evaluation_report import EvaluationReport
 from terratorch.cli.main import main
 from terratorch.evaluation.evaluation import read_evaluation
 from terratorch.evaluation.reported import results_of
@@ -315,22 +314,6 @@ def test_a_classifier_that_diverged_is_said(tmp_path):
     assert evaluation.notes == ["1 chip with predictions that are not finite."]
     assert evaluation.sets[0].chips[1].score == -np.inf
     assert evaluation.notes[0] in report.written.read_text()
-
-
-def test_secrets_of_the_command_are_not_shown():
-    given = ["/bin/terratorch", "test", "--trainer.logger.init_args.api_key", "Xy9", "-c", "c.yaml"]
-    assert command_of([*given, "--db_password=Q1"]) == (
-        "terratorch test --trainer.logger.init_args.api_key (not shown) -c c.yaml "
-        "--db_password=(not shown)"
-    )
-
-
-def test_secrets_are_not_shown():
-    text = "trainer:\n  logger:\n    api_key: abc\n    hub_token: 'x y'\n    token_size: null\n"
-    shown = without_secrets(text)
-    assert "abc" not in shown
-    assert "x y" not in shown
-    assert "    api_key: (not shown)\n" in shown
 
 
 def test_the_result_is_plain_json(tested):

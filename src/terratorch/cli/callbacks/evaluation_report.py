@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,12 +12,14 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from terratorch.cli.callbacks.report_cards import SECRET, cards_of
+from terratorch.contracts.model_description import description_of
 from terratorch.contracts.outputs import OutputValue, Raster, Table
 from terratorch.errors import DataError
+from terratorch.evaluation.cards import ModelFacts, data_card, model_card, software_card
+from terratorch.evaluation.caveats import caveats
 from terratorch.evaluation.chip_scores import ScoredBatch
 from terratorch.evaluation.chips import ChipCollector
-from terratorch.evaluation.evaluation import EVALUATION_FILE, Evaluation, SampleSet
+from terratorch.evaluation.evaluation import EVALUATION_FILE, Card, Evaluation, SampleSet
 from terratorch.evaluation.pages.page import write_page
 from terratorch.evaluation.pages.report import render
 from terratorch.evaluation.pages.report_search import (
@@ -28,13 +28,12 @@ from terratorch.evaluation.pages.report_search import (
     Report,
     training_log_of,
 )
+from terratorch.evaluation.redaction import command_of, without_secrets
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.batch_checks import filenames_of
 from terratorch.tasks.step_result import StepResult
 
 logger = logging.getLogger(__name__)
-
-_SECRET = re.compile(rf"(?im)^(\s*(?:- )?[\w-]*(?:{SECRET})[\w-]*:)[ \t]+\S.*$")
 
 _KINDS: dict[type[OutputValue], str] = {
     Raster: "segmentation",
@@ -120,9 +119,9 @@ class EvaluationReport(Callback):
             sets=sets,
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             checkpoint=None if checkpoint is None else str(Path(checkpoint).absolute()),
-            cards=cards_of(trainer, task, sets),
+            cards=_cards(trainer, task, sets),
             configuration=self.configuration,
-            notes=_notes(trainer, sets),
+            notes=caveats(sets, trainer.limit_test_batches, trainer.world_size),
         )
 
 
@@ -145,11 +144,6 @@ def say_where_reports_are(trainer: Trainer) -> None:
             sys.stdout.write(f"report: {callback.written}\n")
 
 
-def without_secrets(configuration: str) -> str:
-    """Return a configuration without the values of keys such as `api_key`."""
-    return _SECRET.sub(r"\1 (not shown)", configuration)
-
-
 def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
     datamodule = getattr(trainer, "datamodule", None)
     count = task.num_classes
@@ -162,6 +156,35 @@ def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
     shown = list(names or ()) if count else []
     ignored, process = task.settings.ignore_index, trainer.global_rank
     return ChipCollector(kind, shown, ignored, rgb, modality, process)
+
+
+def _cards(trainer: Trainer, task: TerraTorchTask, sets: Sequence[SampleSet]) -> list[Card]:
+    settings, datamodule = task.settings, getattr(trainer, "datamodule", None)
+    sizes = [(weights.numel(), weights.requires_grad) for weights in task.parameters()]
+    model = ModelFacts(
+        task=type(task).__name__,
+        network=type(task.model).__name__,
+        described=description_of(task.model),
+        factory=settings.model_factory,
+        parameters=sum(size for size, _ in sizes),
+        trained=sum(size for size, is_trained in sizes if is_trained),
+        loss=settings.loss,
+        ignore_index=settings.ignore_index,
+        is_tiled=settings.tiled_inference_on_testing,
+        checkpoint=None if trainer.ckpt_path is None else str(trainer.ckpt_path),
+    )
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return [
+        model_card(model),
+        data_card(
+            None if datamodule is None else type(datamodule).__name__,
+            getattr(datamodule, "input_spec", None),
+            sets,
+            task.num_classes or 0,
+        ),
+        software_card(name, trainer.world_size, str(trainer.precision), command_of(sys.argv)),
+    ]
 
 
 def _gather(collectors: Sequence[ChipCollector], processes: int) -> None:
@@ -184,33 +207,3 @@ def _sample_set(collector: ChipCollector, prefix: str, metrics: Mapping[str, Any
         if name.startswith(prefix)
     }
     return collector.sample_set(prefix.removeprefix("test/").rstrip("/"), logged)
-
-
-def _notes(trainer: Trainer, sets: Sequence[SampleSet]) -> list[str]:
-    """Return caveats about the figures."""
-    notes = []
-    limit = trainer.limit_test_batches
-    if isinstance(limit, int) or limit < 1:  # 1 is one batch, 1.0 is all of them
-        notes.append(f"trainer.limit_test_batches is {limit}: only some of the chips were tested.")
-    for sample_set in sets:
-        of = f" of {sample_set.name}" if sample_set.name else ""
-        names = [chip.filename for chip in sample_set.chips]
-        twice = len(names) - len(set(names))
-        if twice:
-            notes.append(
-                f"{_chips(twice)}{of} counted twice, so that each process has the same number; "
-                "test with trainer.devices: 1 for exact figures."
-                if trainer.world_size > 1
-                else f"{_chips(twice)}{of} tested more than once."
-            )
-        empty = sum(chip.score != chip.score for chip in sample_set.chips)
-        if empty:
-            notes.append(f"{_chips(empty)}{of} without a label.")
-        diverged = sum(math.isinf(chip.score) for chip in sample_set.chips)
-        if diverged:
-            notes.append(f"{_chips(diverged)}{of} with predictions that are not finite.")
-    return notes
-
-
-def _chips(count: int) -> str:
-    return f"{count} chip{'' if count == 1 else 's'}"
