@@ -117,7 +117,7 @@ class BackboneTester:
             torch.testing.assert_close(self.run(other, images), self.run(model, images))
 
     def check_stop_after(self, name: str) -> None:
-        """Stopping early leaves the state dict and the features alone, and trains no rest."""
+        """Stopping early changes neither state dict nor features, and trains only what is used."""
         model, images = self.tiny(name), self.images(name, (32, 32))
         keys, before = list(model.state_dict()), self.run(model, images)
         model.stop_after(0)

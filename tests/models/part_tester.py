@@ -1,4 +1,4 @@
-"""What every neck and every decoder must stand: one tester for all registered names."""
+"""One tester for every registered neck and decoder."""
 
 import copy
 import io
@@ -41,7 +41,7 @@ def as_tensors(outputs: Any) -> list[Tensor]:
 
 
 class PartTester:
-    """Subclasses say how to build a part by its name, and which rows there are."""
+    """Subclasses build a part by its name."""
 
     def build(self, name: str, part: Part) -> nn.Module:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What a built model says of itself."""
+"""The description of a built model."""
 
 import pytest
 import torch

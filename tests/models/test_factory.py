@@ -1,4 +1,4 @@
-"""The factories: whole models from names, and what they say when something does not fit."""
+"""The factories: whole models from names, and their messages when something does not fit."""
 
 import logging
 
@@ -131,7 +131,7 @@ class TestBothForms:
         assert kwargs == {"width": 6}
 
     def test_an_argument_in_both_is_refused(self):
-        message = r"model_args.backbone_width: is given twice: so, and as backbone_kwargs.width"
+        message = r"model_args.backbone_width: is given twice: also as backbone_kwargs.width"
         with pytest.raises(ArgumentNameError, match=message):
             build(**UNET, backbone_kwargs={"width": 6}, backbone_width=6)
 
@@ -289,7 +289,9 @@ class TestDecodersThatIncludeTheirHead:
 
 def test_names_of_auxiliary_heads_are_checked():
     twice = [AuxiliaryHead("a", "FCNDecoder", {}), AuxiliaryHead("a", "FCNDecoder", {})]
-    with pytest.raises(ConfigurationError, match=r"aux_decoders\[1\].name: is 'a', as of one"):
+    with pytest.raises(
+        ConfigurationError, match=r"aux_decoders\[1\].name: is 'a', the name of another"
+    ):
         build(**FCN, aux_decoders=twice)
     with pytest.raises(ConfigurationError, match="with a dot in it"):
         build(**FCN, aux_decoders=[AuxiliaryHead("a.b", "FCNDecoder", {})])
@@ -376,7 +378,7 @@ class TestFreezing:
             r"'MLPDecoder': needs features of one size, but backbone 'TinyMaps' gives strides \[",
         ),
         ({"head_num_classes": 9}, "model_args.head_num_classes: is 9, but num_classes is"),
-        ({"backbone": TinyMaps(), "backbone_width": 3}, "is a module already, which cannot use"),
+        ({"backbone": TinyMaps(), "backbone_width": 3}, "is built already and cannot use"),
         ({"backbone": nn.Linear(1, 1)}, "backbone 'Linear': has no list out_channels"),
         (
             {"backbone": "TinyTokens", "necks": []},

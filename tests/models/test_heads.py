@@ -54,7 +54,7 @@ def test_no_batch_norm_builds_none():
         (lambda: ScalarHead(8, num_outputs=1, num_classes=2), "both given"),
         (lambda: RegressionHead(8, 0), "num_outputs: is 0"),
         (lambda: RegressionHead(8, final_act="Rellu"), "Did you mean ReLU"),
-        (lambda: RegressionHead(8, final_act="functional"), "is no module of torch.nn"),
+        (lambda: RegressionHead(8, final_act="functional"), "is not a module of torch.nn"),
     ],
 )
 def test_mistakes(build, message):

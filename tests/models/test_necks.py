@@ -115,7 +115,9 @@ def test_several_prefix_tokens_are_left_out():
 
 
 def test_tokens_that_make_no_grid_say_so():
-    with pytest.raises(DataError, match=r"23 tokens of an image of \(32, 48\) pixels make no grid"):
+    with pytest.raises(
+        DataError, match=r"23 tokens of an image of \(32, 48\) pixels do not make a grid"
+    ):
         ReshapeTokensToImage([4])([torch.rand(1, 23, 4)], image_size=(32, 48))
 
 
@@ -135,7 +137,7 @@ def test_index_zero_selects_the_first_feature():
         ({"pooling": "sum"}, "AggregateTokens.pooling: is 'sum'"),
         ({"pooling": "cls", "drop_cls": True}, "pooling: cls takes one token alone"),
         ({"pooling": 1, "drop_cls": True}, "pooling: 1 takes one token alone"),
-        ({"indices": [0], "index": 1}, r"index: is 1, beside indices: \[0\]\. Give indices"),
+        ({"indices": [0], "index": 1}, r"index: is 1, but indices is \[0\]\. Give indices"),
         ({"indices": []}, "AggregateTokens.indices: is empty"),
         ({"indices": 4}, r"has 4, but there are 2 features \(0 to 1\)"),
     ],

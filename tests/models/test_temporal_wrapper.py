@@ -117,7 +117,7 @@ def test_images_without_time_are_refused():
 
 @pytest.mark.parametrize("steps", [{"n_timestamps": 3}, {"subset_lengths": [1, 2]}])
 def test_another_number_of_time_steps_is_refused(steps):
-    with pytest.raises(DataError, match=rf"has 4 time steps, but \w+_{next(iter(steps))} says 3"):
+    with pytest.raises(DataError, match=rf"has 4 time steps, but \w+_{next(iter(steps))} is 3"):
         TemporalWrapper(TinyMaps(), "concat", **steps)(X)
 
 

@@ -226,7 +226,7 @@ def test_a_truncated_file_is_named(tmp_path, name):
 def test_text_is_no_weight_file(text, tmp_path):
     path = tmp_path / "config.pt"
     path.write_text(text)
-    with pytest.raises(WeightsError, match=r"config\.pt'.*begins otherwise than a file of torch"):
+    with pytest.raises(WeightsError, match=r"config\.pt'.*does not start like a file of torch"):
         weights.load_state_dict_file(path)
 
 

@@ -8,7 +8,7 @@ from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY
 
 
 class TinyTokens(nn.Module):
-    """Tokens of 8 px patches with a class token, of as many layers as are asked for."""
+    """Tokens of 8 px patches with a class token, one feature per layer."""
 
     def __init__(self, depth: int = 6, frames: int = 1, dim: int = 8):
         super().__init__()

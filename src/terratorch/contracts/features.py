@@ -25,7 +25,7 @@ class Feature:
         channels: Channels of the tensor.
         kind: Its layout.
         stride: Input pixels per cell along a side; None if unknown.
-        grid: Rows and columns of the cells where they do not follow from image size and stride.
+        grid: Rows and columns of the cells, if they do not follow from image size and stride.
         prefix_tokens: Tokens before those of the patches: class token, registers.
         frames: Time steps in the tokens, time-major; as a map they become `frames * channels`.
         modality: The modality it comes from, if a backbone returns its features by modality; a

@@ -1,4 +1,4 @@
-"""What a built model says of itself, so that nobody reads the arguments of its factory again."""
+"""The description of a built model, so that the arguments of its factory are read only once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ModelDescription:
 
     Attributes:
         backbone: The backbone, or a whole model, by its registered name or its class.
-        decoder: The decoder; None if there is none.
+        decoder: The decoder, if any.
         necks: The necks, in order.
         aux_heads: Names of the auxiliary heads.
         bands: The bands that the model takes, in order, by modality if it takes several: those that
@@ -56,6 +56,6 @@ class ModelDescription:
 
 
 def description_of(model: object) -> ModelDescription | None:
-    """Return what a model says of itself; None if it was not built by a factory of ours."""
+    """Return the description of a model; None if none of our factories built it."""
     described = getattr(model, "described", None)
     return described if isinstance(described, ModelDescription) else None

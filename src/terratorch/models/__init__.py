@@ -1,6 +1,6 @@
 """Models: their contracts, the factories that build them, and their parts.
 
-The factories are imported when they are asked for.
+The factories are imported at first use.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Arguments of the parts of a model, compared with what their constructors take."""
+"""Compare arguments of the parts of a model with the signatures of their constructors."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from terratorch.errors import ArgumentNameError, ConfigurationError, DataError, closest
 from terratorch.registry import MultiSourceRegistry
@@ -12,7 +12,7 @@ from terratorch.registry.registry import Constructor, ConstructorSource
 
 
 def constructor_of(registry: MultiSourceRegistry, name: str) -> Constructor | None:
-    """Return what a registry builds under a name, or None where its source does not tell.
+    """Return the constructor of a name; None if its source does not give it.
 
     Raises:
         UnknownNameError: If no source has the name.
@@ -23,7 +23,7 @@ def constructor_of(registry: MultiSourceRegistry, name: str) -> Constructor | No
 
 
 def named_arguments(constructor: Constructor | None) -> list[str]:
-    """Return the names in the signature of a constructor, empty where it is not known."""
+    """Return the names in the signature of a constructor, empty if it is unknown."""
     if constructor is None:
         return []
     parameters = inspect.signature(constructor).parameters.values()
@@ -31,7 +31,7 @@ def named_arguments(constructor: Constructor | None) -> list[str]:
 
 
 def accepted_names(function: Constructor) -> frozenset[str] | None:
-    """Return the names of the arguments that a function takes, or None where it takes any."""
+    """Return the names of the arguments that a function takes; None if it takes any."""
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
@@ -42,37 +42,37 @@ def refuse_unused(inputs: Iterable[str], accepted: frozenset[str] | None, owner:
     """Refuse entries of a batch that a module does not take.
 
     Args:
-        inputs: Their names.
-        accepted: What it takes, None for any.
+        inputs: Names of the entries.
+        accepted: Names that it takes; None for any.
         owner: The module, for the message.
 
     Raises:
-        DataError: If there is one that nothing would use.
+        DataError: If the module does not take one.
     """
     unused = [] if accepted is None else [name for name in inputs if name not in accepted]
     if unused:
         raise DataError(
             f"batch: {', '.join(unused)}",
             f"{owner} takes no such input",
-            "Leave it out of the samples, or choose one that uses it.",
+            "Remove it from the samples, or choose one that uses it.",
         )
 
 
-class _Unknown(NamedTuple):
-    """An argument that nothing takes, and those that are taken there."""
+class _UnknownArgument(NamedTuple):
+    """An unknown argument, and those that are known in its place."""
 
     prefix: str
     name: str
     accepted: list[str]
 
     def hint(self) -> str:
-        # The prefix is alike in all: it would make them all look close.
+        # Without the prefix, which all share and which would make all names look close.
         near = [f"'{self.prefix}{match}'" for match in closest(self.name, self.accepted)]
         return f"Did you mean {' or '.join(near)}?" if near else ""
 
 
 class ArgumentCheck:
-    """Collects the arguments that nothing takes, or that are missing, to report all at once.
+    """Collect unknown and missing arguments, to report all at once.
 
     Args:
         place: Where the arguments were written, for the message.
@@ -80,13 +80,13 @@ class ArgumentCheck:
 
     def __init__(self, place: str) -> None:
         self.place = place
-        self.unknown: list[_Unknown] = []
+        self.unknown: list[_UnknownArgument] = []
         self.missing: dict[str, str] = {}
 
     def compare(
         self,
         prefix: str,
-        given: Mapping[str, Any],
+        arguments: Mapping[str, object],
         constructor: Constructor | None,
         supplied: Iterable[str] = (),
         first: int = 1,
@@ -94,11 +94,11 @@ class ArgumentCheck:
         """Compare arguments with what a constructor takes.
 
         Args:
-            prefix: What the user writes before their names.
-            given: The arguments, without it.
-            constructor: What takes them; None where that is not known.
-            supplied: Arguments that are given elsewhere.
-            first: How many of the first parameters are not the user's to give.
+            prefix: The prefix of their names.
+            arguments: The arguments, without the prefix.
+            constructor: What takes them; None if unknown.
+            supplied: Arguments that the caller adds.
+            first: How many of the first parameters the caller supplies.
         """
         if constructor is None:
             return
@@ -108,25 +108,27 @@ class ArgumentCheck:
         if not any(p.kind is kinds.VAR_KEYWORD for p in parameters):
             accepted = [p.name for p in named]
             self.unknown += [
-                _Unknown(prefix, name, accepted) for name in given if name not in accepted
+                _UnknownArgument(prefix, name, accepted)
+                for name in arguments
+                if name not in accepted
             ]
         required = (p.name for p in named if p.default is kinds.empty)
         owner = getattr(constructor, "__qualname__", repr(constructor)).rpartition("<locals>.")[2]
         for name in required:
-            if name not in given and name not in supplied:
+            if name not in arguments and name not in supplied:
                 self.missing[f"{prefix}{name}"] = owner
 
     def report(self) -> None:
-        """Raise one error for all that was found.
+        """Raise one error for all of them.
 
         Raises:
             ArgumentNameError: If nothing takes an argument.
             ConfigurationError: If one is missing.
         """
         if self.unknown:
-            names = ", ".join(f"'{one.prefix}{one.name}'" for one in self.unknown)
-            hints = dict.fromkeys(filter(None, (one.hint() for one in self.unknown)))
-            known = dict.fromkeys(f"{one.prefix}{n}" for one in self.unknown for n in one.accepted)
+            names = ", ".join(f"'{entry.prefix}{entry.name}'" for entry in self.unknown)
+            hints = dict.fromkeys(filter(None, (entry.hint() for entry in self.unknown)))
+            known = dict.fromkeys(f"{e.prefix}{n}" for e in self.unknown for n in e.accepted)
             cure = " ".join([*hints, f"Known: {', '.join(known)}."])
             raise ArgumentNameError(
                 f"{self.place}: {names}", "nothing takes such an argument", cure if known else ""
@@ -137,16 +139,16 @@ class ArgumentCheck:
             raise ConfigurationError(f"{self.place}: {names}", f"is missing, and {owners} needs it")
 
 
-def check_index(index: Any, count: int, argument: str) -> int:
+def check_index(index: object, count: int, argument: str) -> int:
     """Return an index of a feature, counted from the front.
 
     Args:
-        index: What the user gave.
+        index: The index.
         count: How many features there are.
-        argument: What the index was given for, for the message.
+        argument: The argument that holds it, for the message.
 
     Raises:
-        ConfigurationError: If there is no such feature.
+        ConfigurationError: If it is out of range.
     """
     if not isinstance(index, int) or not -count <= index < count:
         raise ConfigurationError(
@@ -157,16 +159,16 @@ def check_index(index: Any, count: int, argument: str) -> int:
     return index % count
 
 
-def check_indices(indices: Any, count: int, argument: str) -> list[int]:
-    """Return indices of features, counted from the front; one index will do.
+def check_indices(indices: object, count: int, argument: str) -> list[int]:
+    """Return indices of features, counted from the front; a single index is accepted too.
 
     Args:
-        indices: What the user gave.
+        indices: The indices.
         count: How many features there are.
-        argument: What they were given for, for the message.
+        argument: The argument that holds them, for the message.
 
     Raises:
-        ConfigurationError: If there is none, or one that is no feature.
+        ConfigurationError: If there are no indices, or one is out of range.
     """
     chosen = list(indices) if isinstance(indices, Sequence) else [indices]
     if not chosen:

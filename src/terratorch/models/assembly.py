@@ -75,8 +75,8 @@ def _main_decoder(config: ModelConfig, task: TaskHead) -> DecoderPart | None:
         if config.decoder is not None or config.head or config.aux:
             raise ConfigurationError(
                 "model_args: decoder, head, aux_decoders",
-                "are not used by this task, which returns the features as they are",
-                "Leave them out.",
+                "are not used by this task, which returns the features of the backbone",
+                "Remove them.",
             )
         return None
     if config.decoder is None:

@@ -1,7 +1,7 @@
 """The arguments of `EncoderDecoderFactory.build_model` as one typed object.
 
-People write `backbone_pretrained: true` or `backbone_kwargs: {pretrained: true}`; here both become
-the same, and nothing below sees a prefix.
+People write `backbone_pretrained: true` or `backbone_kwargs: {pretrained: true}`; both become the
+same here, and no other module sees a prefix.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mea
 from terratorch.models.model import AuxiliaryHead
 
 Arguments = dict[str, Any]
-# Names that a dictionary of modules has already, so that no head of a model can have them.
+# Attributes of a dictionary of modules, which no head of a model can be named after.
 _TAKEN = frozenset(dir(nn.ModuleDict()))
 
 
@@ -44,7 +44,7 @@ class AuxConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """All that describes the parts of a model.
+    """The configuration of all parts of a model.
 
     Attributes:
         backbone: The backbone.
@@ -94,7 +94,7 @@ def read_config(
 
 
 def _take_temporal(arguments: Arguments) -> Arguments | None:
-    """Move the arguments of the temporal wrapper out of those of the backbone, if it is wanted."""
+    """Remove the arguments of the temporal wrapper from those of the backbone; None if unused."""
     if not arguments.pop("use_temporal", False):
         return None
     names = [name for name in arguments if name.startswith("temporal_")]
@@ -112,8 +112,8 @@ def split_prefixes(
     Args:
         flat: Arguments with the prefix of their part.
         nested: Arguments without prefix, by part.
-        place: Where they were written, for error messages.
-        others: Names that are accepted there besides, to suggest for a misspelt one.
+        place: Their YAML path, for error messages.
+        others: Other accepted names, to suggest for a misspelt one.
 
     Raises:
         ArgumentNameError: If an argument has no known prefix, or is given in both forms.
@@ -127,8 +127,8 @@ def split_prefixes(
         elif name in parts[part]:
             raise ArgumentNameError(
                 f"{place}.{key}",
-                f"is given twice: so, and as {part}_kwargs.{name}",
-                "Leave one of the two out.",
+                f"is given twice: also as {part}_kwargs.{name}",
+                "Remove one of the two.",
             )
         else:
             parts[part][name] = value
@@ -159,10 +159,10 @@ def auxiliary_heads(
 
     Args:
         values: The heads.
-        place: Where they were written, for error messages.
+        place: Their YAML path, for error messages.
 
     Raises:
-        ConfigurationError: If one lacks a name or a decoder, or has a name that cannot be used.
+        ConfigurationError: If one lacks a name or a decoder, or its name cannot be used.
     """
     heads: list[AuxiliaryHead] = []
     for position, value in enumerate(values or ()):
@@ -187,14 +187,14 @@ def _auxiliary_head(value: AuxiliaryHead | Mapping[str, Any], place: str) -> Aux
 
 
 def _fault_of_name(name: Any, before: Sequence[str]) -> str:
-    """Return what keeps a head from having a name: the model holds it as a module of that name."""
+    """Return why a head cannot have a name: the model holds it as a module of that name."""
     if not isinstance(name, str) or not name:
-        return "no word"
+        return "not a name"
     if name in before:
-        return "as of one before"
+        return "the name of another head"
     if "." in name:
         return "with a dot in it"
-    return "which the model uses for something else" if name in _TAKEN else ""
+    return "a name that the model itself uses" if name in _TAKEN else ""
 
 
 def aux_configs(

@@ -40,15 +40,15 @@ def build_part(registry: MultiSourceRegistry, part: PartConfig, *args: object) -
     if part.arguments:
         raise ConfigurationError(
             f"{registry.kind} {part.label}",
-            f"is a module already, which cannot use {', '.join(part.arguments)}",
-            "Leave the arguments out, or give the name of a registered class.",
+            f"is built already and cannot use {', '.join(part.arguments)}",
+            "Remove the arguments, or give the name of a registered class.",
         )
     return part.target
 
 
 @dataclass(frozen=True)
 class DecoderPart:
-    """A decoder and its head, as they are configured.
+    """The configuration of a decoder and its head.
 
     Attributes:
         decoder: The decoder.
@@ -62,7 +62,7 @@ class DecoderPart:
 
     @cached_property
     def constructor(self) -> Constructor | None:
-        """The constructor of the decoder; None if its source does not say, or it is built."""
+        """The constructor of the decoder; None if unknown, or if the decoder is built already."""
         name = self.decoder.target
         return constructor_of(DECODER_REGISTRY, name) if isinstance(name, str) else None
 
@@ -144,7 +144,7 @@ class DecoderPart:
             raise ConfigurationError(
                 f"model_args.{self.path}head_{task.size_argument}",
                 f"is {of_head}, but {task.size_argument} is {size}",
-                "Leave it out: all heads predict the same number.",
+                "Remove it: all heads predict the same number.",
             )
         if of_head is None:
             raise ConfigurationError(f"model_args.{task.size_argument}", "is missing", "Set it.")
@@ -155,7 +155,7 @@ class DecoderPart:
             raise ConfigurationError(
                 f"decoder '{self.decoder.label}'",
                 f"includes its head, so that nothing uses head_{', head_'.join(self.head)}",
-                "Leave these arguments out.",
+                "Remove these arguments.",
             )
         if not isinstance(self.decoder.target, str):
             return self._build(features, self.decoder)

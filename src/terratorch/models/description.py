@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 from torch import nn
 
@@ -15,43 +15,46 @@ from terratorch.models.family import card_of
 
 
 def describe_parts(config: ModelConfig, parts: Parts, size_argument: str) -> ModelDescription:
-    """Return what is known of a model of encoder, necks, decoder and head.
+    """Return the description of a model of encoder, necks, decoder and head.
 
     Args:
         config: Its configuration.
         parts: Its parts.
         size_argument: What `config.size` counts: `num_classes` or `num_outputs`.
     """
-    sizes = {size_argument: config.head.get(size_argument, config.size)} if size_argument else {}
-    return ModelDescription(
+    size = config.head.get(size_argument, config.size)
+    return replace(
+        _of_backbone(config.backbone, parts.encoder, "backbone_"),
         decoder=None if config.decoder is None else config.decoder.label,
         necks=tuple(type(neck).__name__ for neck in parts.necks),
         aux_heads=tuple(parts.aux_heads),
-        **sizes,
-        **_of_backbone(config.backbone, parts.encoder, "backbone_"),
+        num_classes=size if size_argument == "num_classes" else None,
+        num_outputs=size if size_argument == "num_outputs" else None,
     )
 
 
 def describe_whole(part: PartConfig, model: nn.Module) -> ModelDescription:
-    """Return what is known of a model that is whole already."""
-    sizes = {name: _integer(part.arguments.get(name)) for name in ("num_classes", "num_outputs")}
-    return ModelDescription(**sizes, **_of_backbone(part, model, "model_"))
+    """Return the description of a whole model."""
+    return replace(
+        _of_backbone(part, model, "model_"),
+        num_classes=_integer(part.arguments.get("num_classes")),
+        num_outputs=_integer(part.arguments.get("num_outputs")),
+    )
 
 
-def _of_backbone(part: PartConfig, module: nn.Module, prefix: str) -> dict[str, Any]:
+def _of_backbone(part: PartConfig, module: nn.Module, prefix: str) -> ModelDescription:
     arguments = part.arguments
     weights = _weights(part)
-    named = arguments.get("bands")
-    bands = _bands(named, f"{prefix}bands")
+    bands = _bands(arguments.get("bands"), f"{prefix}bands")
     of_weights = getattr(module, "model_bands", None) if weights and bands is None else None
-    return {
-        "backbone": part.label,
-        "bands": bands if of_weights is None else tuple(of_weights),
-        "bands_argument": None if bands is None else f"{prefix}bands",
-        "in_chans": _in_chans(arguments, bands, module),
-        "chip_size": _size(arguments.get("img_size")),
-        "weights": weights,
-    }
+    return ModelDescription(
+        backbone=part.label,
+        bands=bands if of_weights is None else tuple(of_weights),
+        bands_argument=None if bands is None else f"{prefix}bands",
+        in_chans=_in_chans(arguments, bands, module),
+        chip_size=_size(arguments.get("img_size")),
+        weights=weights,
+    )
 
 
 def _bands(named: object, argument: str) -> Bands | Mapping[str, Bands] | None:

@@ -1,4 +1,4 @@
-"""The model that gives the features of a backbone as they are."""
+"""The model that returns the features of a backbone."""
 
 from __future__ import annotations
 

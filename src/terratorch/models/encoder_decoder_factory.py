@@ -52,7 +52,7 @@ class EncoderDecoderFactory(ModelFactory):
             head_kwargs: Arguments of the head; or with the prefix `head_`.
             num_classes: Classes, of tasks that have them.
             num_outputs: Variables to predict, of regressions.
-            necks: Name and arguments of each neck; without it those that the decoder needs.
+            necks: Name and arguments of each neck; by default those that the decoder needs.
             aux_decoders: Further decoders on the same features.
             rescale: Resize predictions to the size of the image, of pixel-wise tasks.
             image_size_out: Crop predictions to this height and width, not to those of the image.
@@ -60,16 +60,16 @@ class EncoderDecoderFactory(ModelFactory):
             kwargs: Arguments of the parts with their prefix.
 
         Raises:
-            ConfigurationError: If something does not fit; the message names it and the cure.
+            ConfigurationError: If something does not fit.
         """
         if peft_config is not None:
-            raise ConfigurationError("peft_config", "is not available yet", "Leave it out.")
+            raise ConfigurationError("peft_config", "is not available yet", "Remove it.")
         row = task_head(task)
         if image_size_out is not None and not issubclass(row.model, PixelWiseModel):
             raise ConfigurationError(
                 "model_args.image_size_out",
                 f"is {image_size_out}, but a model for {task} predicts no map",
-                "Leave it out.",
+                "Remove it.",
             )
         nested = {"backbone": backbone_kwargs, "decoder": decoder_kwargs, "head": head_kwargs}
         known = [*_PARAMETERS, *known_arguments(backbone, decoder, row.head)]

@@ -1,4 +1,4 @@
-"""The model of an encoder, necks, a decoder and a head, with auxiliary heads beside them."""
+"""The model of encoder, necks, decoder and head, and of auxiliary heads."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Parts:
 
     Attributes:
         encoder: The backbone.
-        necks: What comes between it and the decoders.
+        necks: The steps between it and the decoders.
         decoder: The decoder, which gets a list of features.
-        head: The head; None where the decoder includes it.
+        head: The head; None if the decoder includes it.
         aux_heads: By name, the decoder and the head of each auxiliary prediction.
     """
 
@@ -41,11 +41,11 @@ class Parts:
 
 @dataclass(frozen=True)
 class Sizing:
-    """How images are brought to the size of the encoder, and predictions back.
+    """How images are padded for the encoder, and predictions resized.
 
     Attributes:
         patch_size: Side, height and width, or time, height and width of a patch; None: no padding.
-        padding: How to pad, as of `terratorch.ops.padding.pad_axis`.
+        padding: How to pad; see `terratorch.ops.padding.pad_axis`.
         rescale: Resize predictions to the size of the image.
         image_size_out: Height and width to crop predictions to; None: those of the image.
     """
@@ -57,10 +57,10 @@ class Sizing:
 
 
 def image_size_of(images: Images) -> tuple[int, int]:
-    """Return height and width of images, of the first modality where there are several.
+    """Return height and width of images, of the first modality if there are several.
 
     Raises:
-        DataError: If there are none.
+        DataError: If they have too few axes.
     """
     candidates = images.values() if isinstance(images, dict) else [images]
     for image in candidates:
@@ -77,7 +77,7 @@ class EncoderDecoderModel(Model):
 
     Args:
         parts: The parts.
-        sizing: How images are padded, and predictions brought back to their size.
+        sizing: How images are padded and predictions resized.
         described: What the factory knows of the model.
     """
 
@@ -110,7 +110,7 @@ class EncoderDecoderModel(Model):
 
     def freeze_encoder(self) -> None:
         """Exclude the parameters of the encoder from training."""
-        # Some keep a part in training, such as prompts: they know better.
+        # Some backbones keep parameters in training, such as prompts.
         if isinstance(self.encoder, Freezes):
             self.encoder.freeze()
         else:
@@ -172,5 +172,5 @@ class EncoderDecoderModel(Model):
     def _finish(
         self, prediction: Tensor, padded_size: tuple[int, int], size: tuple[int, int]
     ) -> Tensor:
-        """Bring a prediction to its final form."""
+        """Return a prediction in its final size and shape."""
         return prediction

@@ -30,7 +30,7 @@ class WeightFile:
         mean: Their means, in the units of the training data.
         std: Their standard deviations.
         licence: SPDX identifier of its licence.
-        paper: Where it is described.
+        paper: The paper that describes it.
         revision: The commit of the repository; None for the newest.
         sha256: The checksum of the file, if known.
     """
@@ -54,7 +54,7 @@ class ModelCard:
         name: Its registered name.
         summary: What it is, in one sentence.
         features: The features that it returns with its default arguments; empty for whole models.
-        facts: What it takes beside images, as in `terratorch.contracts.facts`.
+        facts: Its inputs other than images, as in `terratorch.contracts.facts`.
         weights: Its published weights, if any.
     """
 

@@ -1,4 +1,4 @@
-"""The factory of models that are whole already."""
+"""The factory of whole models."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from terratorch.registry import FULL_MODEL_REGISTRY, MODEL_FACTORY_REGISTRY
 
 
 class FullModel(Model):
-    """Any module as a model: images are padded to its patches, maps brought back to their size.
+    """Any module as a model: images are padded to its patches, maps resized to the images.
 
     Args:
-        model: The module; what it returns may be a tensor, or an output of a model.
+        model: The module; it may return a tensor, or the output of a model.
         rescale: Resize maps `(B, C, H, W)` to the size of the image.
-        padding: How to pad, as of `terratorch.ops.padding.pad_axis`.
+        padding: How to pad; see `terratorch.ops.padding.pad_axis`.
     """
 
     def __init__(self, model: nn.Module, rescale: bool = True, padding: str = "reflect") -> None:
@@ -67,12 +67,12 @@ class FullModel(Model):
             raise ConfigurationError(
                 argument,
                 f"is set, but the model {type(self.model).__name__} has no part '{part}'",
-                "Leave it out, or name that part of the model so.",
+                f"Remove it, or call that part of the model '{part}'.",
             )
         freeze(module)
 
     def forward(self, x: Images, **kwargs: Any) -> Any:
-        """Return what the module answers, a tensor of it as `ModelOutput`.
+        """Return the output of the module; a tensor becomes a `ModelOutput`.
 
         Args:
             x: Images `(B, C, H, W)` or `(B, C, T, H, W)`, or a dictionary of them by modality.
@@ -81,12 +81,12 @@ class FullModel(Model):
         refuse_unused(kwargs, self._inputs, f"the model {type(self.model).__name__}")
         patch_size = getattr(self.model, "patch_size", None)
         padded = x if patch_size is None else pad_images(x, patch_size, self.padding)
-        answer = self.model(padded, **kwargs)
-        if isinstance(answer, Tensor):
-            answer = ModelOutput(answer)
-        if isinstance(answer, ModelOutput) and answer.output.ndim == 4:
-            answer.output = self._fit(answer.output, image_size_of(padded), image_size_of(x))
-        return answer
+        output = self.model(padded, **kwargs)
+        if isinstance(output, Tensor):
+            output = ModelOutput(output)
+        if isinstance(output, ModelOutput) and output.output.ndim == 4:
+            output.output = self._fit(output.output, image_size_of(padded), image_size_of(x))
+        return output
 
     def _fit(self, maps: Tensor, padded_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
         if self.rescale and maps.shape[-2:] != padded_size:
@@ -96,7 +96,7 @@ class FullModel(Model):
 
 @MODEL_FACTORY_REGISTRY.register
 class FullModelFactory(ModelFactory):
-    """Build a model by its name in `FULL_MODEL_REGISTRY`, or take a module as it is."""
+    """Build a model by its name in `FULL_MODEL_REGISTRY`, or wrap a module."""
 
     def build_model(
         self,
@@ -113,15 +113,15 @@ class FullModelFactory(ModelFactory):
             rescale: Resize maps to the size of the image.
             padding: How to pad images to the patches of the model.
             peft_config: Not available yet.
-            kwargs: Arguments of the model, with the prefix `model_` or without. `task`, and numbers
-                of classes and outputs that the model does not take, are for the task alone.
+            kwargs: Arguments of the model, with the prefix `model_` or without. Only the task uses
+                `task`, and numbers of classes and outputs that the model does not take.
 
         Raises:
             ConfigurationError: If there are arguments that nothing uses.
         """
         if peft_config is not None:
-            raise ConfigurationError("peft_config", "is not available yet", "Leave it out.")
-        kwargs.pop("task", None)  # tasks say it to every factory
+            raise ConfigurationError("peft_config", "is not available yet", "Remove it.")
+        kwargs.pop("task", None)  # tasks pass it to every factory
         arguments = _without_prefix(kwargs)
         if isinstance(model, str):
             constructor = constructor_of(FULL_MODEL_REGISTRY, model)
@@ -138,13 +138,13 @@ class FullModelFactory(ModelFactory):
             raise ArgumentNameError(
                 f"model_args: {', '.join(unused)}",
                 f"is not used: the model {type(model).__name__} is built already",
-                "Leave it out, or give the name of a registered model.",
+                "Remove it, or give the name of a registered model.",
             )
         return _as_model(model, rescale, padding)
 
 
 def _without_prefix(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments without the prefix of the model, which need not be written."""
+    """Return arguments without the prefix of the model, which is optional."""
     prefixed = {key: value for key, value in arguments.items() if key.startswith("model_")}
     others = {key: value for key, value in arguments.items() if key not in prefixed}
     return split_prefixes(prefixed, {"model": others}, "model_args")["model"]

@@ -1,4 +1,4 @@
-"""The contracts of models: what a task needs of a model, and a model of its factory."""
+"""The contracts of models and of their factories."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ReconstructionOutput:
     Attributes:
         loss: The reconstruction loss over the masked patches.
         pred: The reconstruction, of the shape of the input.
-        mask: 1 where a pixel was masked, 0 elsewhere.
+        mask: 1 for masked pixels, 0 for others.
     """
 
     loss: Tensor
@@ -42,7 +42,7 @@ class ReconstructionOutput:
 
 @dataclass
 class AuxiliaryHead:
-    """A further decoder and head on the same features, trained with a loss of its own.
+    """A further decoder and head on the same features, trained with a separate loss.
 
     Attributes:
         name: Its name: the key in `ModelOutput.auxiliary_heads` and in `aux_loss`.
@@ -61,7 +61,7 @@ class Model(ABC, nn.Module):
     Arguments of the constructor go to `nn.Module`.
 
     Attributes:
-        described: What the factory knows of the model; None if no factory of ours built it.
+        described: The description by the factory; None if none of our factories built it.
     """
 
     described: ModelDescription | None = None
@@ -78,7 +78,7 @@ class Model(ABC, nn.Module):
         """Exclude the parameters of the decoder from training."""
 
     def freeze_head(self) -> None:
-        """Exclude the parameters of the head from training; by default there is none."""
+        """Exclude the parameters of the head from training; do nothing by default."""
 
     @abstractmethod
     def forward(self, *args: Any, **kwargs: Any) -> ModelOutput:
@@ -86,7 +86,7 @@ class Model(ABC, nn.Module):
 
 
 class ModelFactory(ABC):
-    """The base of what builds models; a class with a `build_model` will do as well."""
+    """The base of model factories; any class with a `build_model` is accepted."""
 
     @abstractmethod
     def build_model(self, *args: Any, **kwargs: Any) -> Model:

@@ -1,4 +1,4 @@
-"""What a model of each task is made of: a table that a new task extends by a row."""
+"""The model and head of each task: one row per task."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class TaskHead:
     Attributes:
         model: The class of the model.
         head: The class of the head; None for a model without decoder and head.
-        size_argument: The argument that says how many channels the prediction has.
-        default_size: How many where it is not given; None: it must be.
+        size_argument: The argument for the channels of the prediction.
+        default_size: Its default; None if it is required.
     """
 
     model: type[EncoderDecoderModel]
@@ -43,14 +43,14 @@ TASK_HEADS = {
     "scalar_regression": TaskHead(ScalarOutputModel, ScalarHead, "num_outputs", 1),
     "embedding_generation": TaskHead(EmbeddingModel, None),
 }
-# What tasks read too, so that it may stand beside a model that has its size already.
+# Tasks read these too, so they are accepted with a model whose size is fixed already.
 SIZE_ARGUMENTS = tuple(
     dict.fromkeys(row.size_argument for row in TASK_HEADS.values() if row.size_argument)
 )
 
 
 def task_head(task: str) -> TaskHead:
-    """Return what a model of a task is made of.
+    """Return the model and head of a task.
 
     Raises:
         ConfigurationError: If there is no such task.
@@ -64,22 +64,22 @@ def task_head(task: str) -> TaskHead:
     return TASK_HEADS[task]
 
 
-def prediction_size(wanted: TaskHead, **sizes: int | None) -> int | None:
-    """Return how many channels the prediction has, or None where nothing says so.
+def prediction_size(task: TaskHead, **sizes: int | None) -> int | None:
+    """Return the channels of the prediction, or None if unknown.
 
     Args:
-        wanted: The row of the task.
-        sizes: What the user gave, by argument.
+        task: The row of the task.
+        sizes: The user's values, by argument.
 
     Raises:
-        ConfigurationError: If a number is given that the task does not use.
+        ConfigurationError: If the task does not use a value.
     """
     for argument, value in sizes.items():
-        if value is not None and argument != wanted.size_argument:
+        if value is not None and argument != task.size_argument:
             raise ConfigurationError(
                 f"model_args.{argument}",
                 f"is {value}, but this task does not use it",
-                f"It uses {wanted.size_argument}." if wanted.size_argument else "Leave it out.",
+                f"It uses {task.size_argument}." if task.size_argument else "Remove it.",
             )
-    size = sizes.get(wanted.size_argument)
-    return wanted.default_size if size is None else size
+    size = sizes.get(task.size_argument)
+    return task.default_size if size is None else size

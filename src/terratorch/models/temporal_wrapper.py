@@ -45,14 +45,14 @@ def _keep(steps: Tensor) -> Tensor:
     return steps
 
 
-# From features with the time at axis 1 to features without; `concat` depends on their layout.
+# Remove the time at axis 1 of features; `concat` depends on their layout.
 _POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "mean": _mean,
     "max": _max,
     "diff": _difference,
     "keep": _keep,
 }
-# How the time steps of a group become one before the groups are pooled.
+# How the time steps of a group are pooled before the groups are.
 _WITHIN_GROUPS = {"mean": _mean, "max": _max, "diff": _mean, "concat": _mean}
 
 
@@ -65,8 +65,8 @@ class TemporalWrapper(nn.Module):
             second) or `keep`, which keeps the time as axis 1.
         n_timestamps: Time steps, for the channels that `concat` gives.
         subset_lengths: Lengths of groups of time steps that are pooled first, in order.
-        features_permute_op: Order of axes that brings features to channels at axis 1; the order
-            that they had is restored in the end.
+        features_permute_op: Order of axes that puts the channels at axis 1; the original order is
+            restored at the end.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class TemporalWrapper(nn.Module):
             self.encoder.stop_after(index)
 
     def freeze(self) -> None:
-        """Exclude the encoder from training, but for what it keeps trained itself."""
+        """Exclude the encoder from training, except what it keeps in training itself."""
         if isinstance(self.encoder, Freezes):
             self.encoder.freeze()
         else:
@@ -140,14 +140,14 @@ class TemporalWrapper(nn.Module):
         return [self._pool(feature.unflatten(0, (batch, steps))) for feature in listed]
 
     def _check_steps(self, steps: int) -> None:
-        """Refuse another number of time steps than the channels or the groups are made for."""
+        """Refuse a number of time steps that does not fit the channels or the groups."""
         expected = sum(self.subset_lengths) if self.subset_lengths else self.steps
         counted = self.subset_lengths is not None or self.pooling == "concat"
         if counted and self.pooling != "keep" and steps != expected:
-            written = "subset_lengths" if self.subset_lengths else "n_timestamps"
+            argument = "subset_lengths" if self.subset_lengths else "n_timestamps"
             raise DataError(
                 "image",
-                f"has {steps} time steps, but backbone_temporal_{written} says {expected}",
+                f"has {steps} time steps, but backbone_temporal_{argument} is {expected}",
                 "Give images of that many, or change it.",
             )
 
@@ -161,7 +161,7 @@ class TemporalWrapper(nn.Module):
 
     def _pooled(self, steps: Tensor) -> Tensor:
         if steps.ndim == 5 and steps.shape[-2:] == (1, 1):
-            # A map of one pixel is one token to the existing toolkit, whose models have to fit.
+            # The existing toolkit treats a map of one pixel as one token; its models must load.
             steps = steps.flatten(3).mT
         if self.subset_lengths is not None and self.pooling != "keep":
             within = _WITHIN_GROUPS[self.pooling]
@@ -180,7 +180,7 @@ def _batch_and_steps(x: Images) -> tuple[int, int]:
         shapes = ", ".join(str(tuple(image.shape)) for image in images)
         raise DataError(
             "image",
-            f"has the shape {shapes}, of no one number of time steps",
+            f"has the shape {shapes}, without a common number of time steps",
             "Give time series (B, C, T, H, W): expand_temporal_dimension of the data makes them.",
         )
     return counts.pop()

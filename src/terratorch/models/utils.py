@@ -19,7 +19,7 @@ def pad_images(
 
     Args:
         imgs: Images `(B, C, H, W)` or `(B, C, T, H, W)`, or a dictionary of them by modality;
-            tensors of fewer axes in it stay as they are.
+            tensors of fewer axes in it are not changed.
         patch_size: A side, or height and width, or time, height and width of a patch.
         padding: `reflect`, `replicate`, `circular` or `constant`.
     """
@@ -32,7 +32,7 @@ def pad_images(
 
 
 def center_crop(image: Tensor, out_size: Sequence[int]) -> Tensor:
-    """Cut the middle out of images `(..., H, W)`; an axis that is smaller stays as it is.
+    """Return the middle of images `(..., H, W)`; an axis that is smaller is not changed.
 
     Args:
         image: Images.

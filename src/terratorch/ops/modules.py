@@ -16,11 +16,11 @@ def freeze(*modules: nn.Module) -> None:
 
 
 def activation(choice: nn.Module | type[nn.Module] | str, argument: str) -> nn.Module:
-    """Return an activation: a module as it is, a class or its name in `torch.nn` built.
+    """Return an activation: a module unchanged; a class, or its name in `torch.nn`, built.
 
     Args:
         choice: A module, a class, or a name such as `ReLU` or `torch.nn.ReLU`.
-        argument: What it was given for, for the error message.
+        argument: The argument that holds it, for the error message.
 
     Raises:
         ConfigurationError: If `torch.nn` has no such module.
@@ -35,7 +35,7 @@ def activation(choice: nn.Module | type[nn.Module] | str, argument: str) -> nn.M
         near = closest(name, _module_names())
         raise ConfigurationError(
             argument,
-            f"'{choice}' is no module of torch.nn",
+            f"'{choice}' is not a module of torch.nn",
             f"Did you mean {' or '.join(near)}?" if near else "Give its name, such as ReLU.",
         )
     return constructor()

@@ -19,10 +19,10 @@ def pad_axis(x: Tensor, axis: int, before: int, after: int, mode: str = "reflect
     Args:
         x: A tensor of any shape and dtype.
         axis: The axis to pad.
-        before: How much to put before it.
-        after: How much to put behind it.
+        before: How many cells to add before it.
+        after: How many cells to add after it.
         mode: `reflect`, `replicate`, `circular` or `constant` (zeros). Reflection goes back and
-            forth where the padding is wider than the image.
+            forth if the padding is wider than the image.
 
     Raises:
         ConfigurationError: If there is no such mode.
@@ -64,7 +64,7 @@ def pad_to_multiple(x: Tensor, patch_size: int | Sequence[int], mode: str = "ref
     Args:
         x: Images.
         patch_size: A side, or height and width, or time, height and width of a patch.
-        mode: As of `pad_axis`.
+        mode: See `pad_axis`.
     """
     sizes = [patch_size] * 2 if isinstance(patch_size, int) else list(patch_size)
     for axis, patch in zip((-2, -1), sizes[-2:], strict=True):
@@ -76,7 +76,7 @@ def pad_to_multiple(x: Tensor, patch_size: int | Sequence[int], mode: str = "ref
 
 
 def crop_center(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Cut the middle out of images `(..., H, W)`; an axis that is smaller stays as it is.
+    """Return the middle of images `(..., H, W)`; an axis that is smaller is not changed.
 
     Args:
         x: Images.

@@ -17,7 +17,7 @@ RGB = ("RED", "GREEN", "BLUE")
 
 
 def is_state_dict(value: object) -> bool:
-    """Say whether a value is a dictionary of tensors by name."""
+    """Return whether a value is a dictionary of tensors by name."""
     return (
         isinstance(value, Mapping)
         and bool(value)
@@ -26,9 +26,9 @@ def is_state_dict(value: object) -> bool:
 
 
 def find_state_dict(checkpoint: Any) -> StateDict | None:
-    """Return the state dict in what a file holds.
+    """Return the state dict in the content of a file.
 
-    It is the whole, or under a key that ends with `state_dict`, or under `model`.
+    It is the whole content, or under a key that ends with `state_dict`, or under `model`.
     """
     if is_state_dict(checkpoint):
         return dict(checkpoint)
@@ -36,9 +36,9 @@ def find_state_dict(checkpoint: Any) -> StateDict | None:
         return None
     for key, value in checkpoint.items():
         if isinstance(key, str) and (key.endswith("state_dict") or key == "model"):
-            found = find_state_dict(value)
-            if found is not None:
-                return found
+            state = find_state_dict(value)
+            if state is not None:
+                return state
     return None
 
 
@@ -85,9 +85,9 @@ def compare_states(
     """Compare a state dict with that of a model.
 
     Args:
-        state: What is to be loaded.
+        state: The state dict to load.
         expected: The state dict of the model.
-        optional: What a key holds somewhere if it need not be in `state`.
+        optional: Parts of keys that may be missing in `state`.
     """
     missing = (
         key for key in expected if key not in state and not any(part in key for part in optional)
@@ -107,12 +107,12 @@ def compare_states(
 def match_bands(
     weight: Tensor, source: Sequence[Band], fresh: Tensor, target: Sequence[Band]
 ) -> Tensor:
-    """Fit the weight of a first projection to other bands: what matches by name is copied.
+    """Fit the weight of a first projection to other bands: copy those that match by name.
 
     Args:
         weight: Of the file `(D, bands, ...)`.
         source: Its bands, in order.
-        fresh: The initialised weight of the model `(D, bands, ...)`, for what does not match.
+        fresh: The initialised weight of the model `(D, bands, ...)`, used for other bands.
         target: The bands of the model, in order.
     """
     fitted = fresh.detach().clone()

@@ -16,14 +16,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Moments:
-    """What is known of the values of each band so far; each a float64 tensor `(C,)`.
+    """Moments of the values of each band so far; each a float64 tensor `(C,)`.
 
     Args:
         count: How many values.
-        mean: Their mean; 0 where there are none.
+        mean: Their mean; 0 if there are no values.
         squares: The sum of their squared differences to the mean.
-        minimum: The least; infinite where there are none.
-        maximum: The greatest; minus infinite where there are none.
+        minimum: The least; infinite if there are no values.
+        maximum: The greatest; minus infinite if there are no values.
     """
 
     count: Tensor
@@ -55,8 +55,8 @@ def image_moments(image: Tensor, valid: Tensor | None = None) -> Moments:
     """Return the moments of the bands of one image.
 
     Args:
-        image: `(C, H, W)` or `(C, T, H, W)`. NaN and infinite values are left out.
-        valid: `(H, W)`, False where the image holds no data; None if it does everywhere.
+        image: `(C, H, W)` or `(C, T, H, W)`. NaN and infinite values are ignored.
+        valid: `(H, W)`, False for nodata pixels; None if all are valid.
     """
     values = image.to(torch.float64)
     used = torch.isfinite(values)

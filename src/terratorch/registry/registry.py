@@ -177,7 +177,7 @@ class Registry:
         return tuple(_imported(path) for path in self._family_paths)
 
     def family_of(self, name: str) -> FamilySource | None:
-        """Return the family that has a name; None if there is none, or the name was registered."""
+        """Return the family that has a name; None for names that are rows or were registered."""
         if name in self._constructors or name in self._rows:
             return None
         return next((family for family in self.families if name in family), None)

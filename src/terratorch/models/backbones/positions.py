@@ -1,4 +1,4 @@
-"""Fixed sine-cosine encodings of positions (arXiv:1706.03762), also for other grids."""
+"""Fixed sine-cosine encodings of positions (Vaswani et al. 2017, arXiv:1706.03762)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def get_3d_sincos_pos_embed(
     add_cls_token: bool = False,
     device: torch.device | None = None,
 ) -> Tensor:
-    """Encode the places of a grid: 6/16 of the channels for the width, 6/16 height, 4/16 time.
+    """Encode the cells of a grid: 6/16 of the channels for the width, 6/16 height, 4/16 time.
 
     Args:
         embed_dim: Channels, a multiple of 16.
@@ -35,7 +35,7 @@ def get_3d_sincos_pos_embed(
         device: Where to compute it; by default torch's default device.
 
     Returns:
-        Float64 `(T*H*W, embed_dim)`, or one row more; time is the slowest index, then height.
+        Float64 `(T*H*W, embed_dim)`, or one more row; time is the slowest index, then height.
 
     Raises:
         ConfigurationError: If `embed_dim` is not a multiple of 16.
@@ -59,7 +59,7 @@ def get_3d_sincos_pos_embed(
 def resample_positions(table: Tensor, built: Grid, grid: Grid) -> Tensor:
     """Return a position table for another grid than that of construction.
 
-    Other frames are encoded anew; height and width are resampled bicubically, corners aligned.
+    Other frames are encoded again; height and width are resampled bicubically, corners aligned.
 
     Args:
         table: Encodings `(1, 1 + T*H*W, D)` of the grid of construction, class token first.

@@ -54,7 +54,7 @@ class TimmSource:
         """Build the feature extractor of a model: `(B, C, H, W)` to a list of maps.
 
         It is timm's own `features_only` model, with the same keys in its state dict, and with
-        `out_channels` and `features` besides.
+        `out_channels` and `features` added.
 
         Args:
             name: The name of the model, with or without the tag of its weights.
@@ -63,7 +63,7 @@ class TimmSource:
                 blue are fitted to them by name.
             in_chans: The number of bands, where their names do not matter; by default 3.
             out_indices: Levels whose features are returned; by default those of timm.
-            ckpt_path: A file in timm's layout to start from; what belongs to a head is left out.
+            ckpt_path: A file in timm's layout to start from; weights of a head are ignored.
             kwargs: Arguments of the model.
 
         Raises:
@@ -78,15 +78,15 @@ class TimmSource:
         file = _weights_file(name, pretrained, ckpt_path)
         model = _create(name, arguments)
         if file is not None:
-            own = ckpt_path is not None
-            load_timm(model, name, arguments, file, used_bands, strict_names=own)
+            strict = ckpt_path is not None
+            load_timm(model, name, arguments, file, used_bands, strict_names=strict)
         model.register_forward_pre_hook(
             functools.partial(_check_images, bands=arguments["in_chans"])
         )
         return declare_features(model)
 
     def __getitem__(self, name: str) -> Constructor:
-        """Return what builds a model."""
+        """Return the constructor of a model."""
         return functools.partial(self.build, name)
 
     def definition(self, name: str) -> Definition:
@@ -108,19 +108,19 @@ def _channels(bands: Sequence[object] | None, in_chans: int | None) -> int:
         return 3 if in_chans is None else in_chans
     if in_chans not in (None, len(bands)):
         raise ConfigurationError(
-            "in_chans", f"{in_chans}, but there are {len(bands)} bands", "Leave in_chans out."
+            "in_chans", f"{in_chans}, but there are {len(bands)} bands", "Remove in_chans."
         )
     return len(bands)
 
 
 def _create(name: str, arguments: dict[str, Any]) -> Any:
-    """Build a feature extractor without weights; say in our words what timm does not take."""
+    """Build a feature extractor without weights; explain arguments that timm does not take."""
     try:
         return timm.create_model(name, pretrained=False, features_only=True, **arguments)
     except TypeError as error:
-        # The second is said of an argument whose value is what makes this variant of the model.
-        said = r"(?:unexpected|multiple values for) keyword argument '(\w+)'"
-        unknown = re.search(said, str(error))
+        # The second message names an argument that the variant sets itself.
+        message = r"(?:unexpected|multiple values for) keyword argument '(\w+)'"
+        unknown = re.search(message, str(error))
         if unknown is None or unknown[1] not in arguments:
             raise
         raise ArgumentNameError(
@@ -134,7 +134,7 @@ def _create(name: str, arguments: dict[str, Any]) -> Any:
         raise ConfigurationError(
             f"backbone 'timm_{name}'",
             f"cannot give out_indices {list(arguments['out_indices'])} ({error})",
-            "Leave out_indices out to see how many there are; they count from 0.",
+            "Remove out_indices to see how many there are; they count from 0.",
         ) from error
 
 
@@ -158,7 +158,7 @@ def _weights_file(
 
 
 def _check_images(model: nn.Module, inputs: tuple[Any, ...], bands: int) -> None:
-    """Say in our words what a model of images would say in those of its first convolution."""
+    """Explain images that the first convolution cannot take."""
     shape = tuple(inputs[0].shape)
     if len(shape) == 5:
         raise DataError(
@@ -170,14 +170,14 @@ def _check_images(model: nn.Module, inputs: tuple[Any, ...], bands: int) -> None
         raise DataError(
             "image",
             f"has {shape[1]} bands, but the backbone was built for {bands}",
-            "Name the bands of the images as backbone_bands, or say how many as backbone_in_chans.",
+            "Name the bands as backbone_bands, or give their number as backbone_in_chans.",
         )
 
 
 def declare_features(model: Any) -> nn.Module:
-    """Add what the factory asks of a backbone.
+    """Add the declarations of a backbone.
 
-    These are attributes on timm's module, not a module around it: that would rename its weights.
+    They are attributes of timm's module: a wrapper around it would rename its weights.
     """
     info = model.feature_info
     last = str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC")

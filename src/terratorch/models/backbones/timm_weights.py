@@ -46,7 +46,7 @@ def load_timm(
         name: Its name.
         arguments: What it was built with.
         file: The weights of the whole model, or of its feature extractor.
-        bands: The bands of the input, where they are named.
+        bands: The bands of the input, if named.
         strict_names: Whether names must be those of the model; otherwise timm may convert them.
 
     Raises:
@@ -68,7 +68,7 @@ def load_timm(
 
 
 def _fits(state: Mapping[str, Tensor], target: Mapping[str, Tensor], first: Sequence[str]) -> bool:
-    """Say whether a state dict fits but for the bands of its first convolutions."""
+    """Return whether a state dict fits, apart from the bands of its first convolutions."""
     difference = compare_states(
         {key: value for key, value in state.items() if key not in first},
         {key: value for key, value in target.items() if key not in first},
@@ -109,15 +109,15 @@ def _check_names(
     with torch.device("meta"):
         features = timm.create_model(name, features_only=True, **arguments).state_dict()
         known = {*timm.create_model(name, **sizes).state_dict(), *features}
-    found = StateDifference(
+    difference = StateDifference(
         missing=compare_states(state, features, _MAY_MISS).missing,
         unexpected=tuple(key for key in whole if key not in known),
         shapes=(),
     )
-    if found:
+    if difference:
         raise WeightsError(
             f"Weights '{source}'",
-            f"do not fit timm's {name}: {found}",
+            f"do not fit timm's {name}: {difference}",
             "Give a file with the names of that model.",
         )
 

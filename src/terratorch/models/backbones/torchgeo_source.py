@@ -36,7 +36,7 @@ class TorchgeoSource:
         Args:
             name: The name of the model.
             weights: The weights to start from, such as `ResNet50_Weights.SENTINEL2_ALL_MOCO`; they
-                say how many bands there are.
+                determine the number of bands.
             out_indices: Levels whose features are returned; by default those of timm.
             kwargs: Arguments of the model, such as `in_chans`.
         """
@@ -50,7 +50,7 @@ class TorchgeoSource:
         return declare_features(self._models.get_model(name, **arguments))
 
     def __getitem__(self, name: str) -> Constructor:
-        """Return what builds a model."""
+        """Return the constructor of a model."""
         return functools.partial(self.build, name)
 
     def definition(self, name: str) -> Definition:

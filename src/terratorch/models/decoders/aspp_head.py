@@ -83,7 +83,7 @@ class ASPPHead(Decoder):
             raise ConfigurationError(
                 f"{type(self).__name__}.input_transform",
                 f"is '{input_transform}'",
-                "Choose resize_concat or multiple_select, or leave it out.",
+                "Choose resize_concat or multiple_select, or remove it.",
             )
         self.align_corners = align_corners
         self.input_transform = input_transform
@@ -112,7 +112,9 @@ class ASPPHead(Decoder):
         maps = [x[index] for index in self.indices]
         chosen = maps[0]
         if self.input_transform == "resize_concat":
-            chosen = torch.cat([chosen, *(self._resize(one, chosen) for one in maps[1:])], dim=1)
+            chosen = torch.cat(
+                [chosen, *(self._resize(other, chosen) for other in maps[1:])], dim=1
+            )
         if chosen.shape[1] != self.in_channels:
             raise ConfigurationError(
                 f"{type(self).__name__}.in_channels",
@@ -128,7 +130,7 @@ class ASPPHead(Decoder):
 
 
 def _options(options: dict[str, Any], channel_list: Sequence[int]) -> dict[str, Any]:
-    """Return the options with the channels that the chosen maps have, where they are not given."""
+    """Return the options; by default `in_channels` are those of the chosen maps."""
     if options.get("in_channels") is not None:
         return options
     chosen = check_indices(options.get("in_index", -1), len(channel_list), "decoder_in_index")

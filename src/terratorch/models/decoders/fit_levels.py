@@ -1,4 +1,4 @@
-"""Bring the maps of a pyramid to sizes that halve exactly from level to level."""
+"""Pad the maps of a pyramid to sizes that halve exactly from level to level."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from terratorch.ops.padding import pad_axis
 def pad_levels(levels: Sequence[Tensor], multiple: int = 1) -> list[Tensor]:
     """Pad maps `(B, C, H, W)`, below and to the right, so that each is a multiple of the next.
 
-    Maps whose sizes fit already stay as they are.
+    Maps whose sizes fit already are returned unchanged.
 
     Args:
         levels: The maps, the finest first.
@@ -27,10 +27,10 @@ def pad_levels(levels: Sequence[Tensor], multiple: int = 1) -> list[Tensor]:
 
 
 def crop_like(decoded: Tensor, padded: Tensor, finest: Tensor) -> Tensor:
-    """Cut off what `pad_levels` added to the finest map, in the scale of what was made of it.
+    """Remove what `pad_levels` added to the finest map, in the scale of the decoded map.
 
     Args:
-        decoded: What a decoder gave.
+        decoded: The output of the decoder.
         padded: The finest map as the decoder got it.
         finest: The finest map before.
     """
@@ -41,7 +41,7 @@ def crop_like(decoded: Tensor, padded: Tensor, finest: Tensor) -> Tensor:
 
 
 def _fitting(sizes: Sequence[int], multiple: int) -> list[int]:
-    """Return the smallest sizes that fit one another and are no smaller than the given ones."""
+    """Return the smallest sizes that fit one another and are at least `sizes`."""
     scales = [1]
     for fine, coarse in zip(sizes[-2::-1], sizes[:0:-1], strict=True):
         ratio = 1 if fine == coarse else max(2, round(fine / coarse))

@@ -1,4 +1,4 @@
-"""The decoder that does nothing."""
+"""The decoder that returns a feature unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from terratorch.registry import TERRATORCH_DECODER_REGISTRY
 
 @TERRATORCH_DECODER_REGISTRY.register
 class IdentityDecoder(Decoder):
-    """Pass one feature on as it is.
+    """Return one feature unchanged.
 
     Args:
         embed_dim: Channels of each feature.

@@ -43,7 +43,7 @@ class MLPDecoder(Decoder):
                     f"decoder_{name}",
                     f"is {value}, but MLPDecoder gives the {embed_dim[out_index]} channels of "
                     f"feature {out_index}",
-                    "Leave it out, or choose another decoder_out_index.",
+                    "Remove it, or choose another decoder_out_index.",
                 )
         self.out_channels = embed_dim[out_index]
         self.hidden_layer = nn.Linear(sum(embed_dim), self.out_channels)

@@ -1,6 +1,6 @@
 """The decoders of segmentation-models-pytorch as a source of the registry.
 
-Only its decoder modules are used, without an encoder of its own or a write into its tables.
+Only its decoder modules are used: its encoders and its tables are not touched.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SmpDecoder(Decoder):
     Args:
         decoder: The decoder.
         out_channels: Channels of its output.
-        halves: What sizes it takes, as of `Row`.
+        halves: The sizes that it takes, as in `SmpRow`.
     """
 
     def __init__(self, decoder: nn.Module, out_channels: int, halves: int = 0) -> None:
@@ -52,7 +52,7 @@ class SmpDecoder(Decoder):
 
 
 class SmpMapsDecoder(SmpDecoder):
-    """The same, of a decoder that also asks for the class tokens that maps do not have."""
+    """A decoder that also takes class tokens, which maps do not have."""
 
     def _decode(self, x: list[Tensor]) -> Tensor:
         decoded: Tensor = self._smp_decoder(x, [None] * len(x))
@@ -60,19 +60,19 @@ class SmpMapsDecoder(SmpDecoder):
 
 
 @dataclass(frozen=True)
-class Row:
+class SmpRow:
     """How a decoder is built.
 
     Attributes:
         target: Its module and class below `segmentation_models_pytorch.decoders`.
         arguments: Public arguments, named as of the whole models there -> arguments of the decoder.
-        defaults: What the decoder gets where the user gives nothing.
-        output: The argument of the decoder that says its channels; empty if it says so itself.
+        defaults: Arguments of the decoder that the user may override.
+        output: The argument that sets the output channels; empty if the decoder has `out_channels`.
         depth: The argument that takes the number of features less one; empty for none.
         features: The fewest features that it can work on.
         channels: The argument that takes the channels of the features.
-        halves: 0 where it takes maps of any size; else each has to be a multiple of the next, and
-            the coarsest of this number.
+        halves: 0 if it takes maps of any size; otherwise the size of each must be a multiple of
+            the next, and the coarsest of this number.
         needs: What features it takes.
         wrapper: The module around it.
     """
@@ -98,15 +98,15 @@ _DEEPLAB = {
 }
 _ASPP = {"out_channels": 256, "atrous_rates": (12, 24, 36), "aspp_dropout": 0.5}
 
-ROWS: dict[str, Row] = {
-    "Unet": Row(
+ROWS: dict[str, SmpRow] = {
+    "Unet": SmpRow(
         "unet.decoder:UnetDecoder",
         {**_UNET_LIKE, "decoder_attention_type": "attention_type"},
         {"decoder_channels": _WIDTHS},
         "decoder_channels",
         "n_blocks",
     ),
-    "UnetPlusPlus": Row(
+    "UnetPlusPlus": SmpRow(
         "unetplusplus.decoder:UnetPlusPlusDecoder",
         {**_UNET_LIKE, "decoder_attention_type": "attention_type"},
         {"decoder_channels": _WIDTHS},
@@ -115,7 +115,7 @@ ROWS: dict[str, Row] = {
         features=3,
         halves=1,
     ),
-    "MAnet": Row(
+    "MAnet": SmpRow(
         "manet.decoder:MAnetDecoder",
         {**_UNET_LIKE, "decoder_pab_channels": "pab_channels"},
         {"decoder_channels": _WIDTHS},
@@ -123,7 +123,7 @@ ROWS: dict[str, Row] = {
         "n_blocks",
         halves=1,
     ),
-    "Linknet": Row(
+    "Linknet": SmpRow(
         "linknet.decoder:LinknetDecoder",
         _NORM,
         {"prefinal_channels": 32},
@@ -131,7 +131,7 @@ ROWS: dict[str, Row] = {
         "n_blocks",
         halves=1,
     ),
-    "FPN": Row(
+    "FPN": SmpRow(
         "fpn.decoder:FPNDecoder",
         {
             "decoder_pyramid_channels": "pyramid_channels",
@@ -145,7 +145,7 @@ ROWS: dict[str, Row] = {
         features=4,
         halves=1,
     ),
-    "PAN": Row(
+    "PAN": SmpRow(
         "pan.decoder:PANDecoder",
         {"decoder_channels": "decoder_channels", **_MODE},
         {"decoder_channels": 32},
@@ -153,7 +153,7 @@ ROWS: dict[str, Row] = {
         features=4,
         halves=1,
     ),
-    "PSPNet": Row(
+    "PSPNet": SmpRow(
         "pspnet.decoder:PSPDecoder",
         {"psp_out_channels": "out_channels", "psp_dropout": "dropout", **_NORM},
         {"out_channels": 512},
@@ -161,7 +161,7 @@ ROWS: dict[str, Row] = {
         depth="",
         features=1,
     ),
-    "DeepLabV3": Row(
+    "DeepLabV3": SmpRow(
         "deeplabv3.decoder:DeepLabV3Decoder",
         _DEEPLAB,
         {**_ASPP, "aspp_separable": False},
@@ -170,7 +170,7 @@ ROWS: dict[str, Row] = {
         features=1,
         channels="in_channels",
     ),
-    "DeepLabV3Plus": Row(
+    "DeepLabV3Plus": SmpRow(
         "deeplabv3.decoder:DeepLabV3PlusDecoder",
         {**_DEEPLAB, "encoder_output_stride": "output_stride"},
         {**_ASPP, "aspp_separable": True, "output_stride": 16},
@@ -178,21 +178,21 @@ ROWS: dict[str, Row] = {
         features=4,
         halves=1,
     ),
-    "Segformer": Row(
+    "Segformer": SmpRow(
         "segformer.decoder:SegformerDecoder",
         {"decoder_segmentation_channels": "segmentation_channels"},
         {"segmentation_channels": 256},
         "segmentation_channels",
         features=4,
     ),
-    "UPerNet": Row(
+    "UPerNet": SmpRow(
         "upernet.decoder:UPerNetDecoder",
         {"decoder_channels": "decoder_channels", **_NORM},
         {"decoder_channels": 256},
         "decoder_channels",
         features=4,
     ),
-    "DPT": Row(
+    "DPT": SmpRow(
         "dpt.decoder:DPTDecoder",
         {
             "decoder_intermediate_channels": "intermediate_channels",
@@ -214,14 +214,14 @@ ROWS: dict[str, Row] = {
 
 
 class SmpBuilder:
-    """What builds one of the decoders; its signature names the arguments that the decoder takes.
+    """The constructor of one of the decoders; its signature names the arguments of the decoder.
 
     Args:
         name: The name of the decoder.
         row: How it is built.
     """
 
-    def __init__(self, name: str, row: Row) -> None:
+    def __init__(self, name: str, row: SmpRow) -> None:
         self.__name__ = self.__qualname__ = name
         self.row = row
         self.needs = row.needs
@@ -234,26 +234,26 @@ class SmpBuilder:
 
         Args:
             channel_list: Channels of each feature, the finest first.
-            num_classes: Not used: the head is built apart.
+            num_classes: Ignored: the head is built separately.
             arguments: Arguments of the decoder, named as of the whole model there.
 
         Raises:
-            ArgumentNameError: If it takes no such argument.
+            ArgumentNameError: If the decoder does not take an argument.
             ConfigurationError: If the number of features does not fit.
         """
         name, row = self.__name__, self.row
-        own = dict(row.defaults)
-        own.update({row.arguments[key]: arguments[key] for key in _checked(name, row, arguments)})
-        _fit(name, row, own, list(channel_list), given="decoder_channels" in arguments)
-        decoder = _constructor(row)(**own)
+        options = dict(row.defaults)
+        options |= {row.arguments[key]: arguments[key] for key in _checked(name, row, arguments)}
+        _fit(name, row, options, list(channel_list), explicit="decoder_channels" in arguments)
+        decoder = _constructor(row)(**options)
         importlib.import_module(
             "segmentation_models_pytorch.base.initialization"
         ).initialize_decoder(decoder)
-        out = own[row.output] if row.output else decoder.out_channels
+        out = options[row.output] if row.output else decoder.out_channels
         return row.wrapper(decoder, out if isinstance(out, int) else out[-1], row.halves)
 
 
-def _signature(row: Row) -> Signature:
+def _signature(row: SmpRow) -> Signature:
     features = Parameter("channel_list", Parameter.POSITIONAL_OR_KEYWORD)
     options = [
         Parameter(key, Parameter.KEYWORD_ONLY, default=row.defaults.get(argument))
@@ -274,7 +274,7 @@ class SmpDecoderSource:
         return self[name](*args, **kwargs)
 
     def __getitem__(self, name: str) -> SmpBuilder:
-        """Return what builds a decoder.
+        """Return the constructor of a decoder.
 
         Raises:
             UnknownNameError: If there is no such decoder.
@@ -285,7 +285,7 @@ class SmpDecoderSource:
         """Return where a decoder is defined."""
         return definition_of(name, _constructor(self._row(name)))
 
-    def _row(self, name: str) -> Row:
+    def _row(self, name: str) -> SmpRow:
         if name not in ROWS:
             raise UnknownNameError(f"decoder '{name}'", "smp has none", did_you_mean(name, ROWS))
         return ROWS[name]
@@ -300,14 +300,14 @@ class SmpDecoderSource:
         return len(ROWS)
 
 
-def _constructor(row: Row) -> Any:
+def _constructor(row: SmpRow) -> Any:
     module, _, attribute = row.target.partition(":")
     return getattr(
         importlib.import_module(f"segmentation_models_pytorch.decoders.{module}"), attribute
     )
 
 
-def _checked(name: str, row: Row, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+def _checked(name: str, row: SmpRow, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in arguments:
         if key not in row.arguments:
             raise ArgumentNameError(
@@ -319,8 +319,10 @@ def _checked(name: str, row: Row, arguments: Mapping[str, Any]) -> Mapping[str, 
     return arguments
 
 
-def _fit(name: str, row: Row, own: dict[str, Any], channels: list[int], given: bool) -> None:
-    """Set the arguments that follow from the features."""
+def _fit(
+    name: str, row: SmpRow, options: dict[str, Any], channels: list[int], explicit: bool
+) -> None:
+    """Set the options that follow from the features."""
     if len(channels) < row.features:
         raise ConfigurationError(
             f"decoder '{name}'",
@@ -328,20 +330,20 @@ def _fit(name: str, row: Row, own: dict[str, Any], channels: list[int], given: b
             "Choose more of them in backbone_out_indices or in the necks.",
         )
     blocks = len(channels) - 1
-    own[row.channels] = channels[-1] if row.channels == "in_channels" else channels
+    options[row.channels] = channels[-1] if row.channels == "in_channels" else channels
     if row.depth:
-        own[row.depth] = blocks
-    if row.depth == "n_blocks" and "decoder_channels" in own:
-        widths = list(own["decoder_channels"])
-        if given and len(widths) != blocks:
+        options[row.depth] = blocks
+    if row.depth == "n_blocks" and "decoder_channels" in options:
+        widths = list(options["decoder_channels"])
+        if explicit and len(widths) != blocks:
             raise ConfigurationError(
                 "decoder_decoder_channels",
                 f"has {len(widths)} entries, but {name} has {blocks} blocks for {len(channels)} "
                 "features",
                 f"Give {blocks} channels, the coarsest block's first.",
             )
-        own["decoder_channels"] = widths[:blocks]
+        options["decoder_channels"] = widths[:blocks]
     if name == "DPT":
         # The strides only set how much each map is resized; predictions are resized to the image.
-        own["encoder_output_strides"] = [16] * len(channels)
-        own.setdefault("intermediate_channels", [256, 512, 1024, 1024][-len(channels) :])
+        options["encoder_output_strides"] = [16] * len(channels)
+        options.setdefault("intermediate_channels", [256, 512, 1024, 1024][-len(channels) :])

@@ -47,7 +47,7 @@ class UNetDecoder(Decoder):
         from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder  # slow to import
 
         self.out_channels = channels[-1]
-        # The blocks leave out a first map of the size of the image: the finest stands in for it.
+        # The blocks skip a first map of the size of the image; pass the finest in its place.
         self.decoder = UnetDecoder(
             encoder_channels=[embed_dim[0], *embed_dim],
             decoder_channels=channels,

@@ -26,7 +26,7 @@ class UperNetDecoder(Decoder):
         pool_scales: Sides of the grids that the coarsest map is pooled to.
         channels: Channels of every step.
         align_corners: Whether resizing keeps the centres of the corner pixels.
-        scale_modules: Make a pyramid of four maps of one size first, with layers of its own.
+        scale_modules: Resize four maps of one size to a pyramid first, with learned layers.
     """
 
     needs = PYRAMID
@@ -66,13 +66,14 @@ class UperNetDecoder(Decoder):
         """Return a map `(B, channels, H, W)` of the size of the finest."""
         if self.scale_modules:
             layers = (self.fpn1, self.fpn2, self.fpn3, self.fpn4)
-            x = [layer(one) for layer, one in zip(layers, x, strict=True)]
-        levels = [conv(one) for conv, one in zip(self.lateral_convs, x[:-1], strict=True)]
+            x = [layer(feature) for layer, feature in zip(layers, x, strict=True)]
+        levels = [conv(feature) for conv, feature in zip(self.lateral_convs, x[:-1], strict=True)]
         levels.append(self._pool(x[-1]))
         for level in range(len(levels) - 1, 0, -1):
             levels[level - 1] = levels[level - 1] + self._resize(levels[level], levels[level - 1])
-        levels[:-1] = [conv(one) for conv, one in zip(self.fpn_convs, levels[:-1], strict=True)]
-        joined = torch.cat([levels[0], *(self._resize(one, levels[0]) for one in levels[1:])], 1)
+        levels[:-1] = [conv(level) for conv, level in zip(self.fpn_convs, levels[:-1], strict=True)]
+        resized = (self._resize(level, levels[0]) for level in levels[1:])
+        joined = torch.cat([levels[0], *resized], dim=1)
         decoded: Tensor = self.fpn_bottleneck(joined)
         return decoded
 

@@ -16,7 +16,7 @@ class ScalarHead(nn.Module):
     Args:
         in_dim: Channels of the features.
         num_outputs: Variables to predict; or
-        num_classes: Classes to tell apart.
+        num_classes: Classes to predict.
         dim_list: Widths of hidden layers.
         dropout: Ratio of channels that are dropped before the last layer.
         linear_after_pool: Average over the positions before the layers, not after them.

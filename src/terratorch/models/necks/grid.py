@@ -1,4 +1,4 @@
-"""The grid that a row of patch tokens came from."""
+"""Infer the grid of patch tokens from their number."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def grid_of(
 
     Args:
         patches: How many patches there are.
-        image_size: Height and width of the image in pixels, where they are known.
-        h: The rows, where they are known.
+        image_size: Height and width of the image in pixels, if known.
+        h: The rows, if known.
 
     Returns:
-        Rows and columns, or None if that many patches make no grid.
+        Rows and columns, or None if that many patches do not make a grid.
     """
     if patches < 1:
         return None
@@ -32,8 +32,8 @@ def grid_of(
 
 
 def _grid_of_image(patches: int, height: int, width: int) -> tuple[int, int] | None:
-    # Square patches that do not overlap leave this many rows and columns; the count falls with the
-    # patch size, so that at most one grid fits.
+    # Square patches that do not overlap give this many rows and columns. The count falls with the
+    # patch size, so at most one grid fits.
     for patch in range(1, min(height, width) + 1):
         rows, columns = height // patch, width // patch
         if rows * columns == patches:

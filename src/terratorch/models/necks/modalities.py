@@ -110,7 +110,7 @@ def _groups(features: Features) -> list[list[int]]:
             raise ConfigurationError(
                 "neck 'MergeModalities'",
                 "gets features that declare no modality",
-                "Leave it out, or declare self.features in the backbone: "
+                "Remove it, or declare self.features in the backbone: "
                 "(Feature(channels, kind, modality='s1'), ...).",
             )
         by_modality.setdefault(feature.modality, []).append(index)

@@ -25,10 +25,10 @@ class ReshapeTokensToImage(Neck):
 
     Args:
         channel_list: Channels of each input feature.
-        remove_cls_token: Remove the prefix tokens, such as the class token, or so many of them.
+        remove_cls_token: Whether to remove the prefix tokens, such as the class token; or how many.
         effective_time_dim: Time steps in the tokens, after the tubelets of the patches.
         h: Rows of the grid.
-        temporal_inputs: Features have a time axis of their own, `(B, T, N, C)`, which stays.
+        temporal_inputs: Whether features have a separate time axis `(B, T, N, C)`, which stays.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class ReshapeTokensToImage(Neck):
             raise ConfigurationError(
                 "ReshapeTokensToImage.remove_cls_token",
                 f"is {self.remove_cls_token}, but {tokens.prefix_tokens} prefix tokens come first",
-                "Leave it out: they are removed by default.",
+                "Remove this argument: they are removed by default.",
             )
 
     def _as_map(self, feature: Feature) -> Feature:
@@ -129,7 +129,7 @@ class ReshapeTokensToImage(Neck):
         where = f" of an image of {tuple(image_size)} pixels" if image_size is not None else ""
         raise DataError(
             "neck 'ReshapeTokensToImage'",
-            f"{count} tokens{where} make no grid of {self.effective_time_dim} time steps",
+            f"{count} tokens{where} do not make a grid of {self.effective_time_dim} time steps",
             "Set its effective_time_dim, remove_cls_token, or h (rows of the grid).",
         )
 
@@ -154,8 +154,8 @@ class AggregateTokens(Neck):
         pooling: `mean`, `max` or `min`; `cls` takes the first token, a number that token.
         indices: The feature, or features, to pool.
         index: An older name of `indices`.
-        drop_cls: Leave the first token out of the pooling.
-        temporal_inputs: Features have an axis of time of their own, `(B, T, N, C)` or
+        drop_cls: Whether the pooling skips the first token.
+        temporal_inputs: Whether features have a separate time axis, `(B, T, N, C)` or
             `(B, T, C, H, W)`, which stays.
     """
 
@@ -172,7 +172,7 @@ class AggregateTokens(Neck):
         self.pooling = self._checked_pooling(pooling, drop_cls)
         if indices is not None and index not in (None, -1, indices):
             raise ConfigurationError(
-                "AggregateTokens.index", f"is {index}, beside indices: {indices}", "Give indices."
+                "AggregateTokens.index", f"is {index}, but indices is {indices}", "Give indices."
             )
         chosen = index if indices is None else indices
         chosen = -1 if chosen is None else chosen

@@ -32,20 +32,20 @@ def verify_sha256(path: Path, expected: str) -> None:
     """Check a file against its checksum.
 
     Raises:
-        WeightsError: If it is another one.
+        WeightsError: If it differs.
     """
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != expected:
         raise WeightsError(
             f"Weight file '{path}'",
-            f"its sha256 is {found}, not {expected}",
+            f"its sha256 is {digest}, not {expected}",
             "It is damaged or another file: delete it and download it again.",
         )
 
 
 def read_checkpoint_file(path: str | os.PathLike[str]) -> object:
-    """Read what a safetensors file or a file of `torch.save` holds, to the CPU.
+    """Return the content of a safetensors file or a file of `torch.save`, on the CPU.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -61,15 +61,15 @@ def read_checkpoint_file(path: str | os.PathLike[str]) -> object:
         except SafetensorError as error:
             raise _unreadable(path, str(error)) from error
     if not is_of_torch(path):
-        raise _unreadable(path, "it begins otherwise than a file of torch.save")
+        raise _unreadable(path, "it does not start like a file of torch.save")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"Weight file '{path}'",
-            "is damaged, is no weight file, or holds Python objects besides tensors, which could "
-            "run code",
-            "Where it was made, save the state dict alone: torch.save(model.state_dict(), ...).",
+            "is damaged, is not a weight file, or holds Python objects other than tensors, which "
+            "could run code",
+            "Save only the state dict: torch.save(model.state_dict(), ...).",
         ) from error
     except (RuntimeError, EOFError, OSError) as error:  # truncated archives are RuntimeErrors
         raise _unreadable(path, str(error)) from error
@@ -89,27 +89,27 @@ def load_state_dict_file(path: str | os.PathLike[str]) -> StateDict:
 
     Raises:
         MissingFileError: If there is no such file.
-        WeightsError: If it cannot be read, or holds no state dict.
+        WeightsError: If it cannot be read, or does not hold a state dict.
     """
     return state_dict_in(read_checkpoint_file(path), path)
 
 
 def state_dict_in(checkpoint: object, path: str | os.PathLike[str]) -> StateDict:
-    """Return the state dict in what a file holds.
+    """Return the state dict in the content of a file.
 
     Args:
-        checkpoint: What it holds.
+        checkpoint: The content.
         path: The file, for the message.
 
     Raises:
-        WeightsError: If it holds none.
+        WeightsError: If there is no state dict.
     """
     state = find_state_dict(checkpoint)
     if state is None:
-        held = ", ".join(map(str, list(checkpoint)[:8])) if isinstance(checkpoint, Mapping) else ""
+        keys = ", ".join(map(str, list(checkpoint)[:8])) if isinstance(checkpoint, Mapping) else ""
         raise WeightsError(
             f"Weight file '{path}'",
-            f"holds no state dict (it holds: {held or type(checkpoint).__name__})",
+            f"holds no state dict (it holds: {keys or type(checkpoint).__name__})",
             "Give a file of tensors by name, alone or under the key 'state_dict'.",
         )
     return state

@@ -21,8 +21,8 @@ def load_strictly(
     Args:
         model: The model.
         state: Its weights.
-        source: What they are called in messages, such as the path of the file.
-        optional: Parts of keys that may be missing: those that keep their initial values.
+        source: Their name in messages, such as the path of the file.
+        optional: Parts of keys that may be missing; these parameters keep their initial values.
 
     Raises:
         WeightsError: If keys are missing, unexpected or of another shape; all are counted.
@@ -54,16 +54,16 @@ def adapt_first_projection(
         fresh: The initialised weight of the model `(D, bands, ...)`.
         bands_of_file: The bands that the file was trained on.
         bands: The bands of the model.
-        source: What the weights are called in messages.
+        source: The name of the weights in messages.
 
     Returns:
-        The weights with another projection. A projection of another patch stays as initialised.
+        The weights with the fitted projection; one of another patch size keeps its initial values.
 
     Raises:
-        WeightsError: If the file has not as many bands as it is said to have.
+        WeightsError: If the file has another number of bands than `bands_of_file`.
     """
     if key not in state:
-        return state  # named as missing when the whole is loaded
+        return state  # reported as missing when the whole is loaded
     weight = state[key]
     if weight.shape[1] != len(bands_of_file):
         raise WeightsError(

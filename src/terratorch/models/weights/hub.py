@@ -1,4 +1,4 @@
-"""Files of the Hugging Face Hub: from the local cache, else downloaded, else a message at once."""
+"""Get files of the Hugging Face Hub from the local cache, or download them; fail fast offline."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def hub_file(repo: str, file: str, revision: str | None = None) -> Path:
 
     Args:
         repo: Its repository, such as `timm/resnet18.a1_in1k`.
-        file: Its name in there.
+        file: Its name in the repository.
         revision: The commit or branch; None for the main one.
 
     Raises:
-        WeightsError: If it is neither in the cache nor can be downloaded; it says what to do.
+        WeightsError: If it is neither in the cache nor can be downloaded.
     """
-    import huggingface_hub  # here because it takes long to import, and most models do without
+    import huggingface_hub  # slow to import, and most models do not need it
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     def fetch(cached: bool) -> Path:
@@ -48,13 +48,13 @@ def _not_available(repo: str, file: str, url: str, reason: str) -> WeightsError:
     return WeightsError(
         f"Weights '{file}' of '{repo}'",
         f"are not in the local cache and cannot be downloaded: {reason}",
-        f"Download {url} where that works, and give the path of the file as backbone_ckpt_path "
+        f"Download {url} on another machine, and give the path of the file as backbone_ckpt_path "
         "(ckpt_path in Python).",
     )
 
 
 def _reachable(url: str) -> bool:
-    """Say whether a server answers; the Hub's own client would try for most of a minute."""
+    """Return whether a server answers; the Hub's own client retries for most of a minute."""
     if urllib.request.getproxies():
         return True  # only the client knows how to reach it
     parts = urlsplit(url)

@@ -91,7 +91,7 @@ class EncoderConfig:
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """The inputs beside images: the coordinates that are encoded."""
+        """The inputs other than images: the coordinates that are encoded."""
         return tuple(_FACTS[coordinate] for coordinate in self.coords_encoding or ())
 
     def features(self, layers: Sequence[int]) -> Features:

@@ -1,4 +1,4 @@
-"""Time and place of an image as additions to its tokens (Prithvi-EO-2.0-TL, arXiv:2412.02732)."""
+"""Time and location of an image as additions to its tokens (arXiv:2412.02732)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CoordinateEncoder(nn.Module):
     def forward(self, coordinates: Tensor) -> Tensor:
         """Encode `(..., 2)` as `(..., D)`, in float32 whatever the precision of the model.
 
-        Half precision cannot tell one year from the next.
+        Half precision cannot distinguish one year from the next.
         """
         pairs = coordinates.float()
         half = self.dim // 2
@@ -38,21 +38,21 @@ class CoordinateEncoder(nn.Module):
         return torch.cat([first, second], dim=-1) * self.scale.float()
 
 
-def encode_time_and_place(
+def encode_coordinates(
     tokens: Tensor,
     frames: int,
     time: CoordinateEncoder | None,
-    place: CoordinateEncoder | None,
+    location: CoordinateEncoder | None,
     temporal_coords: Tensor | None,
     location_coords: Tensor | None,
 ) -> Tensor:
-    """Add the encodings of time and place to patch tokens; what is not given is not added.
+    """Add the encodings of time and location to patch tokens, where both data and model have them.
 
     Args:
         tokens: Patch tokens `(B, T*H*W, D)`, without the class token.
         frames: The time steps T that the tokens hold.
         time: Encoder of time, if the model has one.
-        place: Encoder of place, if the model has one.
+        location: Encoder of location, if the model has one.
         temporal_coords: Year and day of year (0 to 364) of each time step `(B, T, 2)`.
         location_coords: Latitude and longitude in degrees `(B, 2)`.
 
@@ -64,9 +64,9 @@ def encode_time_and_place(
         _check_shape("temporal_coords", temporal_coords, (batch, frames, 2))
         encoded = time(temporal_coords).repeat_interleave(count // frames, dim=1)
         tokens = tokens + encoded.to(tokens.dtype)
-    if place is not None and location_coords is not None:
+    if location is not None and location_coords is not None:
         _check_shape("location_coords", location_coords, (batch, 2))
-        tokens = tokens + place(location_coords)[:, None].to(tokens.dtype)
+        tokens = tokens + location(location_coords)[:, None].to(tokens.dtype)
     return tokens
 
 

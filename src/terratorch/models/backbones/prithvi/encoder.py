@@ -21,7 +21,7 @@ from terratorch.models.backbones.positions import (
 from terratorch.models.backbones.prithvi.config import EncoderConfig
 from terratorch.models.backbones.prithvi.coordinates import (
     CoordinateEncoder,
-    encode_time_and_place,
+    encode_coordinates,
 )
 from terratorch.models.backbones.vit import Block, init_linear_and_norm
 from terratorch.models.inputs import ModelInput
@@ -50,7 +50,7 @@ class PatchEmbed(nn.Module):
         return t, h, w
 
     def forward(self, x: Tensor) -> Tensor:
-        """Embed `(B, C, T, H, W)` as tokens `(B, N, D)`; a rest at the border is not seen."""
+        """Embed `(B, C, T, H, W)` as tokens `(B, N, D)`; ignore a rest at the border."""
         if any(size % patch for size, patch in zip(x.shape[2:], self.patch_size, strict=True)):
             warn_once(
                 logger,
@@ -127,7 +127,7 @@ class PrithviViT(nn.Module):
     def stop_after(self, index: int) -> None:
         """Compute no layer deeper than that of feature `index`; later features are not returned.
 
-        The state dict stays as it is. Parameters that no longer take part are not trained.
+        The state dict stays the same. Parameters that are no longer used are not trained.
         """
         self.out_indices = self.out_indices[: index + 1]
         self._exclude_unread()
@@ -144,7 +144,7 @@ class PrithviViT(nn.Module):
             self.norm.requires_grad_(False)
 
     def freeze(self) -> None:
-        """Exclude all parameters from training, but for the prompt tokens."""
+        """Exclude all parameters but the prompt tokens from training."""
         for name, parameter in self.named_parameters():
             if not name.startswith("vpt_prompt_embeddings"):
                 parameter.requires_grad_(False)
@@ -184,7 +184,7 @@ class PrithviViT(nn.Module):
         return self.norm(tokens)
 
     def _run(self, layer: int, block: nn.Module, tokens: Tensor) -> Tensor:
-        """Run one layer, with its prompt tokens behind the class token where there are any."""
+        """Run one layer, with its prompt tokens, if any, after the class token."""
         if self.vpt_prompt_embeddings is None:
             return block(tokens)
         prompts = self.vpt_dropout(self.vpt_prompt_embeddings[layer])
@@ -198,17 +198,17 @@ class PrithviViT(nn.Module):
         temporal_coords: Tensor | None = None,
         location_coords: Tensor | None = None,
     ) -> tuple[Tensor, Grid]:
-        """Embed an input as patch tokens `(B, N, D)` with their positions, time and place.
+        """Embed an input as patch tokens `(B, N, D)` with their positions, time and location.
 
         Returns:
-            The tokens, without class token, and the grid that they are of.
+            The tokens, without class token, and their grid.
         """
         x = self._with_time(x)
         grid = self.patch_embed.grid_of(x)
         positions = resample_positions(self.pos_embed, self.config.grid, grid)
         patches = self.patch_embed(x) + positions[:, 1:]
         self._mention_unread(temporal_coords, location_coords)
-        patches = encode_time_and_place(
+        patches = encode_coordinates(
             patches,
             grid[0],
             self.temporal_embed_enc,
@@ -224,7 +224,7 @@ class PrithviViT(nn.Module):
         return torch.cat([token.expand(patches.shape[0], -1, -1), patches], dim=1)
 
     def _with_time(self, x: Tensor) -> Tensor:
-        """Return `x` as `(B, C, T, H, W)`, or say what does not fit."""
+        """Return `x` as `(B, C, T, H, W)`; raise a `DataError` for other shapes."""
         if x.ndim == 4 and self.config.num_frames == 1:
             x = x.unsqueeze(2)
         if x.ndim != 5:

@@ -15,7 +15,7 @@ from terratorch.models.backbones.positions import (
 from terratorch.models.backbones.prithvi.config import DecoderConfig
 from terratorch.models.backbones.prithvi.coordinates import (
     CoordinateEncoder,
-    encode_time_and_place,
+    encode_coordinates,
 )
 from terratorch.models.backbones.prithvi.encoder import PrithviViT
 from terratorch.models.backbones.vit import Block, init_linear_and_norm
@@ -26,8 +26,8 @@ class Masking(NamedTuple):
 
     Attributes:
         kept: Positions of the patches that are seen `(B, K)`.
-        restore: Where each patch stands in the shuffled order `(B, L)`.
-        mask: 1 where a patch is hidden `(B, L)`.
+        restore: Position of each patch in the shuffled order `(B, L)`.
+        mask: `(B, L)`, 1 for hidden patches.
     """
 
     kept: Tensor
@@ -96,7 +96,7 @@ class MAEDecoder(nn.Module):
 
         Args:
             latent: Class token and tokens of the seen patches `(B, 1 + K, D)`.
-            restore: Where each patch stands in the shuffled order `(B, L)`.
+            restore: Position of each patch in the shuffled order `(B, L)`.
             grid: Patches along time, height, width.
             temporal_coords: As the encoder takes them.
             location_coords: As the encoder takes them.
@@ -106,7 +106,7 @@ class MAEDecoder(nn.Module):
         masks = self.mask_token.to(tokens.dtype).expand(tokens.shape[0], hidden, -1)
         patches = gather_tokens(torch.cat([tokens[:, 1:], masks], dim=1), restore)
         positions = resample_positions(self.decoder_pos_embed, self.grid, grid)
-        patches = encode_time_and_place(
+        patches = encode_coordinates(
             patches + positions[:, 1:],
             grid[0],
             self.temporal_embed_dec,
@@ -156,7 +156,7 @@ class PrithviMAE(nn.Module):
         Args:
             images: The input `(B, C, T, H, W)`.
             predicted: The reconstruction as patches `(B, L, pixels)`.
-            mask: 1 where a patch was hidden `(B, L)`.
+            mask: `(B, L)`, 1 for hidden patches.
         """
         target = self.patchify(images)
         if self.config.norm_pix_loss:
@@ -182,7 +182,7 @@ class PrithviMAE(nn.Module):
 
         Returns:
             `{"loss": ...}`, the reconstruction of the shape of the input, and the mask
-            `(B, H, W)` or `(B, T, H, W)`: 1 where a pixel was hidden.
+            `(B, H, W)` or `(B, T, H, W)`, which is 1 for hidden pixels.
         """
         ratio = self.config.mask_ratio if mask_ratio is None else mask_ratio
         patches, grid = self.encoder.embed(pixel_values, temporal_coords, location_coords)

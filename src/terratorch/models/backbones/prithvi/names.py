@@ -39,7 +39,7 @@ def build_encoder(
         pretrained: Whether to start from the published weights.
         bands: The bands of the input, in order: names, positions or intervals; by default the six
             of the published weights. Weights are copied by name, others start at random.
-        vit_adapter: A pyramid of maps beside the tokens; not available yet.
+        vit_adapter: Whether to add a pyramid of maps to the tokens; not available yet.
         out_indices: Layers whose features are returned; by default all.
         ckpt_path: A weight file to start from instead of the published one.
         pretrained_bands: The bands that `ckpt_path` was trained on, by default the published six.
@@ -53,7 +53,7 @@ def build_encoder(
         raise InvalidModelError(
             f"backbone '{card.name}' with vit_adapter=True",
             "the adapter is not available yet",
-            "Leave vit_adapter out, and add the neck LearnedInterpolateToPyramidal for a pyramid.",
+            "Remove vit_adapter, and add the neck LearnedInterpolateToPyramidal for a pyramid.",
         )
     file = weights_file(card, pretrained, ckpt_path)
     encoder = PrithviViT(config, _bands(bands, in_chans, has_weights=bool(file)), out_indices)
@@ -110,6 +110,6 @@ def _bands(
         raise ConfigurationError(
             "in_chans",
             f"{in_chans}, but there are {len(used)} bands ({', '.join(map(str, used))})",
-            "Name the bands of the input as bands, and leave in_chans out.",
+            "Name the bands of the input as bands, and remove in_chans.",
         )
     return tuple(range(in_chans))

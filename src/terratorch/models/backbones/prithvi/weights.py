@@ -1,4 +1,4 @@
-"""From the layouts in which Prithvi weights are published or saved to that of the model."""
+"""Map the layouts in which Prithvi weights are published or saved to that of the model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from terratorch.models.weights import (
 )
 from terratorch.ops.state_dict import StateDict, select_prefix
 
-# Recomputed for the model's own grid, whatever the file says.
+# Computed for the grid of the model; those of the file are ignored.
 _POSITIONS = ("pos_embed",)
-# A file from before prompt tuning has no prompts.
+# Files of models without prompt tuning have no prompts.
 _MAY_MISS = (*_POSITIONS, "vpt_prompt_embeddings")
 
 
