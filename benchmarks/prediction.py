@@ -68,19 +68,16 @@ def write_checkpoint(folder: Path) -> Path:
 
 def share_of_model(checkpoint: Path, scene: Path, maps: Path, batch_size: int) -> float:
     """Return the time within the model, over that of the predicting phase."""
-    from terratorch.cli.callbacks.prediction_writer import PredictionWriter
-    from terratorch.cli.prediction.data import from_checkpoint
-    from terratorch.cli.prediction.scenes import predict
     from terratorch.prediction.options import PredictionOptions
-    from terratorch.tasks.checkpoint import read_checkpoint
+    from terratorch.prediction.predictor import Predictor
+    from terratorch.prediction.run import predict
 
-    settings = PredictionOptions(
+    options = PredictionOptions(
         predict_output_dir=str(maps), crop=CHIP, stride=448, delta=8, batch_size=batch_size
     )
-    info = read_checkpoint(checkpoint)
-    task, writer = info.build_task(), PredictionWriter(settings=settings)
+    predictor = Predictor.from_checkpoint(checkpoint, device="cpu")
     inside = 0.0
-    forward = task.model.forward
+    forward = predictor.model.forward
 
     def timed(*args: object, **kwargs: object) -> object:
         nonlocal inside
@@ -89,14 +86,8 @@ def share_of_model(checkpoint: Path, scene: Path, maps: Path, batch_size: int) -
         inside += time.perf_counter() - start
         return output
 
-    task.model.forward = timed
-    trainer = lightning.pytorch.Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[writer],
-        enable_progress_bar=False,
-    )  # fmt: skip
-    predict(trainer, task, from_checkpoint(info, [scene]))
-    assert writer.report is not None
-    return inside / writer.report.seconds
+    predictor.model.forward = timed
+    return inside / predict(predictor, [scene], options).seconds
 
 
 def command_seconds(checkpoint: Path, chips: Path, rounds: int) -> tuple[float, float]:

@@ -16,7 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import lightning.pytorch
 import numpy as np
 import rasterio
 import torch
@@ -92,10 +91,10 @@ class TwoBands(torch.nn.Module):
 
 def stream(folder: Path, batch_size: int) -> float:
     """Predict the scene as `terratorch predict` does; return the seconds of the prediction."""
-    from terratorch.cli.callbacks.prediction_writer import PredictionWriter
-    from terratorch.cli.prediction.scenes import predict
     from terratorch.contracts.input_spec import InputSpec
-    from terratorch.datamodules.prediction import PredictionDataModule
+    from terratorch.prediction.options import PredictionOptions
+    from terratorch.prediction.predictor import Predictor
+    from terratorch.prediction.run import predict
     from terratorch.tasks import SemanticSegmentationTask
 
     task = SemanticSegmentationTask(
@@ -109,13 +108,8 @@ def stream(folder: Path, batch_size: int) -> float:
         },
     )
     spec = InputSpec.create(means=[0.0] * BANDS, stds=[1.0] * BANDS)
-    writer = PredictionWriter(folder)
-    trainer = lightning.pytorch.Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[writer]
-    )
-    predict(trainer, task, PredictionDataModule([folder / SOURCE], spec))
-    assert writer.report is not None
-    return writer.report.seconds
+    options = PredictionOptions(predict_output_dir=str(folder), quicklook=False)
+    return predict(Predictor.from_task(task, spec), [folder / SOURCE], options).seconds
 
 
 def measure(what: str, folder: Path, batch_size: int) -> None:

@@ -33,10 +33,13 @@ def checkpoint(fitted):
     ("options", "error"),
     [
         ({"predict_output_dir": "maps", "format": "cog", "batch_size": 2}, None),
-        ({"augment": ["flips"]}, "augment: ['flips'], which maps in Python do not follow"),
-        ({"crop": 32}, "crop: 32, which maps in Python do not follow"),
-        ({"area": "1,2,3,4"}, "area: 1,2,3,4, which maps"),
-        ({"outputs": ["probabilities"]}, "outputs: ['probabilities'], which maps"),
+        (
+            {"augment": ["flips"]},
+            "augment: ['flips'], which LightningInferenceModel does",
+        ),
+        ({"crop": 32}, "crop: 32, which LightningInferenceModel does"),
+        ({"area": "1,2,3,4"}, "area: 1,2,3,4, which Light"),
+        ({"outputs": ["probabilities"]}, "outputs: ['probabilities'], which Light"),
     ],
 )
 def test_options_of_predict_that_would_change_a_map(options, error, fitted, checkpoint, tmp_path):

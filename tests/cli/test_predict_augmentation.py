@@ -14,7 +14,7 @@ import yaml
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.cli.prediction.joint import predict_jointly
+from terratorch.cli.prediction.trainer_run import add_ensemble
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.errors import ConfigurationError
@@ -148,9 +148,9 @@ def test_other_views_and_checkpoints_make_maps_again(fitted, scene, changed, tmp
     ]
     for run in runs:
         assert predict(*run, *data) == 0
-        assert "1 file in" in capsys.readouterr().out
+        assert "Wrote 1 file to" in capsys.readouterr().out
     assert predict(*runs[-1], *data) == 0
-    assert "No new maps: those of 1 file" in capsys.readouterr().out
+    assert "Skipped 1 file whose maps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("configured", [False, True])
@@ -159,13 +159,13 @@ def test_other_views_and_checkpoints_make_maps_again(fitted, scene, changed, tmp
     [
         (["--augment", "rotations", "--h_crop", "32", "--w_crop", "16"], "tiles of 32 x 16 pixels"),
         (["--uncertainty", "variance"], "uncertainty: variance needs several predictions"),
-        (["--further_ckpt_paths", "{first}"], "best.ckpt': is given twice"),
+        (["--further_ckpt_paths", "{first}"], "best.ckpt': is listed twice"),
         (["--augment", "mirror"], "augment"),
         (["--further_ckpt_paths", "nowhere.ckpt"], "nowhere.ckpt"),
         (["--further_ckpt_paths", "{bands}"], "bands: RED, GREEN instead of BLUE, GREEN, RED"),
         (["--further_ckpt_paths", "{classes}"], "class_names: a, b, c instead of forest, crops"),
         (["--further_ckpt_paths", "{task}"], "the task: ClassificationTask instead of Semantic"),
-        (["--further_ckpt_paths", "{silent}"], "what it read: not stored instead of stored"),
+        (["--further_ckpt_paths", "{silent}"], "the input: not stored instead of stored"),
     ],
 )
 def test_what_does_not_go_together_is_told(
@@ -201,7 +201,7 @@ def test_tiles_as_large_as_chips_that_are_no_squares_are_not_turned(
     options = ["-c", fitted / "given.yaml"] if configured else []
     options += ["--predict_data", scene, "--predict_output_dir", tmp_path / "maps"]
     assert predict("--ckpt_path", *given, *options, "--augment", "rotations") == 2
-    assert "augment: rotations turn tiles of 64 x 96 pixels, of which" in capsys.readouterr().err
+    assert "augment: rotations turn tiles of 64 x 96 pixels, and" in capsys.readouterr().err
     assert not list(tmp_path.glob("maps/*.tif"))
     options += ["--augment", "rotations", "--crop", "32", "--no_quicklook"]
     assert predict("--ckpt_path", *given, *options) == 0
@@ -222,7 +222,7 @@ def test_checkpoints_for_other_tiles_are_told(size, options, used, other, change
     first = read_checkpoint(changed("a.ckpt", chip_size=[64, 96]))
     further = changed("b.ckpt", chip_size=size)
     settings = PredictionOptions(further_ckpt_paths=[str(further)], **options)
-    predict_jointly(first.build_task(), settings, first)
+    add_ensemble(first.build_task(), settings, first)
     expected = (
         f"Scenes are cut into the tiles of '{first.path}' ({used}), and not of '{further}' "
         f"({other}). Set --crop and --stride for others."
@@ -237,7 +237,7 @@ def test_tiles_of_the_configuration_are_told_from_those_of_checkpoints(changed, 
     first = read_checkpoint(changed("a.ckpt"))
     task = replace(first, hyper_parameters={**first.hyper_parameters, **TILED}).build_task()
     further = str(changed("b.ckpt"))
-    predict_jointly(task, PredictionOptions(further_ckpt_paths=[further]), first)
+    add_ensemble(task, PredictionOptions(further_ckpt_paths=[further]), first)
     assert "tiles of the configuration (h_crop 64, h_stride 32" in caplog.text
 
 
@@ -315,7 +315,7 @@ class _OwnStep(PixelwiseRegressionTask):
 @pytest.mark.parametrize("tiles", [None, {"crop": 4, "stride": 4, "delta": 0}])
 def test_values_are_averaged_in_memory_too(tiles):
     task = PixelwiseRegressionTask({}, model=_Slope(), tiled_inference_parameters=tiles)
-    predict_jointly(task, PredictionOptions(augment=["flips"], uncertainty=["variance"]), None)
+    add_ensemble(task, PredictionOptions(augment=["flips"], uncertainty=["variance"]), None)
     with torch.no_grad():
         prediction = task.predict_step({"image": torch.zeros(1, 1, 4, 8)}, 0)
     length = 4 if tiles else 8
@@ -343,16 +343,16 @@ def test_both_sides_of_tiles_that_are_turned_are_known(chip, sides, fits, monkey
     monkeypatch.setattr(PixelwiseRegressionTask, "chip_size", chip)
     settings = PredictionOptions(augment=["rotations"], **sides)
     with nullcontext() if fits else pytest.raises(ConfigurationError, match="rotations turn tiles"):
-        predict_jointly(task, settings, None)
+        add_ensemble(task, settings, None)
 
 
 @pytest.mark.parametrize(
     ("kind", "given", "message"),
     [
         (_OwnStep, {"augment": ["flips"]}, "augment: _OwnStep makes its predictions in its own"),
-        (PixelwiseRegressionTask, {"uncertainty": ["entropy"]}, "PixelwiseRegressionTask gives"),
+        (PixelwiseRegressionTask, {"uncertainty": ["entropy"]}, "PixelwiseRegressionTask predicts"),
     ],
 )
 def test_what_a_task_cannot_do_is_told(kind, given, message):
     with pytest.raises(ConfigurationError, match=message):
-        predict_jointly(kind({}, model=_Slope()), PredictionOptions(**given), None)
+        add_ensemble(kind({}, model=_Slope()), PredictionOptions(**given), None)

@@ -43,7 +43,7 @@ def test_a_checkpoint_is_enough(name, fitted, scenes, tmp_path, capsys):
     assert _predict(checkpoint, "--predict_data", scenes, "--predict_output_dir", maps) == 0
     maps_and_pictures = {f"{name}_pred{kind}" for name in ("north", "south") for kind in KINDS}
     assert {file.name for file in maps.iterdir()} == maps_and_pictures
-    assert f"2 files in {maps}" in capsys.readouterr().out
+    assert f"Wrote 2 files to {maps}" in capsys.readouterr().out
     with (
         rasterio.open(maps / "north_pred.tif") as mapped,
         rasterio.open(scenes / "north.tif") as scene,
@@ -92,7 +92,7 @@ def test_a_writer_of_the_configuration_needs_no_option(fitted, scenes, tmp_path,
     assert _predict(checkpoint, *arguments) == 0
     assert {file.name for file in (tmp_path / "own").iterdir()} == {f"north_pred{k}" for k in KINDS}
     assert _predict(checkpoint, *arguments, "--predict_output_dir", tmp_path / "else") == 2
-    assert "but the writer in trainer.callbacks says" in capsys.readouterr().err
+    assert "but the writer in trainer.callbacks has" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("in_yaml", [True, False])
@@ -234,13 +234,13 @@ def test_a_damaged_image_is_listed_and_the_rest_goes_on(
     checkpoint = fitted / "checkpoints" / "best.ckpt"
     assert _predict(checkpoint, *options) == 3
     shown = capsys.readouterr()
-    assert "2 files in" in shown.out
+    assert "Wrote 2 files to" in shown.out
     assert "1 file could not be read:\n  " in shown.err
     assert "torn.tif" in shown.err.rpartition("could not be read")[2]
-    assert "torn.tif is left out; the reason is told at the end" in shown.err
+    assert "torn.tif failed and is skipped; the summary lists the reason" in shown.err
     assert shown.err.count("the image is damaged") == 1
     assert _predict(checkpoint, *options) == 3
-    assert "2 files left out, as the maps are there already" in capsys.readouterr().out
+    assert "Skipped 2 files whose maps are already complete" in capsys.readouterr().out
     assert _predict(checkpoint, *options, "--overwrite", "--strict") == 2
     assert "torn.tif" in capsys.readouterr().err
 
@@ -253,7 +253,7 @@ def test_maps_are_no_images(fitted, scenes, tmp_path, capsys):
     options = ("--predict_data", *data, "--predict_output_dir", tmp_path / "maps")
     assert _predict(checkpoint, *options) == 3
     shown = capsys.readouterr()
-    assert "2 files in" in shown.out
+    assert "Wrote 2 files to" in shown.out
     assert "2 files could not be read:" in shown.err
     assert "north_pred.tif: it is a map that terratorch predict wrote" in shown.err
     assert "south_pred.png: it is the picture of the map south_pred.tif" in shown.err
@@ -271,7 +271,7 @@ def test_tiles_give_what_the_task_gives_in_memory(fitted, scenes, tmp_path, caps
     checkpoint = fitted / "checkpoints" / "best.ckpt"
     options = ("--predict_data", scenes, "--predict_output_dir", tmp_path / "maps")
     assert _predict(checkpoint, "-c", path, *options) == 0
-    assert "2 files in" in capsys.readouterr().out
+    assert "Wrote 2 files to" in capsys.readouterr().out
     model = LightningInferenceModel.from_config(path, checkpoint)
     for name in ("north", "south"):
         expected = model.inference(scenes / f"{name}.tif").numpy()
@@ -309,8 +309,10 @@ def test_an_image_that_gives_nan_is_listed_and_the_rest_goes_on(
     checkpoint = fitted / "checkpoints" / "best.ckpt"
     assert _predict(checkpoint, *options) == 3
     shown = capsys.readouterr()
-    assert "2 files in" in shown.out
-    listed = shown.err.rpartition("1 file without a map, as the model gave NaN or infinity:\n  ")[2]
+    assert "Wrote 2 files to" in shown.out
+    listed = shown.err.rpartition(
+        "1 file without a map, because the model returned NaN or infinity:\n  "
+    )[2]
     assert "odd.tif: what the model gives for it is NaN" in listed
     assert not list((tmp_path / "maps").glob("*odd*"))
     assert _predict(checkpoint, *options) == 3  # not 2, as the maps of the others are there
@@ -347,7 +349,7 @@ def test_maps_are_made_again_where_they_would_differ(
     assert _predict(checkpoint, *data, *options, *tiles) == 0
     capsys.readouterr()
     assert _predict(checkpoint, *data, *options, *change) == 0
-    assert ("already; --overwrite makes them again" in capsys.readouterr().out) != again
+    assert ("Use --overwrite to predict again" in capsys.readouterr().out) != again
 
 
 def test_another_model_of_the_same_weights_makes_maps_again(fitted, scenes, tmp_path, capsys):
@@ -357,12 +359,12 @@ def test_another_model_of_the_same_weights_makes_maps_again(fitted, scenes, tmp_
     assert (
         _predict(checkpoint, *data, *config) == _predict(checkpoint, *data, "--no_quicklook") == 0
     )
-    assert f"No new maps: those of 1 file are in {tmp_path / 'maps'} already" in (
+    assert f"Skipped 1 file whose maps are already complete in {tmp_path / 'maps'}. Use --over" in (
         capsys.readouterr().out
     )
     heads = ("--model.init_args.model_args.backbone_num_heads", "4")
     assert _predict(checkpoint, *data, *config, *heads) == 0
-    assert "1 file in" in capsys.readouterr().out
+    assert "Wrote 1 file to" in capsys.readouterr().out
 
 
 def test_an_integer_type_and_every_other_one_can_be_asked_for():

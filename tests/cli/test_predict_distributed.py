@@ -16,13 +16,11 @@ import rasterio
 
 from chip_files import write_tif
 from terratorch.cli.main import main
-from terratorch.cli.prediction.distributed import (
-    check_can_spread,
-    check_distributed,
-    devices_of,
-)
+from terratorch.cli.prediction.checks import check_processes, choose_devices
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.options import PredictionOptions
+from terratorch.prediction.run import check_whole_images
+from terratorch.prediction.spread.cluster import check_distributed
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs ray")
 on_two = ("--distributed", "ray", "--workers", "2")
@@ -71,7 +69,7 @@ def test_two_workers_give_the_maps_of_one_process(fitted, scenes, tmp_path, capf
     told = capfd.readouterr()
     assert len(contents(one)) == 6
     assert contents(two) == contents(one)
-    assert told.out.splitlines()[0].startswith(f"6 files in {two} (")
+    assert told.out.splitlines()[0].startswith(f"Wrote 6 files to {two} (")
     assert "broken.tif: the image is damaged" in told.err
     more = set(told.err.splitlines()) - set(expected.err.splitlines())
     assert more == {"Predicting with 2 Ray workers of 1 thread each."}, "Ray is heard"
@@ -157,19 +155,19 @@ def test_options_that_do_not_fit_are_refused(
 
 def test_what_cannot_be_spread_is_refused():
     settings = PredictionOptions(distributed="ray")
-    check_can_spread(settings, by_tiles=True, processes=1)
+    check_processes(settings, is_table=False, processes=1)
     with pytest.raises(ConfigurationError, match="only maps are spread over workers"):
-        check_can_spread(settings, by_tiles=False, processes=1)
+        check_whole_images(settings)
     with pytest.raises(ConfigurationError, match=r"trainer\.devices: 4 processes"):
-        check_can_spread(settings, by_tiles=True, processes=4)
-    check_can_spread(PredictionOptions(), by_tiles=False, processes=4)
+        check_processes(settings, is_table=False, processes=4)
+    check_processes(PredictionOptions(), is_table=False, processes=4)
 
 
 def test_one_process_hands_out_the_work_unless_devices_are_chosen():
     settings = PredictionOptions(distributed="ray")
-    assert devices_of(settings, "auto") == 1
-    assert devices_of(settings, 4) == 4
-    assert devices_of(PredictionOptions(), "auto") == "auto"
+    assert choose_devices(settings, "auto") == 1
+    assert choose_devices(settings, 4) == 4
+    assert choose_devices(PredictionOptions(), "auto") == "auto"
 
 
 @pytest.mark.parametrize("configured", [False, True])

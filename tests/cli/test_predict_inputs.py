@@ -60,13 +60,13 @@ def test_another_area_is_another_run(scene, predict, capsys):
     assert predict("maps", *data) == predict("maps", *data, "--area", CORNER) == 0
     assert "already" not in capsys.readouterr().out
     assert predict("maps", *data, "--area", CORNER) == 0
-    assert "No new maps: those of 1 file are in" in capsys.readouterr().out
+    assert "Skipped 1 file whose maps are already complete in" in capsys.readouterr().out
 
 
 def test_scenes_outside_are_listed_and_no_failure(scene, predict, tmp_path, capsys):
     assert predict("maps", "--predict_data", scene, "--area", "-9.2,38.6,-9,38.9") == 0
     shown = capsys.readouterr().out
-    assert "1 file without a map, as nothing of them is wanted (area, valid_mask):\n" in shown
+    assert "Skipped 1 file outside the area and the masks:\n" in shown
     assert str(scene) in shown
     assert not list((tmp_path / "maps").iterdir())
 
@@ -100,7 +100,7 @@ def test_the_batch_size_does_not_change_maps(options, scene, predict, tmp_path, 
     data = ("--predict_data", scene, *TILES)
     assert predict("one", *data) == predict("two", *data, *options) == 0
     assert ("batch_size auto:" in caplog.text) == ("auto" in options)
-    assert "Tiles as asked for: crop 32 x 32, stride 16 x 16, delta 2" in caplog.text
+    assert "Tiles as set: crop 32 x 32, stride 16 x 16, delta 2" in caplog.text
     expected = read(tmp_path / "one" / "north_pred.tif")
     assert np.array_equal(read(tmp_path / "two" / "north_pred.tif"), expected)
 
@@ -156,7 +156,7 @@ def test_a_folder_may_be_one_scene(scene, fitted, predict, tmp_path, capsys):
     for name in ("day_1", "day_2.SAFE"):
         assert np.array_equal(read(tmp_path / "many" / f"{name}_pred.tif"), expected)
     assert predict("many", *folders) == 0
-    assert "No new maps: those of all 2 files are in" in capsys.readouterr().out
+    assert "Skipped 2 files whose maps are already complete in" in capsys.readouterr().out
     pattern = ("--predict_data", tmp_path / "folders" / "*_1", "--scene_folders")
     assert predict("config", "-c", fitted / "given.yaml", *pattern) == 0
     assert np.array_equal(read(tmp_path / "config" / "day_1_pred.tif"), expected)

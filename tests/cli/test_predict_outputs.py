@@ -76,13 +76,13 @@ def test_other_outputs_make_maps_again_and_the_same_do_not(predict, capsys):
     predict("--outputs", "classes")
     for options in (["--outputs", "logits"], ["--outputs", "logits", "--format", "cog"]):
         predict(*options)
-        assert "1 file in" in capsys.readouterr().out
+        assert "Wrote 1 file to" in capsys.readouterr().out
         predict(*options)
-        assert "No new maps: those of 1 file" in capsys.readouterr().out
+        assert "Skipped 1 file whose maps" in capsys.readouterr().out
 
 
 def test_layers_of_other_options_beside_new_maps_are_told(predict, capsys):
-    said = "1 file of an earlier run with other options left beside the new maps: scene_pred_prob"
+    said = "Kept 1 file of an earlier run with other options: scene_pred_prob"
     predict("--outputs", "classes", "probabilities", "--no_quicklook")
     assert said not in capsys.readouterr().out
     predict("--outputs", "classes", "--crop", "24", "--no_quicklook")

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from chip_files import write_tif
-from terratorch.cli.callbacks.prediction_writer import PredictionWriter
-from terratorch.cli.prediction.distributed import devices_of
+from terratorch.cli.prediction.checks import check_processes, choose_devices
 from terratorch.cli.prediction.processes import gathered, process_group
-from terratorch.contracts.outputs import Content, Raster, Table
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.prediction.options import PredictionOptions
-from terratorch.prediction.scenes.scenes import ScenesReport
+from terratorch.prediction.report import PredictionReport
 
 
 def test_one_process_has_nobody_to_wait_for():
@@ -26,19 +24,20 @@ def test_reports_of_processes_add_up():
     error = DataError("b.tif", "is damaged")
     maps, skipped, outside = [Path("a_pred.tif")], [Path("s.tif")], [Path("o.tif")]
     failures, stale = {Path("b.tif"): error}, [Path("a_pred_logits.tif")]
-    report = ScenesReport(maps.copy(), [], outside, tiles=3, pixels=100, seconds=2.0)
-    report.add(ScenesReport([], skipped, [], failures, stale, tiles=4, pixels=50, seconds=5.0))
-    assert report == ScenesReport(maps, skipped, outside, failures, stale, 7, 150, 5.0)
+    made, failed = [Path("a_pred.png")], {Path("b_pred.png"): error}
+    report = PredictionReport(maps.copy(), [], outside, tiles=3, pixels=100, seconds=2.0)
+    report.add(PredictionReport([], skipped, [], failures, stale, made, failed, 4, 50, seconds=5.0))
+    expected = PredictionReport(maps, skipped, outside, failures, stale, made, failed, 7, 150, 5.0)
+    assert report == expected
 
 
 def test_labels_are_for_one_process():
     settings = PredictionOptions()
-    assert devices_of(settings, "auto", of_labels=True) == 1
-    assert devices_of(settings, "auto") == "auto"
-    writer, held = PredictionWriter("maps"), [Content.CLASSES]
-    writer.check_outputs(Raster, held, processes=2)
+    assert choose_devices(settings, "auto", is_table=True) == 1
+    assert choose_devices(settings, "auto") == "auto"
+    check_processes(settings, is_table=False, processes=2)
     with pytest.raises(ConfigurationError, match="2 processes, but labels of images are written"):
-        writer.check_outputs(Table, held, processes=2)
+        check_processes(settings, is_table=True, processes=2)
 
 
 def predict(fitted, scenes, maps, *options):
@@ -65,7 +64,7 @@ def test_the_first_process_tells_of_all(fitted, tmp_path):
             path.write_bytes(path.read_bytes()[:9000])
     ended = predict(fitted, tmp_path / "scenes", tmp_path / "maps")
     assert ended.returncode == 3, ended.stderr
-    assert ended.stdout.count("2 files in") == 1
+    assert ended.stdout.count("Wrote 2 files to") == 1
     assert ended.stderr.count("1 file could not be read:\n") == 1
     ended = predict(fitted, tmp_path / "scenes", tmp_path / "maps", "--strict")
     assert ended.returncode == 2

@@ -42,7 +42,7 @@ def test_polygons_beside_maps_and_again_from_complete_ones(predict, tmp_path, ca
     maps = tmp_path / "maps"
     assert predict() == 0
     assert predict("--vectorize", "gpkg", "--vector_min_area", "500") == 0
-    assert "2 files made from the maps (.gpkg)" in capsys.readouterr().out
+    assert "Made 2 files from the maps (.gpkg)" in capsys.readouterr().out
     assert _names(maps) == [
         "north_pred.gpkg",
         "north_pred.tif",
@@ -61,7 +61,7 @@ def test_items_and_a_mosaic_of_all_maps(predict, scenes, tmp_path, capsys):
     options = ("--output_file_prefix", "run_", "--stac", "--mosaic")
     write_tif(scenes / "west.tif", np.ones((6, 32, 32), np.int16))
     assert predict(*options) == 0
-    assert "4 files made from the maps (.json, .vrt)" in capsys.readouterr().out
+    assert "Made 4 files from the maps (.json, .vrt)" in capsys.readouterr().out
     item = json.loads((maps / "run_north_pred.json").read_text())
     assert item["properties"]["terratorch:task"] == "SemanticSegmentationTask"
     (checkpoint,) = item["properties"]["terratorch:checkpoints"]
@@ -71,7 +71,7 @@ def test_items_and_a_mosaic_of_all_maps(predict, scenes, tmp_path, capsys):
     text = (maps / "run_mosaic.vrt").read_text()
     assert all(f"run_{name}_pred.tif" in text for name in ("north", "south", "west"))
     assert predict(*options) == 0
-    assert "1 file made from the maps (.vrt)" in capsys.readouterr().out
+    assert "Made 1 file from the maps (.vrt)" in capsys.readouterr().out
 
 
 def test_further_layers_are_known_in_a_rerun_too(predict, tmp_path):
@@ -134,13 +134,13 @@ def test_a_product_that_fails_is_listed_and_the_maps_are_there(predict, scenes, 
 
 
 def test_maps_of_values_have_no_polygons():
-    from terratorch.cli.prediction.products import check_product_outputs
     from terratorch.contracts.outputs import Content, Raster, Table
     from terratorch.errors import ConfigurationError
+    from terratorch.prediction.map_products import check_outputs
     from terratorch.prediction.options import PredictionOptions
 
     settings = PredictionOptions(vectorize="gpkg")
     with pytest.raises(ConfigurationError, match="a map of values has no classes"):
-        check_product_outputs(settings, Raster, [Content.VALUES])
+        check_outputs(settings, Raster, [Content.VALUES])
     with pytest.raises(ConfigurationError, match="as one table, and not as maps"):
-        check_product_outputs(settings, Table, [Content.CLASSES])
+        check_outputs(settings, Table, [Content.CLASSES])

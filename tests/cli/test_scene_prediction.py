@@ -1,10 +1,11 @@
-"""Which tasks and data modules are predicted tile by tile: those of which all is known."""
+"""Which tasks and data modules are predicted without a Trainer."""
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
-from terratorch.cli.prediction.data import images_of
-from terratorch.cli.prediction.scenes import predicts_pixels
+from terratorch.cli.prediction.sources import source_of
+from terratorch.cli.prediction.trainer_run import runs_without_trainer
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.tasks import SemanticSegmentationTask
@@ -21,15 +22,15 @@ def task(name):
     return with_own(SemanticSegmentationTask, name, sizes, model=torch.nn.Conv2d(1, 2, 1))
 
 
-def test_a_task_with_methods_that_predictions_do_not_use_is_known():
-    assert predicts_pixels(task("training_step"))
+def test_a_task_with_methods_that_predictions_do_not_use_needs_no_trainer():
+    assert runs_without_trainer(task("training_step"), Trainer(logger=False))
 
 
 @pytest.mark.parametrize(
     "name", ["forward", "predict_step", "decide", "setup", "on_predict_start", "on_predict_end"]
 )
 def test_a_task_with_a_method_of_its_own_goes_batch_by_batch(name):
-    assert not predicts_pixels(task(name))
+    assert not runs_without_trainer(task(name), Trainer(logger=False))
 
 
 @pytest.mark.parametrize(
@@ -42,5 +43,5 @@ def test_a_task_with_a_method_of_its_own_goes_batch_by_batch(name):
     ],
 )
 def test_a_data_module_with_a_method_of_its_own_goes_batch_by_batch(name, known):
-    images = images_of(with_own(PredictionDataModule, name, [], InputSpec.create()))
+    images = source_of(with_own(PredictionDataModule, name, [], InputSpec.create()))
     assert (images is not None) == known

@@ -10,21 +10,23 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 
 from terratorch.cli.parsing.configuration import read_configuration
-from terratorch.cli.prediction.data import from_checkpoint, from_datamodule, images_of
-from terratorch.cli.prediction.scene_options import SceneChoices, check_used_in_python
-from terratorch.cli.prediction.scenes import predicts_pixels
-from terratorch.cli.prediction.task_predictor import TaskPredictor
+from terratorch.cli.prediction.checks import check_used_in_python
+from terratorch.cli.prediction.sources import source_for, source_of
+from terratorch.cli.prediction.trainer_run import (
+    load_weights,
+    predictor_of,
+    runs_without_trainer,
+)
 from terratorch.cli.terminal.logs import quiet_lightning
 from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.contracts.outputs import Raster, Table
 from terratorch.contracts.prediction import MAIN_LAYER, Prediction
+from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.errors import ConfigurationError
-from terratorch.models.weights import read_checkpoint_file, state_dict_in
 from terratorch.prediction.files import find_scenes
 from terratorch.prediction.maps.encoding import layer_encoding
 from terratorch.prediction.options import PredictionOptions
-from terratorch.prediction.scenes.in_memory import predict_in_memory
-from terratorch.tasks.band_checks import check_same_bands
+from terratorch.prediction.predictor import trained_input
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import read_checkpoint
 
@@ -56,9 +58,7 @@ class LightningInferenceModel:
         self.datamodule = datamodule
         self.checkpoint_path = checkpoint_path
         if checkpoint_path is not None:
-            checkpoint = read_checkpoint_file(checkpoint_path)
-            model.load_state_dict(state_dict_in(checkpoint, checkpoint_path))
-            model.on_load_checkpoint(checkpoint)
+            load_weights(model, checkpoint_path)
 
     @classmethod
     def from_config(
@@ -123,7 +123,8 @@ class LightningInferenceModel:
             path: The checkpoint of a task of ours.
         """
         checkpoint = read_checkpoint(path)
-        return cls(_trainer(), checkpoint.build_task(), from_checkpoint(checkpoint, []))
+        datamodule = PredictionDataModule([], trained_input(checkpoint))
+        return cls(_trainer(), checkpoint.build_task(), datamodule)
 
     def inference(self, file_path: str | Path | Mapping[str, str | Path]) -> Tensor:
         """Predict one file, or one scene.
@@ -172,35 +173,31 @@ class LightningInferenceModel:
         return (torch.stack(maps) if one_size else maps), files
 
     def _predict(
-        self, given: str | Path | Mapping[str, str | Path] | None
+        self, images: str | Path | Mapping[str, str | Path] | None
     ) -> tuple[list[Tensor], list[str]]:
-        datamodule = self.datamodule
-        if given is not None:
-            if isinstance(given, Mapping):
-                paths = [f"{modality}={path}" for modality, path in given.items()]
-            else:
-                paths = [str(given)]
-            datamodule = from_datamodule(datamodule, find_scenes(paths))
-        predictions = self._run(datamodule)
+        predictions = self._run(images)
         maps = [_map(image) for prediction in predictions for image in prediction.split()]
         return maps, [name for prediction in predictions for name in prediction.filenames]
 
-    def _run(self, datamodule: LightningDataModule) -> list[Prediction]:
-        """Predict tile by tile where that can be, else batch by batch."""
-        task, trainer = self.model, self.trainer
-        images = images_of(datamodule) if predicts_pixels(task) else None
+    def _run(self, images: str | Path | Mapping[str, str | Path] | None) -> list[Prediction]:
+        """Predict with model and objective if that is enough, else batch by batch."""
+        task, datamodule = self.model, self.datamodule
+        source = None
         if images is not None:
-            for error in images.failures.values():
-                raise error
-            assert isinstance(task, TerraTorchTask), "others predict no pixels that we know of"
-            check_same_bands(datamodule, task.settings.model_args, "predict", task.model)
-            choices = SceneChoices.of(PredictionOptions(), task, images.batch_size)
-            files = TaskPredictor(task, images.input_spec, choices, trainer.precision_plugin)
-            with files.on(trainer.strategy.root_device) as predictor:
-                return predict_in_memory(images.paths, predictor)
+            by_modality = isinstance(images, Mapping)
+            paths = [f"{name}={path}" for name, path in images.items()] if by_modality else [images]
+            source = source_for(datamodule, find_scenes(paths))
+        if runs_without_trainer(task, self.trainer):
+            assert isinstance(task, TerraTorchTask), "runs_without_trainer checks it"
+            source = source or source_of(datamodule)
+            if source is not None:
+                predictor = predictor_of(task, datamodule, source, self.trainer)
+                return predictor.predict_in_memory(source.scenes, source.batch_size)
         with quiet_lightning():
             results: Any = self.trainer.predict(
-                self.model, datamodule=datamodule, return_predictions=True
+                task,
+                datamodule=datamodule if source is None else source.datamodule(),
+                return_predictions=True,
             )
         return [prediction.cpu() for prediction in results]
 

@@ -34,7 +34,7 @@ COMMANDS: dict[str, Command] = {
     "test": Command("Compute the metrics on the test data.", "commands.stages:test"),
     "predict": Command(
         "Write a map for every image; a checkpoint is enough.",
-        "prediction.command:main",
+        "commands.predict:main",
     ),
     "show": Command("Write a page with a map that opens in a browser.", "commands.show:main"),
     "report": Command("Write an HTML report of a test or a training.", "commands.report:main"),

@@ -405,3 +405,10 @@ def _check_vector_dtype(out_dtype: str) -> None:
             f"polygons cannot be made from maps of {out_dtype}",
             f"Use an --out_dtype of {', '.join(TRACEABLE)}, or leave it out.",
         )
+
+
+def missing_folder() -> ConfigurationError:
+    """Return the error of a prediction without a folder for its maps."""
+    return ConfigurationError(
+        "predict_output_dir", "is missing", "Set the folder for the maps: --predict_output_dir DIR"
+    )

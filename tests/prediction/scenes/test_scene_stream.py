@@ -22,6 +22,7 @@ from terratorch.prediction.maps.folder import PredictionFolder
 from terratorch.prediction.products.mosaic import Mosaic
 from terratorch.prediction.products.products import Products
 from terratorch.prediction.products.quicklook import QuicklookProduct
+from terratorch.prediction.report import PredictionReport
 from terratorch.prediction.scenes import scenes as scenes_module
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.prediction.scenes.progress import TileProgress
@@ -257,7 +258,7 @@ def test_a_scene_for_which_the_model_gives_nan_is_left_out(row, parameters, tmp_
     assert str(report.failures[paths[1]]) == f"{paths[1]}: it is NaN"
     assert list(report.without_numbers) == paths[1:2]
     assert not report.unreadable
-    assert not report.is_of_no_use
+    assert not report.all_failed
     assert not list((tmp_path / "maps").glob("*second*"))
     assert not list((tmp_path / "maps").glob(".*"))
     for path in (paths[0], paths[2]):
@@ -267,7 +268,7 @@ def test_a_scene_for_which_the_model_gives_nan_is_left_out(row, parameters, tmp_
     with pytest.raises(DataError, match="it is NaN"):
         run(paths, tmp_path / "strict", chosen, strict=True)
     assert not (tmp_path / "strict" / "second_pred.tif").exists()
-    assert run(paths[1:2], tmp_path / "one", chosen).is_of_no_use
+    assert run(paths[1:2], tmp_path / "one", chosen).all_failed
 
 
 def checked(scores, filename):
@@ -369,9 +370,9 @@ def test_maps_and_what_is_made_of_them_are_no_images(tmp_path):
 
 
 def test_the_summary_is_one_line():
-    report = scenes_module.ScenesReport(tiles=48, pixels=3_000_000, seconds=2.0)
+    report = PredictionReport(tiles=48, pixels=3_000_000, seconds=2.0)
     assert report.summary() == "48 tiles, 2.0 s, 1.50 Mpx/s"
-    assert scenes_module.ScenesReport(tiles=1).summary().startswith("1 tile, ")
+    assert PredictionReport(tiles=1).summary().startswith("1 tile, ")
 
 
 @pytest.fixture

@@ -319,7 +319,7 @@ def test_what_was_left_of_a_scene_that_gives_nan_is_removed(whole, tmp_path):
 
     chosen = replace(predictor(Model()), decide=undecided)
     with PredictionFolder(tmp_path) as folder:
-        assert predict_scenes([path], chosen, folder, progress=False).is_of_no_use
+        assert predict_scenes([path], chosen, folder, progress=False).all_failed
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,7 +15,6 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from terratorch.cli.callbacks.checkpoints import default_checkpoints
 from terratorch.cli.callbacks.evaluation_report import default_report, say_where_reports_are
-from terratorch.cli.callbacks.prediction_writer import PredictionWriter
 from terratorch.cli.lightning.deploy_config import StudioDeploySaveConfigCallback
 from terratorch.cli.lightning.hardware import check_hardware
 from terratorch.cli.lightning.run_summary import say_how_to_go_on, say_where_checkpoints_are
@@ -23,18 +22,19 @@ from terratorch.cli.lightning.schedulers import ReduceLROnPlateau as PlateauSche
 from terratorch.cli.lightning.trainer import MyTrainer
 from terratorch.cli.parsing.configuration import RUN_ARGUMENTS
 from terratorch.cli.parsing.parser_messages import constructor_error, parse
-from terratorch.cli.prediction.data import from_datamodule
-from terratorch.cli.prediction.distributed import devices_of
-from terratorch.cli.prediction.joint import predict_jointly
+from terratorch.cli.prediction.checks import check_used_by_writer, choose_devices
 from terratorch.cli.prediction.parser import add_options
-from terratorch.cli.prediction.scene_options import check_used_by_writer
-from terratorch.cli.prediction.scenes import predict, predicts_labels
+from terratorch.cli.prediction.sources import source_for
+from terratorch.cli.prediction.trainer_run import (
+    load_ensemble,
+    predict_with_trainer,
+    predicts_labels,
+)
+from terratorch.cli.prediction.writer import PredictionWriter
 from terratorch.errors import ConfigurationError
 from terratorch.metrics import check_monitor
 from terratorch.prediction.files import find_scenes
 from terratorch.prediction.options import OPTIONS, PredictionOptions, read_values
-from terratorch.tasks.base_task import TerraTorchTask
-from terratorch.tasks.checkpoint import read_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class MyLightningCLI(LightningCLI):
         if self.subcommand == "predict":
             settings = self._options()
             devices, of_labels = config.get("devices") or "auto", predicts_labels(self.model)
-            kwargs["devices"] = devices_of(settings, devices, of_labels)
+            kwargs["devices"] = choose_devices(settings, devices, of_labels)
         try:
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)
         except (ValueError, TypeError) as error:
@@ -208,33 +208,19 @@ class MyLightningCLI(LightningCLI):
         return str(self._parser(self.subcommand).dump(self.config[self.subcommand]))
 
     def predict(self, **kwargs: Any) -> None:
-        """Predict; the writer takes each batch, and nothing is kept."""
+        """Predict the images of the data module, or the files of `--predict_data`."""
         paths = self._get(self.config, "predict_data")
         folders = self._get(self.config, "scene_folders")
-        if paths or folders:
-            found = find_scenes(paths, folders)
-            kwargs["datamodule"] = from_datamodule(self.datamodule, found)
+        scenes = find_scenes(paths, folders) if paths or folders else None
         model, datamodule = kwargs.pop("model"), kwargs.pop("datamodule", None)
         del kwargs["return_predictions"]
         for writer in self._writers:
             writer.checkpoint = kwargs.get("ckpt_path")
-        kwargs["ckpt_path"] = self._predict_jointly(model, kwargs.get("ckpt_path"))
-        predict(self.trainer, model, datamodule, **kwargs)
+        kwargs["ckpt_path"] = load_ensemble(model, self._options(), kwargs.get("ckpt_path"))
+        source = datamodule if scenes is None else source_for(datamodule, scenes)
+        predict_with_trainer(self.trainer, model, source, datamodule, **kwargs)
         for writer in self._writers:
-            self.exit_code = max(self.exit_code, writer.say_what_was_written())
-
-    def _predict_jointly(self, model: LightningModule, ckpt_path: str | None) -> str | None:
-        """Have the model predict with others; return the weights that the trainer shall load."""
-        settings = self._options()
-        if not settings.further_ckpt_paths:
-            predict_jointly(model, settings, None)
-            return ckpt_path
-        first = read_checkpoint(str(ckpt_path))
-        model.load_state_dict(first.state_dict)  # before there are more models in it
-        if isinstance(model, TerraTorchTask):  # as if the trainer had loaded it
-            model.input_spec, model.fitted_chips.size = first.input, first.chip_size
-        predict_jointly(model, settings, first)
-        return None
+            self.exit_code = max(self.exit_code, writer.print_report())
 
 
 def _monitor(model: LightningModule) -> str:

@@ -1,46 +1,80 @@
-"""Several processes that share the images of a prediction: what each did comes together."""
+"""Several processes that share the images of a prediction, and gather what each of them did."""
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import distributed
 
 from terratorch.errors import TerraTorchError
 
-Found = TypeVar("Found")
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
-# One may have large scenes and another small ones: they wait for each other as long as it takes.
+T = TypeVar("T")
+
+# One process may have large scenes and another small ones: they wait as long as it takes.
 _PATIENCE = timedelta(days=365)
 
 
+def is_launched() -> bool:
+    """Return whether `torchrun` or SLURM started this process as one of several."""
+    return any(int(os.environ.get(name) or 1) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS"))
+
+
+def run_in_processes(trainer: Trainer, function: Callable[[], T]) -> T:
+    """Run a function in each process of a Trainer, which starts them.
+
+    Args:
+        trainer: The Trainer.
+        function: What each process runs.
+    """
+    launcher = trainer.strategy.launcher
+
+    def run() -> T:
+        trainer.strategy.setup_environment()
+        return function()
+
+    if launcher is None:
+        return run()
+    try:
+        result: T = launcher.launch(run, trainer=trainer)
+    except BaseException:
+        launcher.kill(signal.SIGTERM)
+        raise
+    return result
+
+
 def process_group() -> Any | None:
-    """Return a group of all processes, which have to ask for it together; None if there is one."""
+    """Return a group of all processes, which must all ask for it; None if there is one process."""
     if not distributed.is_available() or not distributed.is_initialized():
         return None
     return distributed.new_group(backend="gloo", timeout=_PATIENCE)
 
 
-def gathered(found: Found, group: Any | None) -> list[Found]:
-    """Return what each process found, in their order, once all have.
+def gathered(value: T, group: Any | None) -> list[T]:
+    """Wait for all processes and return their values, in order.
 
     Args:
-        found: What this one found.
+        value: That of this process.
         group: All processes; None if there is one.
 
     Raises:
-        TerraTorchError: If another ends before.
+        TerraTorchError: If another process ended before.
     """
     if group is None:
-        return [found]
+        return [value]
     everything: list[Any] = [None] * distributed.get_world_size(group)
     try:
-        distributed.all_gather_object(everything, found, group)
+        distributed.all_gather_object(everything, value, group)
     except RuntimeError as error:  # of the connection
         raise TerraTorchError(
             "A process of the prediction",
             "it ended before the others did",
-            "Its own message says why; run again, and what is complete is not made again.",
+            "Its own message says why. Run again: complete maps are skipped.",
         ) from error
     return everything

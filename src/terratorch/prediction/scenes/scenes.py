@@ -7,18 +7,19 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from terratorch.contracts.map_tags import RUN_TAG, SOURCE_TAG
 from terratorch.contracts.prediction import FURTHER_LAYERS
-from terratorch.errors import DataError, NotANumberError, OutputError
+from terratorch.errors import DataError, OutputError
 from terratorch.geo.held_file import leftovers
 from terratorch.geo.raster import files_behind
 from terratorch.prediction.maps.folder import PredictionFolder
 from terratorch.prediction.maps.writer import is_complete
 from terratorch.prediction.partial import Unfinished, find_unfinished, remove_unfinished
+from terratorch.prediction.report import PredictionReport
 from terratorch.prediction.scenes.map_sink import MapFiles, TakeRows
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor, plan_scene
 from terratorch.prediction.scenes.progress import TileProgress
@@ -37,75 +38,9 @@ logger = logging.getLogger(__name__)
 _WRITES_WAITING = 4
 
 
-@dataclass
-class ScenesReport:
-    """What was done.
-
-    Attributes:
-        written: The maps.
-        skipped: The images whose maps were there.
-        outside: The images of which nothing is wanted.
-        failures: The images that have no map, as they could not be read or the model gave NaN, and
-            why.
-        stale: Layers that an earlier run with other options has left beside maps of this one.
-        tiles: Tiles of the scenes that were predicted.
-        pixels: Pixels of the scenes that were predicted.
-        seconds: How long that took.
-    """
-
-    written: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)
-    outside: list[Path] = field(default_factory=list)
-    failures: dict[Path, DataError] = field(default_factory=dict)
-    stale: list[Path] = field(default_factory=list)
-    tiles: int = 0
-    pixels: int = 0
-    seconds: float = 0.0
-
-    def add(self, other: ScenesReport) -> None:
-        """Add what another process did at the same time."""
-        for name in ("written", "skipped", "outside", "stale"):
-            getattr(self, name).extend(getattr(other, name))
-        self.failures |= other.failures
-        self.tiles, self.pixels = self.tiles + other.tiles, self.pixels + other.pixels
-        self.seconds = max(self.seconds, other.seconds)
-
-    @property
-    def is_of_no_use(self) -> bool:
-        """Whether the model gave NaN for every image that it ran on: its weights are bad."""
-        # Maps that were there are of the same weights.
-        came_out = bool(self.written or self.skipped)
-        return not came_out and any(map(_is_no_number, self.failures.values()))
-
-    @property
-    def nothing_was_to_do(self) -> bool:
-        """Whether all maps were there."""
-        return bool(self.skipped) and not (self.written or self.outside or self.failures)
-
-    @property
-    def unreadable(self) -> dict[Path, DataError]:
-        """The images that could not be read, and why."""
-        return {path: e for path, e in self.failures.items() if not _is_no_number(e)}
-
-    @property
-    def without_numbers(self) -> dict[Path, DataError]:
-        """The images for which the model gave NaN, and what that may come of."""
-        return {path: e for path, e in self.failures.items() if _is_no_number(e)}
-
-    def summary(self) -> str:
-        """Return how much was done in which time."""
-        rate = self.pixels / 1e6 / max(self.seconds, 1e-9)
-        tiles = f"{self.tiles} tile{'' if self.tiles == 1 else 's'}"
-        return f"{tiles}, {self.seconds:.1f} s, {rate:.2f} Mpx/s"
-
-
 def _let_go_of_frames(error: DataError) -> None:
     """Keep the message only: the calls that led to it hold files, and rows of pixels."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
-
-
-def _is_no_number(error: DataError) -> bool:
-    return isinstance(error, NotANumberError)
 
 
 def predict_scenes(
@@ -118,7 +53,7 @@ def predict_scenes(
     strict: bool = False,
     progress: bool = True,
     run: RunGroup = run_group,
-) -> ScenesReport:
+) -> PredictionReport:
     """Write the maps of scenes; memory depends on the rows of tiles, not on the scenes.
 
     Args:
@@ -147,13 +82,13 @@ class _Run:
     ) -> None:
         self.predictor, self.folder = predictor, folder
         self.overwrite, self.strict = overwrite, strict
-        self.report = ScenesReport()
+        self.report = PredictionReport()
         self.tags: Mapping[str, str] = {RUN_TAG: predictor.run}
         self.files: dict[Path, MapFiles] = {}
         self.leftovers = leftovers(folder.directory)
         self.begun: list[Unfinished] = []
 
-    def predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> ScenesReport:
+    def predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> PredictionReport:
         """Predict scenes, and let go of what was left of them by earlier runs."""
         start = time.perf_counter()
         try:
@@ -276,7 +211,7 @@ class _Run:
         if self.strict:
             raise error
         _let_go_of_frames(error)
-        logger.warning("%s is left out; the reason is told at the end", path)
+        logger.warning("%s failed and is skipped; the summary lists the reason", path)
 
     def _discard_failed(self, write: WriteBehind) -> None:
         """Remove what was written of scenes that failed."""
