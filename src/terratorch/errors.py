@@ -1,8 +1,8 @@
 """Every error that a user can cause, with one root.
 
-A message names the thing (a YAML path, a file, a band), says what was seen, and gives the cure. The
-class puts the three together, so that all messages read alike; the command line prints them without
-a traceback. Our own invariants are `assert`, never one of these.
+A message names its subject (a YAML path, a file, a band), the problem, and what to do about it. The
+class joins the three, so that all messages read alike; the command line prints them without a
+traceback. Violations of our own invariants are `assert`, never one of these.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from collections.abc import Iterable
 
 
 class TerraTorchError(Exception):
-    """Root of all errors that a user can cause and mend.
+    """Root of all errors that a user can cause and fix.
 
     Args:
-        thing: What the message is about: a YAML path, a file, a band, an option.
-        seen: What was found there.
-        cure: What the user can do about it.
+        subject: What the message is about: a YAML path, a file, a band, an option.
+        problem: What is wrong with it.
+        advice: What the user can do about it.
     """
 
-    def __init__(self, thing: str, seen: str = "", cure: str = "") -> None:
-        self.thing, self.seen, self.cure = thing, seen, cure
+    def __init__(self, subject: str, problem: str = "", advice: str = "") -> None:
+        self.subject, self.problem, self.advice = subject, problem, advice
         super().__init__(str(self))
 
     def __str__(self) -> str:
         # KeyError would show the repr and OSError the errno: people read the message.
-        text = f"{self.thing}: {self.seen}" if self.seen else self.thing
-        if self.cure:
-            text = f"{text}{'' if text.endswith(('.', '?', '!', ':')) else '.'} {self.cure}"
+        text = f"{self.subject}: {self.problem}" if self.problem else self.subject
+        if self.advice:
+            text = f"{text}{'' if text.endswith(('.', '?', '!', ':')) else '.'} {self.advice}"
         return text
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders (data loader workers): rebuild from the finished message.
+        # Errors are sent between processes (data loader workers): rebuild from the full message.
         return type(self), (str(self),)
 
 
@@ -41,19 +41,19 @@ class ConfigurationError(TerraTorchError, ValueError):
 
 
 class ArgumentNameError(ConfigurationError, TypeError):
-    """An argument that nothing takes: a misspelt key, or one without its prefix."""
+    """An unknown argument: a misspelt key, or one without its prefix."""
 
 
 class DataError(TerraTorchError, ValueError):
-    """Data that cannot be used as it is: a file, a band, a label, a size."""
+    """Data that cannot be used: a file, a band, a label, a size."""
 
 
 class MissingFileError(DataError, FileNotFoundError):
-    """A file or folder that is not there."""
+    """A file or folder that does not exist."""
 
 
 class NotANumberError(DataError):
-    """Images for which a model gives NaN: it may lie with them, or with its weights."""
+    """Images for which a model returns NaN, because of their values or of its weights."""
 
 
 class OutputError(TerraTorchError, OSError):
@@ -61,7 +61,7 @@ class OutputError(TerraTorchError, OSError):
 
 
 class WeightsError(TerraTorchError, RuntimeError):
-    """Weights or a checkpoint that cannot be had or do not fit the model."""
+    """Weights or a checkpoint that cannot be read, or do not fit the model."""
 
 
 class MissingDependencyError(TerraTorchError, ImportError):
@@ -77,12 +77,12 @@ class InvalidModelError(TerraTorchError):
 
 
 class UnknownNameError(InvalidModelError, KeyError):
-    """A name that a registry does not know.
+    """A name that is not in a registry.
 
     Args:
-        thing: The kind of thing and the name, such as `backbone 'prithvi_v2'`.
-        seen: Which registry was asked, and what it said.
-        cure: The closest names, and how to list them all.
+        subject: The kind of object and the name, such as `backbone 'prithvi_v2'`.
+        problem: The name of the registry, and its answer.
+        advice: The closest names, and how to list them all.
     """
 
 
@@ -94,6 +94,6 @@ def closest(name: str, candidates: Iterable[str], count: int = 3) -> list[str]:
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return `Did you mean 'a' or 'b'?`, or an empty string where nothing is close."""
+    """Return `Did you mean 'a' or 'b'?`, or an empty string if no candidate is close."""
     names = [repr(match) for match in closest(name, candidates)]
     return f"Did you mean {' or '.join(names)}?" if names else ""

@@ -1,7 +1,7 @@
-"""The user's configuration files, read once before anything heavy is imported.
+"""Read the user's configuration files before anything heavy is imported.
 
-Here the mistakes are found that the parser would only see late or say badly: a file that is
-missing, YAML that is broken, a section that is missing or misspelt.
+This finds mistakes that the parser would report late or badly: a missing file, invalid YAML, a
+missing or misspelt section.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from terratorch.errors import ArgumentNameError, ConfigurationError, MissingFileError, did_you_mean
 from terratorch.prediction.options import OPTIONS
 
-# Arguments of the Trainer's methods, which differ from one to the other.
+# Arguments of the Trainer's methods; each method has some of them.
 RUN_ARGUMENTS = ("ckpt_path", "weights_only", "verbose", "return_predictions")
-# The top level of a configuration, whatever the sub-command: what `fit` saved, `predict` reads.
+# The top level of a configuration for all sub-commands: `predict` reads what `fit` saved.
 SECTIONS = (
     "seed_everything",
     "trainer",
@@ -37,11 +37,11 @@ OWN_OPTIONS = (
 
 @dataclass(frozen=True)
 class Configuration:
-    """One or several configuration files, later ones over earlier ones.
+    """One or several configuration files; later ones override earlier ones.
 
     Attributes:
         files: The files, in order.
-        content: What they say together.
+        content: The merged content.
     """
 
     files: tuple[Path, ...]
@@ -54,12 +54,12 @@ class Configuration:
 
 
 def read_configuration(paths: Sequence[str]) -> Configuration:
-    """Read configuration files and lay them over each other.
+    """Read and merge configuration files.
 
     Raises:
-        MissingFileError: If a file is not there.
+        MissingFileError: If a file does not exist.
         ConfigurationError: If it is not YAML, or not a mapping of sections.
-        ArgumentNameError: If a section is not known.
+        ArgumentNameError: If a section is unknown.
     """
     content: dict[str, Any] = {}
     for path in paths:
@@ -80,7 +80,7 @@ def _read(path: Path) -> dict[str, Any]:
             did_you_mean(str(path), files),
         )
     try:
-        # The parser reads the values; here only the structure is looked at.
+        # The parser reads the values later; this is for the structure.
         document = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         raise ConfigurationError(*_syntax(path, error)) from error
@@ -89,7 +89,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigurationError(
             f"configuration '{path}'",
-            "is empty" if document is None else f"holds a {type(document).__name__}, no sections",
+            "is empty" if document is None else f"is a {type(document).__name__}, not sections",
             "It needs the sections trainer, model and data.",
         )
     return document
@@ -103,7 +103,7 @@ def _syntax(path: Path, error: Any) -> tuple[str, str, str]:
         line = lines[mark.line] if mark.line < len(lines) else ""
         where = f"configuration '{path}', line {mark.line + 1}, column {mark.column + 1}"
         shown = f"\n  {line}\n  {' ' * mark.column}^\n"
-    return where, f"{error.problem or error.context}", f"{shown}Mend the YAML there."
+    return where, f"{error.problem or error.context}", f"{shown}Fix the YAML there."
 
 
 def _check_sections(document: dict[str, Any], path: str) -> None:
@@ -112,7 +112,7 @@ def _check_sections(document: dict[str, Any], path: str) -> None:
         if key not in known:
             raise ArgumentNameError(
                 f"'{key}' in {path}",
-                "is no section of a configuration",
+                "is not a section of a configuration",
                 did_you_mean(str(key), known) or f"The sections are: {', '.join(known)}.",
             )
 
@@ -129,7 +129,7 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _same_class(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Another class starts from its own defaults; the arguments of the first are not its own."""
+    """Return whether both name one class; another class starts from its own defaults."""
     if "class_path" not in before or "class_path" not in after:
         return True
     return bool(before["class_path"] == after["class_path"])
@@ -138,28 +138,28 @@ def _same_class(before: dict[str, Any], after: dict[str, Any]) -> bool:
 def require_sections(
     configuration: Configuration, arguments: Sequence[str], sections: Iterable[str], command: str
 ) -> None:
-    """Refuse a configuration that lacks a section, unless the command line gives it.
+    """Raise an error if a section is missing both in the files and on the command line.
 
     Args:
         configuration: The files.
-        arguments: The arguments of the sub-command: `--model NAME` stands for the section as well.
+        arguments: The arguments of the sub-command, such as `--model NAME`.
         sections: The sections that the command needs.
         command: The sub-command, for the message.
 
     Raises:
         ConfigurationError: If a section is missing.
     """
-    given = {argument.lstrip("-").partition("=")[0].partition(".")[0] for argument in arguments}
+    options = {argument.lstrip("-").partition("=")[0].partition(".")[0] for argument in arguments}
     missing = [
-        name for name in sections if not configuration.content.get(name) and name not in given
+        name for name in sections if not configuration.content.get(name) and name not in options
     ]
     if not missing:
         return
     if not configuration.files:
         raise ConfigurationError(
             f"terratorch {command}",
-            "no configuration was given",
-            f"Name one: terratorch {command} -c config.yaml (an example: `terratorch demo DIR`)",
+            "the configuration is missing",
+            f"Give one: terratorch {command} -c config.yaml (an example: `terratorch demo DIR`)",
         )
     raise ConfigurationError(
         f"section '{missing[0]}' of {configuration.name}",

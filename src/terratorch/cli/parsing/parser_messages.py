@@ -1,4 +1,4 @@
-"""What jsonargparse says of a mistake, in the words of the user's configuration."""
+"""Turn the messages of jsonargparse into ours, with the path in the user's configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from terratorch.errors import ArgumentNameError, ConfigurationError, closest, di
 
 _KEY = re.compile(r'Parser key "(?P<key>[\w.]+)":')
 _CLASS = re.compile(r"Problem with given class_path '(?P<path>[^']+)'")
-_REFUSED = re.compile(
+_UNKNOWN_KEY = re.compile(
     r"[Oo]ption '(?P<key>[^']+)' is not accepted|accept option '(?P<other>[^']+)'"
 )
 _REQUIRED = re.compile(r"the following arguments are required: (?P<keys>[\w., ]+)")
@@ -33,20 +33,20 @@ _NOISE = re.compile(
 )
 _UNION = "Does not validate against any of the Union subtypes"
 _LONGEST_VALUE = 120
-# Options that are taken from the arguments before they are parsed.
+# Options that are removed from the arguments before they are parsed.
 _TAKEN_BEFORE = ("--debug", "--help_all")
 
 
 def parse(parser: ArgumentParser, arguments: list[str], list_options: str) -> Namespace:
-    """Parse, with the errors of the parser as ours.
+    """Parse arguments, and raise the parser's errors as ours.
 
     Args:
         parser: A parser that does not exit on errors.
         arguments: The arguments.
-        list_options: The command that lists the options.
+        list_options: The command that lists the options, for the message.
 
     Raises:
-        ConfigurationError: If they, or a configuration that they name, cannot be used.
+        ConfigurationError: If the arguments, or a configuration that they name, cannot be used.
     """
     try:
         return parser.parse_args(arguments)
@@ -56,12 +56,12 @@ def parse(parser: ArgumentParser, arguments: list[str], list_options: str) -> Na
             raise explained(str(error)) from error
         name = unknown["names"].split()[0].partition("=")[0]
         known = {*_TAKEN_BEFORE, *_options(parser._actions)}
-        cure = _closest_option(name, known) or f"List the options with: {list_options}"
-        raise ArgumentNameError(f"option '{name}'", "is not known", cure) from error
+        advice = _closest_option(name, known) or f"List the options with: {list_options}"
+        raise ArgumentNameError(f"option '{name}'", "is not known", advice) from error
 
 
 def _closest_option(name: str, known: Iterable[str]) -> str:
-    """Ask whether another option was meant; where the section is misspelt, the key in that one."""
+    """Return a question for the closest option; in the closest section if that is misspelt."""
     section, dot, key = name.partition(".")
     sections = {option.partition(".")[0] for option in known}
     if dot and section not in sections:
@@ -81,23 +81,23 @@ def _options(actions: Iterable[Action]) -> set[str]:
 
 
 def constructor_error(error: BaseException) -> BaseException:
-    """Return what a constructor raised: the parser wraps it, once for each union of types."""
+    """Return the error of a constructor, which the parser wraps once for each union of types."""
     while error.__cause__ is not None and str(error).startswith(_UNION):
         error = error.__cause__
     return error
 
 
 def explained(text: str) -> ConfigurationError:
-    """Turn a message of jsonargparse into one with the YAML path, what was seen, and the cure."""
-    for explanation in (_refused, _required, _no_class, _wrong_type):
-        error = explanation(text)
+    """Turn a message of jsonargparse into one with the YAML path, the problem, and advice."""
+    for explain in (_unknown_key, _required, _no_class, _wrong_type):
+        error = explain(text)
         if error is not None:
             return error
     return ConfigurationError(_NOISE.sub("", text).strip())
 
 
 def _path(text: str) -> tuple[str, str | None, int]:
-    """Return the YAML path of the nested messages, the innermost class, and where they end."""
+    """Return the YAML path in the nested messages, the innermost class, and the end of the path."""
     parts: list[str] = []
     class_path, end = None, 0
     for match in re.finditer(f"{_KEY.pattern}|{_CLASS.pattern}", text):
@@ -105,30 +105,30 @@ def _path(text: str) -> tuple[str, str | None, int]:
             parts.append(match["key"])
         else:
             class_path = match["path"]
-            if parts[-1:] != ["init_args"]:  # a class that is refused twice is named twice
+            if parts[-1:] != ["init_args"]:  # jsonargparse may name a class twice
                 parts.append("init_args")
         end = match.end()
     return ".".join(parts), class_path, end
 
 
-def _refused(text: str) -> ConfigurationError | None:
-    match = _REFUSED.search(text)
+def _unknown_key(text: str) -> ConfigurationError | None:
+    match = _UNKNOWN_KEY.search(text)
     if match is None:
         return None
     path, class_path, _ = _path(text)
     name = match["key"] or match["other"]
     accepted = _parameters(class_path) if class_path else []
-    cure = did_you_mean(name, accepted)
-    if not cure and accepted:
-        cure = f"It takes: {', '.join(accepted)}."
-    taker = f"{class_path.rpartition('.')[2]} does not take it" if class_path else "is not known"
-    return ConfigurationError(f"{path}.{name}" if path else name, taker, cure)
+    advice = did_you_mean(name, accepted)
+    if not advice and accepted:
+        advice = f"It takes: {', '.join(accepted)}."
+    problem = f"{class_path.rpartition('.')[2]} does not take it" if class_path else "is not known"
+    return ConfigurationError(f"{path}.{name}" if path else name, problem, advice)
 
 
 def _parameters(class_path: str) -> list[str]:
     module, _, name = class_path.rpartition(".")
     constructor = getattr(importlib.import_module(module), name)
-    return [parameter for parameter in inspect.signature(constructor).parameters]
+    return list(inspect.signature(constructor).parameters)
 
 
 def _required(text: str) -> ConfigurationError | None:
@@ -137,7 +137,7 @@ def _required(text: str) -> ConfigurationError | None:
         return None
     path, class_path, _ = _path(text)
     keys = [key.strip() for key in match["keys"].split(",")]
-    if not path:  # "fit.model": the sub-command, and the section that is missing
+    if not path:  # "fit.model": the sub-command, and the missing section
         keys = [key.partition(".")[2] or key for key in keys]
         return ConfigurationError(", ".join(keys), "missing", "Add it to the configuration.")
     names = ", ".join(f"{path}.{key}" for key in keys)
@@ -180,7 +180,7 @@ def _wrong_type(text: str) -> ConfigurationError | None:
     ]
     if choices:
         names = list(dict.fromkeys(choices))
-        seen = f"'{value}' is none of {', '.join(names)}"
-        return ConfigurationError(path, seen, did_you_mean(value, names))
-    wanted = " or ".join("None" if kind == "NoneType" else kind for kind in dict.fromkeys(types))
-    return ConfigurationError(path, f"expected {wanted}, got {value}")
+        problem = f"'{value}' is not one of {', '.join(names)}"
+        return ConfigurationError(path, problem, did_you_mean(value, names))
+    names = ["None" if kind == "NoneType" else kind for kind in dict.fromkeys(types)]
+    return ConfigurationError(path, f"expected {' or '.join(names)}, got {value}")

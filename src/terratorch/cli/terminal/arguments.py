@@ -1,4 +1,4 @@
-"""The arguments of the command line as strings: what must be known before anything is imported."""
+"""The arguments of the command line as strings, before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SWITCHES = ("-h", "--help", "--version", "--debug")
 
 @dataclass(frozen=True)
 class Invocation:
-    """A command line, taken apart.
+    """The parts of a command line.
 
     Attributes:
-        command: The sub-command, or None where there is none.
-        arguments: Its arguments; a configuration that was given before it comes first.
-        help: Whether help was asked for before the sub-command.
-        version: Whether the version was asked for before the sub-command.
+        command: The sub-command, or None.
+        arguments: Its arguments; a configuration before the sub-command comes first.
+        help: Whether `--help` is before the sub-command.
+        version: Whether `--version` is before the sub-command.
     """
 
     command: str | None
@@ -29,7 +29,7 @@ class Invocation:
 
 
 def split_arguments(argv: Sequence[str]) -> Invocation:
-    """Find the sub-command, and move the options that stand before it behind it.
+    """Find the sub-command, and move the options before it behind it.
 
     `--debug` is removed: it belongs to the whole command.
     """
@@ -50,7 +50,7 @@ def option_values(arguments: Sequence[str], *names: str) -> list[str]:
     """Return the values of an option, in order: `--name value` and `--name=value`.
 
     Raises:
-        ConfigurationError: If the last one has no value.
+        ConfigurationError: If one has no value.
     """
     return list(_values(arguments, names))
 
@@ -69,11 +69,11 @@ def _values(arguments: Sequence[str], names: Sequence[str]) -> Iterator[str]:
 
 
 def option_value(arguments: Sequence[str], *names: str) -> str | None:
-    """Return the last value of an option, or None where it is not given."""
+    """Return the last value of an option, or None."""
     values = option_values(arguments, *names)
     return values[-1] if values else None
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
-    """Whether the arguments of a sub-command ask for its help."""
+    """Return whether the arguments of a sub-command ask for its help."""
     return "-h" in arguments or "--help" in arguments

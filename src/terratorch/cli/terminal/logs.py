@@ -1,4 +1,4 @@
-"""What a run says on the terminal: our own messages, and of others what concerns the user."""
+"""The messages of a run on the terminal: ours, and those of others that concern the user."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Messages of Lightning that say nothing of the run: advertising, and what hardware there is, which
-# it also warns of where it is not used.
+# Messages of Lightning that do not concern the run: advertising, and the available hardware, which
+# it also warns about if it is not used.
 _NOT_SHOWN = ("💡 Tip:", "GPU available:", "TPU available:")
 
-# Warnings of others that the user can do nothing about.
+# Warnings that the user cannot act on.
 _NOISE = (
-    # Lightning 2.6 uses what newer versions of torch call otherwise, at every epoch.
+    # Lightning 2.6 uses a name that newer versions of torch deprecate, at every epoch.
     ".*LeafSpec.*",
-    # Our own sampler gives every image; Lightning cannot know.
+    # Our sampler yields every image, which Lightning cannot know.
     ".*custom batch sampler `SameSizeBatches`.*",
     # A test or prediction needs no state of the callbacks of the training.
     ".*callbacks used to create the checkpoint need to be provided.*",
-    # The best checkpoint of a training that goes on elsewhere begins anew; the end names it.
+    # A training that resumes in another folder compares its own checkpoints only.
     "The dirpath has changed.*",
-    # Files are numbered where their name is taken, and the end of a training names them.
+    # Files get a number if their name exists, and the end of a training names them.
     "Checkpoint directory .* exists and is not empty.*",
-    # Names of bands are read back as text, which is what they are.
+    # Names of bands are read back as text, as intended.
     r"\s*Dump of a value that does not round-trip: a \w*Bands is.*",
     # Metrics are logged at the end of an epoch, however few steps it has.
     ".*is smaller than the logging interval.*",
 )
-# What the factory adds to a model that is about to be trained; later it is what was trained.
+# The choices of the factory matter for a new model; later it is the one that was trained.
 _MODEL_BUILDING = "terratorch.models.assembly"
 _LIGHTNING = ("lightning.pytorch", "lightning.fabric")
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs only
-    """Write to what `sys.stderr` is at that moment, as a progress bar may have replaced it."""
+    """Write to the current `sys.stderr`, which a progress bar may have replaced."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def _is_shown(record: logging.LogRecord) -> bool:
 
 
 def set_up_logging() -> None:
-    """Show our messages from INFO on, and leave out what does not concern the user."""
+    """Show our messages from INFO on, and ignore warnings that do not concern the user."""
     _ignore_noise()
     _show("terratorch")
 
@@ -63,13 +63,13 @@ def _ignore_noise() -> None:
 
 
 def show_how_models_are_built(shown: bool) -> None:
-    """Show or leave out what the factory chose for a model, such as its necks."""
+    """Show or hide what the factory chose for a model, such as its necks."""
     logging.getLogger(_MODEL_BUILDING).setLevel(logging.INFO if shown else logging.WARNING)
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Leave out, for as long as the block lasts, what Lightning says below a warning."""
+    """Hide messages of Lightning below a warning while the block runs."""
     loggers = [logging.getLogger(name) for name in _LIGHTNING]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
@@ -84,7 +84,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def show_lightning_messages() -> None:
-    """Show Lightning's messages without its advertising; to be called once it is imported."""
+    """Show Lightning's messages without its advertising. Call it after the import of Lightning."""
     for name in _LIGHTNING:
         _show(name)
         logging.getLogger(name).propagate = False  # "lightning" has a handler too

@@ -9,11 +9,11 @@ from terratorch.errors import ConfigurationError
 
 
 def check_output_dir(path: str, option: str = "predict_output_dir") -> None:
-    """Refuse a folder that cannot be written to; one that is not there yet is made later.
+    """Raise an error for a folder that cannot be written to; a missing one is created later.
 
     Args:
         path: The folder.
-        option: What gives it, for the message.
+        option: The name of the option, for the message.
 
     Raises:
         ConfigurationError: If it is a file, or cannot be written to.
@@ -25,7 +25,7 @@ def check_output_dir(path: str, option: str = "predict_output_dir") -> None:
             f"{option} '{path}'", f"{existing} is a file", "Choose another folder."
         )
     try:
-        # Permissions do not tell all: of a file system that takes no files, or of the superuser.
+        # Permissions are not enough: for a read-only file system, or the superuser.
         TemporaryDirectory(dir=existing, prefix=".terratorch-").cleanup()
     except OSError as error:
         raise ConfigurationError(

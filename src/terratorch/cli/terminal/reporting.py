@@ -1,8 +1,8 @@
-"""From an exception to what the user reads, and to the exit code of the command.
+"""Turn an exception into a message for the user, and into the exit code of the command.
 
-A mistake that the user can mend is one message without a traceback and exit code 2. An error in the
-user's own code is shown with the frames of that code. Anything else is a bug, shown with its whole
-traceback.
+A mistake that the user can fix is shown as one message without a traceback, with exit code 2. An
+error in the user's own code is shown with the frames of that code. Any other error is a bug, and is
+shown with its full traceback.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import errno
 import re
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 
-from terratorch.cli.terminal.user_code import is_own, own_frames
+from terratorch.cli.terminal.user_code import is_users, user_frames
 from terratorch.errors import TerraTorchError
 
 EXIT_BUG, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
 
 _DEBUG_HINT = "(run again with --debug to see the traceback)"
-_MEMORY_CURE = (
+_MEMORY_ADVICE = (
     "Lower data.init_args.batch_size, the size of the chips, or model.init_args."
     "tiled_inference_parameters (crop, batch_size); or set trainer.precision: 16-mixed, or "
     "trainer.accumulate_grad_batches with a smaller batch."
@@ -29,11 +30,11 @@ _MAX_LINES = 40
 
 
 def run_reported(command: Callable[[], int], debug: bool = False) -> int:
-    """Run a command and report its error, if it ends in one.
+    """Run a command, and report its error if it raises one.
 
     Args:
         command: What to run; it returns the exit code.
-        debug: Show the whole traceback of every error.
+        debug: Show the full traceback of every error.
     """
     interrupt_handler = signal.getsignal(signal.SIGINT)
     try:
@@ -46,19 +47,12 @@ def run_reported(command: Callable[[], int], debug: bool = False) -> int:
     except BrokenPipeError:  # `terratorch list backbones | head`
         sys.stderr.close()
         return EXIT_BUG
-    except (
-        BaseException
-    ) as error:  # the border of the process: every error is reported, none is lost
+    except BaseException as error:  # every error of the process is reported here
         return report(error, debug)
     finally:
-        if _is_main_thread():  # Lightning ignores SIGINT once it has caught one
+        if threading.current_thread() is threading.main_thread():
+            # Lightning ignores SIGINT after the first one.
             signal.signal(signal.SIGINT, interrupt_handler)
-
-
-def _is_main_thread() -> bool:
-    import threading
-
-    return threading.current_thread() is threading.main_thread()
 
 
 def _exit_code(error: SystemExit) -> int:
@@ -72,13 +66,13 @@ def _exit_code(error: SystemExit) -> int:
 
 
 def report(error: BaseException, debug: bool = False) -> int:
-    """Write what a user needs to know of an error to stderr, and return the exit code."""
+    """Write an error to stderr as far as the user needs it, and return the exit code."""
     if debug:
         traceback.print_exception(error)
         return EXIT_BUG if explain(error) is None else EXIT_MISTAKE
     message = explain(error)
-    frames = own_frames(error)
-    if message is None and (frames or _is_own_syntax(error)):
+    frames = user_frames(error)
+    if message is None and (frames or _is_users_syntax(error)):
         _write(f"Error in your own code {_DEBUG_HINT}:\n{frames}{_last_line(error)}")
         return EXIT_BUG
     if message is None:
@@ -89,9 +83,11 @@ def report(error: BaseException, debug: bool = False) -> int:
     return EXIT_MISTAKE
 
 
-def _is_own_syntax(error: BaseException) -> bool:
-    """Whether the user's own code cannot be parsed: no frame is in it, its error names the line."""
-    return isinstance(error, SyntaxError) and error.filename is not None and is_own(error.filename)
+def _is_users_syntax(error: BaseException) -> bool:
+    """Return whether the user's code cannot be parsed; such an error has no frame of it."""
+    return (
+        isinstance(error, SyntaxError) and error.filename is not None and is_users(error.filename)
+    )
 
 
 def _write(text: str) -> None:
@@ -112,7 +108,7 @@ def _fit_screen(message: str) -> str:
 
 
 def explain(error: BaseException) -> str | None:
-    """Return the message for an error that the user can mend; None for any other."""
+    """Return the message for an error that the user can fix; None for any other."""
     for explanation in _EXPLANATIONS:
         message = explanation(error)
         if message:
@@ -125,7 +121,7 @@ _OURS = re.compile(r"^terratorch\.errors\.\w+: ", re.MULTILINE)
 
 
 def _explain_ours(error: BaseException) -> str | None:
-    """Our own errors; of one from a worker process the traceback that it holds is cut off."""
+    """Return the message of one of our errors, without the traceback of a worker process."""
     text = str(error)
     if _WORKER.match(text):
         *_, last = [0, *(match.end() for match in _OURS.finditer(text))]
@@ -145,39 +141,39 @@ def _explain_memory(error: BaseException) -> str | None:
     of_torch = name == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in text
     if not (isinstance(error, MemoryError) or of_torch):
         return None
-    return f"Out of memory: {(text.splitlines() or ['no more could be had'])[0]}\n{_MEMORY_CURE}"
+    return f"Out of memory: {(text.splitlines() or ['the allocation failed'])[0]}\n{_MEMORY_ADVICE}"
 
 
 def _explain_weights(error: BaseException) -> str | None:
     text = str(error)
     if isinstance(error, KeyError) and "checkpoint contains only the model" in text:
         return (
-            "ckpt_path: the checkpoint holds weights only, and training cannot go on from it. "
-            "Give the whole one, such as last.ckpt beside it."
+            "ckpt_path: the checkpoint holds weights only, so training cannot resume from it. "
+            "Give a full one, such as last.ckpt in the same folder."
         )
     if not (isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict")):
         return None
     lines = [line if len(line) <= 300 else f"{line[:300]} ..." for line in text.splitlines()]
-    cure = "The checkpoint is of another model: give the configuration that it was trained with."
-    return "\n".join(["The checkpoint does not fit the model.", *lines[1:12], cure])
+    advice = "The checkpoint is of another model: give the configuration that it was trained with."
+    return "\n".join(["The checkpoint does not fit the model.", *lines[1:12], advice])
 
 
-_OS_CURES = {
+_OS_ADVICE = {
     errno.ENOSPC: "The disk is full: make room on the disk, or choose another folder.",
-    errno.EFBIG: "The system takes no more: make room on the disk (see also `ulimit -f`), or "
+    errno.EFBIG: "The file is too large: make room on the disk (see also `ulimit -f`), or "
     "choose another folder.",
     errno.EDQUOT: "The disk quota is used up: make room, or choose another folder.",
     errno.EACCES: "Permission is missing: change the permissions, or choose another folder.",
-    errno.EROFS: "It cannot be written: choose another folder.",
+    errno.EROFS: "The file system is read-only: choose another folder.",
 }
 
 
 def _explain_system(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError) and "PytorchStreamWriter failed" in str(error):
-        return f"A checkpoint could not be written. {_OS_CURES[errno.ENOSPC]}"
-    if not isinstance(error, OSError) or error.errno not in _OS_CURES:
+        return f"A checkpoint could not be written. {_OS_ADVICE[errno.ENOSPC]}"
+    if not isinstance(error, OSError) or error.errno not in _OS_ADVICE:
         return None
-    return f"{error.filename or 'The disk'}: {error.strerror}. {_OS_CURES[error.errno]}"
+    return f"{error.filename or 'The disk'}: {error.strerror}. {_OS_ADVICE[error.errno]}"
 
 
 _EXPLANATIONS: tuple[Callable[[BaseException], str | None], ...] = (

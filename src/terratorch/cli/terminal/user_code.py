@@ -1,4 +1,4 @@
-"""The user's own code: imported before anything looks for it, and shown where it fails."""
+"""The user's own code: import it before a name is looked up, and show its frames in errors."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 import terratorch
 from terratorch.registry import load_custom_modules, load_plugins
 
-_SPAN = 12
+_MOST_FRAMES = 12
 
 
 def load_user_code(custom_modules_path: str | None) -> None:
-    """Import plug-ins, and the modules of the user's own, so that what they register is known.
+    """Import plug-ins and the user's modules, so that the names they register are known.
 
     Args:
-        custom_modules_path: A folder or file; that of the environment variable comes besides.
+        custom_modules_path: A folder or file, in addition to the environment variable's.
 
     Raises:
-        MissingFileError: If it is not there, or has no modules.
+        MissingFileError: If it does not exist, or has no modules.
     """
     load_plugins()
     if custom_modules_path is not None:
@@ -30,7 +30,7 @@ def load_user_code(custom_modules_path: str | None) -> None:
 
 @cache
 def _foreign_roots() -> tuple[str, ...]:
-    """Folders whose code is not the user's: ours, the standard library's, installed packages'."""
+    """Return the folders of our code, the standard library, and installed packages."""
     paths = sysconfig.get_paths()
     roots = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")}
     roots |= {*site.getsitepackages(), site.getusersitepackages()}
@@ -38,18 +38,18 @@ def _foreign_roots() -> tuple[str, ...]:
     return tuple(str(Path(root).resolve()) for root in roots)
 
 
-def is_own(filename: str) -> bool:
-    """Whether a file of a traceback is the user's own."""
+def is_users(filename: str) -> bool:
+    """Return whether a file of a traceback is the user's own."""
     if filename.startswith("<"):  # frozen importlib, generated code
         return False
     path = Path(filename).resolve()
-    # The console script itself lies beside the interpreter.
+    # The console script itself is in the folder of the interpreter.
     return not any(path.is_relative_to(root) for root in _foreign_roots())
 
 
-def own_frames(error: BaseException) -> str:
-    """Format the frames of a traceback that are the user's own code; empty where there are none."""
+def user_frames(error: BaseException) -> str:
+    """Return the frames of a traceback that are in the user's code, formatted; "" without any."""
     frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if is_own(frame.filename)
+        frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)
     ]
-    return "".join(traceback.format_list(frames[-_SPAN:]))
+    return "".join(traceback.format_list(frames[-_MOST_FRAMES:]))
