@@ -52,7 +52,7 @@ def test_tabs_and_open_brackets_are_shown_with_their_place(written):
 
 
 @pytest.mark.parametrize(
-    ("text", "seen"), [("", "is empty"), ("- a\n", "holds a list"), ("text", "holds a str")]
+    ("text", "seen"), [("", "is empty"), ("- a\n", "is a list"), ("text", "is a str")]
 )
 def test_what_has_no_sections_is_refused(text, seen, written):
     assert seen in _message(ConfigurationError, written(text))
@@ -60,7 +60,9 @@ def test_what_has_no_sections_is_refused(text, seen, written):
 
 def test_a_misspelt_section_gets_the_closest(written):
     message = _message(ArgumentNameError, written("modle: {}\n"))
-    assert message == "'modle' in a.yaml: is no section of a configuration. Did you mean 'model'?"
+    assert (
+        message == "'modle' in a.yaml: is not a section of a configuration. Did you mean 'model'?"
+    )
 
 
 @pytest.mark.parametrize("section", ["model", "data"])

@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 from terratorch.cli.terminal.logs import quiet_lightning
 from terratorch.errors import ConfigurationError
 
-_CURES = {
+_ADVICE = {
     "accelerator": "Leave it out, or use auto or cpu.",
     "devices": "Leave it out, or use auto for all devices; on CPUs it is the number of processes.",
     "precision": "Leave it out for 32; 16-mixed and bf16-mixed save memory on GPUs.",
@@ -24,23 +24,30 @@ def check_hardware(arguments: Mapping[str, object], section: str = "trainer.") -
     """Raise an error for an accelerator, devices or a precision that a Trainer refuses.
 
     Args:
-        arguments: Arguments of the Trainer; those of other names are not used.
-        section: Where they stand in the configuration, for the message.
+        arguments: Arguments of the Trainer; others are ignored.
+        section: Their section in the configuration, for the message.
 
     Raises:
         ConfigurationError: With Lightning's message and the name of the argument.
     """
-    checked = {}
-    for name, cure in _CURES.items():
-        value = arguments.get(name)
-        if value is None:
-            continue
-        checked[name] = value
-        try:
-            with quiet_lightning(), warnings.catch_warnings(action="ignore"):
-                Trainer(**checked, logger=False, enable_checkpointing=False)  # type: ignore[arg-type]
-        except (MisconfigurationException, TypeError, ValueError) as error:
+    checked = {name: arguments[name] for name in _ADVICE if arguments.get(name) is not None}
+    if _refusal(checked) is None:
+        return
+    for count, (name, value) in enumerate(checked.items(), start=1):  # which one is it?
+        error = _refusal(dict(list(checked.items())[:count]))
+        if error is not None:
+            advice = _ADVICE[name]
             if value in ("gpu", "cuda") and not (torch.version.cuda or torch.version.hip):
-                cure += _NO_CUDA
-            seen = f"{value!r} cannot be used: {error}".rstrip(".")
-            raise ConfigurationError(f"{section}{name}", seen, cure) from error
+                advice += _NO_CUDA
+            problem = f"{value!r} cannot be used: {error}".rstrip(".")
+            raise ConfigurationError(f"{section}{name}", problem, advice) from error
+
+
+def _refusal(arguments: Mapping[str, object]) -> Exception | None:
+    """Return the error of a Trainer with these arguments, or None."""
+    try:
+        with quiet_lightning(), warnings.catch_warnings(action="ignore"):
+            Trainer(**arguments, logger=False, enable_checkpointing=False)  # type: ignore[arg-type]
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        return error
+    return None

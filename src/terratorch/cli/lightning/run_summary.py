@@ -1,4 +1,4 @@
-"""The end of a training: where its checkpoints are, and how to go on after Ctrl-C."""
+"""The end of a training: the paths of its checkpoints, and how to resume after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 
-def say_where_checkpoints_are(trainer: Trainer) -> None:
-    """Name the checkpoints that a training wrote; after the progress bar is gone."""
+def print_checkpoints(trainer: Trainer) -> None:
+    """Print the checkpoints of a training, after the progress bar is closed."""
     if trainer.is_global_zero:
         sys.stdout.write("".join(f"{line}\n" for line in _described(trainer)))
 
 
-def say_how_to_go_on(trainer: Trainer) -> None:
-    """Name the last checkpoint of a training that was interrupted."""
+def print_how_to_resume(trainer: Trainer) -> None:
+    """Print the last checkpoint of an interrupted training."""
     if not trainer.is_global_zero:
         return
     last = _newest(trainer)
     if last is None:
-        sys.stderr.write("Interrupted. No checkpoint had been written yet.\n")
+        sys.stderr.write("Interrupted. No checkpoint has been written yet.\n")
         return
     sys.stderr.write(
         f"Interrupted. The last checkpoint is {last}\n"
-        f"To go on from there: terratorch fit -c CONFIG --ckpt_path {last}\n"
+        f"To resume from it: terratorch fit -c CONFIG --ckpt_path {last}\n"
     )
 
 
@@ -38,7 +38,7 @@ def _checkpoints(trainer: Trainer) -> list[ModelCheckpoint]:
 
 
 def _newest(trainer: Trainer) -> Path | None:
-    """Return the newest checkpoint that training can go on from."""
+    """Return the newest checkpoint that training can resume from."""
     paths = {
         Path(path)
         for callback in _checkpoints(trainer)
