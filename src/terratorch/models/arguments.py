@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from terratorch.errors import ArgumentNameError, ConfigurationError, DataError, closest
+from terratorch.errors import ArgumentNameError, ConfigurationError, closest
 from terratorch.registry import MultiSourceRegistry
 from terratorch.registry.registry import Constructor, ConstructorSource
+
+Arguments = dict[str, Any]
 
 
 def constructor_of(registry: MultiSourceRegistry, name: str) -> Constructor | None:
@@ -36,26 +38,6 @@ def accepted_names(function: Constructor) -> frozenset[str] | None:
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
     return frozenset(p.name for p in parameters)
-
-
-def refuse_unused(inputs: Iterable[str], accepted: frozenset[str] | None, owner: str) -> None:
-    """Refuse entries of a batch that a module does not take.
-
-    Args:
-        inputs: Names of the entries.
-        accepted: Names that it takes; None for any.
-        owner: The module, for the message.
-
-    Raises:
-        DataError: If the module does not take one.
-    """
-    unused = [] if accepted is None else [name for name in inputs if name not in accepted]
-    if unused:
-        raise DataError(
-            f"batch: {', '.join(unused)}",
-            f"{owner} takes no such input",
-            "Remove it from the samples, or choose one that uses it.",
-        )
 
 
 class _UnknownArgument(NamedTuple):

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import nn
 
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
+from terratorch.models.arguments import Arguments
 from terratorch.models.model import AuxiliaryHead
 
-Arguments = dict[str, Any]
 # Attributes of a dictionary of modules, which no head of a model can be named after.
 _TAKEN = frozenset(dir(nn.ModuleDict()))
 
@@ -60,7 +59,7 @@ class ModelConfig:
     temporal: Arguments | None
     decoder: PartConfig | None
     head: Arguments
-    necks: Sequence[Mapping[str, Any]] | None = None
+    necks: Sequence[Mapping[str, object]] | None = None
     aux: Sequence[AuxConfig] = ()
     size: int | None = None
 
@@ -68,8 +67,8 @@ class ModelConfig:
 def read_config(
     backbone: str | nn.Module,
     decoder: str | nn.Module | None,
-    nested: Mapping[str, Mapping[str, Any] | None],
-    flat: Mapping[str, Any],
+    nested: Mapping[str, Mapping[str, object] | None],
+    flat: Mapping[str, object],
     others: Iterable[str] = (),
 ) -> ModelConfig:
     """Bring the arguments of the parts, in either form, to one configuration.
@@ -102,8 +101,8 @@ def _take_temporal(arguments: Arguments) -> Arguments | None:
 
 
 def split_prefixes(
-    flat: Mapping[str, Any],
-    nested: Mapping[str, Mapping[str, Any] | None],
+    flat: Mapping[str, object],
+    nested: Mapping[str, Mapping[str, object] | None],
     place: str,
     others: Iterable[str] = (),
 ) -> dict[str, Arguments]:
@@ -153,7 +152,7 @@ def _hint(key: str, known: Sequence[str]) -> str:
 
 
 def auxiliary_heads(
-    values: Sequence[AuxiliaryHead | Mapping[str, Any]] | None, place: str
+    values: Sequence[AuxiliaryHead | Mapping[str, object]] | None, place: str
 ) -> tuple[AuxiliaryHead, ...]:
     """Read auxiliary heads, which may be written as dictionaries.
 
@@ -176,17 +175,17 @@ def auxiliary_heads(
     return tuple(heads)
 
 
-def _auxiliary_head(value: AuxiliaryHead | Mapping[str, Any], place: str) -> AuxiliaryHead:
+def _auxiliary_head(value: AuxiliaryHead | Mapping[str, object], place: str) -> AuxiliaryHead:
     if isinstance(value, AuxiliaryHead):
         return value
-    keys = set(value) if isinstance(value, Mapping) else set()
-    if not {"name", "decoder"} <= keys <= {"name", "decoder", "decoder_args"}:
-        seen = f"has {', '.join(map(str, value))}" if keys else f"is {value!r}"
+    values: Arguments = dict(value) if isinstance(value, Mapping) else {}
+    if not {"name", "decoder"} <= set(values) <= {"name", "decoder", "decoder_args"}:
+        seen = f"has {', '.join(map(str, values))}" if values else f"is {value!r}"
         raise ConfigurationError(place, seen, "Give name, decoder and decoder_args.")
-    return AuxiliaryHead(value["name"], value["decoder"], value.get("decoder_args"))
+    return AuxiliaryHead(values["name"], values["decoder"], values.get("decoder_args"))
 
 
-def _fault_of_name(name: Any, before: Sequence[str]) -> str:
+def _fault_of_name(name: object, before: Sequence[str]) -> str:
     """Return why a head cannot have a name: the model holds it as a module of that name."""
     if not isinstance(name, str) or not name:
         return "not a name"
@@ -198,7 +197,7 @@ def _fault_of_name(name: Any, before: Sequence[str]) -> str:
 
 
 def aux_configs(
-    values: Sequence[AuxiliaryHead | Mapping[str, Any]] | None,
+    values: Sequence[AuxiliaryHead | Mapping[str, object]] | None,
 ) -> tuple[AuxConfig, ...]:
     """Return the configurations of auxiliary heads.
 
@@ -211,6 +210,6 @@ def aux_configs(
 
 
 def _aux_config(aux: AuxiliaryHead, place: str) -> AuxConfig:
-    nested: dict[str, Mapping[str, Any] | None] = {"decoder": None, "head": None}
+    nested: dict[str, Mapping[str, object] | None] = {"decoder": None, "head": None}
     arguments = split_prefixes(aux.decoder_args or {}, nested, f"{place}.decoder_args")
     return AuxConfig(aux.name, PartConfig(aux.decoder, arguments["decoder"]), arguments["head"])

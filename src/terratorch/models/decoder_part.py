@@ -9,8 +9,8 @@ from torch import nn
 
 from terratorch.contracts.features import Features, Needs, channels_of
 from terratorch.errors import ConfigurationError
-from terratorch.models.arguments import ArgumentCheck, constructor_of
-from terratorch.models.config import Arguments, PartConfig
+from terratorch.models.arguments import ArgumentCheck, Arguments, constructor_of
+from terratorch.models.config import PartConfig
 from terratorch.models.decoders.base import needs_of
 from terratorch.models.task_heads import TaskHead
 from terratorch.models.wiring import check_joint

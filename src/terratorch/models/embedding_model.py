@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from terratorch.contracts.images import Images
@@ -13,7 +11,7 @@ from terratorch.models.encoder_decoder_model import EncoderDecoderModel
 class EmbeddingModel(EncoderDecoderModel):
     """Return the list of features behind the necks, without decoder and head."""
 
-    def forward(self, x: Images, **kwargs: Any) -> list[Tensor]:  # type: ignore[override]  # features, not a `ModelOutput`
+    def forward(self, x: Images, **kwargs: object) -> list[Tensor]:  # type: ignore[override]  # features, not a `ModelOutput`
         """Return the features; there is no prediction that a `ModelOutput` could hold.
 
         Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
-from typing import Any
 
 from torch import nn
 
@@ -28,17 +27,17 @@ class EncoderDecoderFactory(ModelFactory):
         task: str,
         backbone: str | nn.Module,
         decoder: str | nn.Module | None = None,
-        backbone_kwargs: dict[str, Any] | None = None,
-        decoder_kwargs: dict[str, Any] | None = None,
-        head_kwargs: dict[str, Any] | None = None,
+        backbone_kwargs: dict[str, object] | None = None,
+        decoder_kwargs: dict[str, object] | None = None,
+        head_kwargs: dict[str, object] | None = None,
         num_classes: int | None = None,
         num_outputs: int | None = None,
-        necks: list[dict[str, Any]] | None = None,
+        necks: list[dict[str, object]] | None = None,
         aux_decoders: list[AuxiliaryHead] | None = None,
         rescale: bool = True,
         image_size_out: tuple[int, int] | None = None,
-        peft_config: dict[str, Any] | None = None,
-        **kwargs: Any,
+        peft_config: dict[str, object] | None = None,
+        **kwargs: object,
     ) -> Model:
         """Build the model.
 

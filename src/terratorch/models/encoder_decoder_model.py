@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -12,12 +11,11 @@ from terratorch.contracts.features import Freezes, features_of
 from terratorch.contracts.images import Images
 from terratorch.contracts.model_description import ModelDescription
 from terratorch.errors import DataError
-from terratorch.models.arguments import accepted_names, refuse_unused
 from terratorch.models.features import as_list, listed
 from terratorch.models.inputs import ModelInput, inputs_of
 from terratorch.models.model import Model, ModelOutput
 from terratorch.ops.modules import freeze
-from terratorch.ops.padding import pad_to_multiple
+from terratorch.ops.padding import pad_images
 
 
 @dataclass
@@ -100,7 +98,6 @@ class EncoderDecoderModel(Model):
             }
         )
         self.sizing = sizing or Sizing()
-        self._inputs = accepted_names(parts.encoder.forward)
         self._declared = features_of(parts.encoder)
 
     @property
@@ -127,7 +124,7 @@ class EncoderDecoderModel(Model):
     def _aux(self) -> list[nn.Sequential]:
         return [aux for aux in self.aux_heads.values() if isinstance(aux, nn.Sequential)]
 
-    def forward(self, x: Images, **kwargs: Any) -> ModelOutput:
+    def forward(self, x: Images, **kwargs: object) -> ModelOutput:
         """Predict from a batch of images.
 
         Args:
@@ -143,9 +140,8 @@ class EncoderDecoderModel(Model):
         }
         return ModelOutput(output, auxiliary)
 
-    def features(self, x: Images, **kwargs: Any) -> tuple[list[Tensor], tuple[int, int]]:
+    def features(self, x: Images, **kwargs: object) -> tuple[list[Tensor], tuple[int, int]]:
         """Return the features that the decoder gets, and the size of the padded images."""
-        refuse_unused(kwargs, self._inputs, f"the backbone {type(self.encoder).__name__}")
         padded = self._pad(x)
         padded_size = image_size_of(padded)
         features = listed(
@@ -160,14 +156,7 @@ class EncoderDecoderModel(Model):
 
     def _pad(self, x: Images) -> Images:
         patch_size, mode = self.sizing.patch_size, self.sizing.padding
-        if patch_size is None:
-            return x
-        if isinstance(x, Tensor):
-            return pad_to_multiple(x, patch_size, mode)
-        return {
-            name: pad_to_multiple(image, patch_size, mode) if image.ndim > 3 else image
-            for name, image in x.items()
-        }
+        return x if patch_size is None else pad_images(x, patch_size, mode)
 
     def _finish(
         self, prediction: Tensor, padded_size: tuple[int, int], size: tuple[int, int]

@@ -107,7 +107,7 @@ class Family:
         """
         return replace(self._row(name).card, name=name)
 
-    def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    def build(self, name: str, /, *args: object, **kwargs: object) -> Any:
         """Build a model.
 
         Raises:

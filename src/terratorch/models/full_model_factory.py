@@ -14,7 +14,6 @@ from terratorch.models.arguments import (
     ArgumentCheck,
     accepted_names,
     constructor_of,
-    refuse_unused,
 )
 from terratorch.models.config import PartConfig, split_prefixes
 from terratorch.models.description import describe_whole
@@ -22,9 +21,8 @@ from terratorch.models.encoder_decoder_model import image_size_of
 from terratorch.models.inputs import ModelInput, inputs_of
 from terratorch.models.model import Model, ModelFactory, ModelOutput
 from terratorch.models.task_heads import SIZE_ARGUMENTS
-from terratorch.models.utils import pad_images
 from terratorch.ops.modules import freeze
-from terratorch.ops.padding import crop_center
+from terratorch.ops.padding import crop_center, pad_images
 from terratorch.registry import FULL_MODEL_REGISTRY, MODEL_FACTORY_REGISTRY
 
 
@@ -42,7 +40,6 @@ class FullModel(Model):
         self.model = model
         self.rescale = rescale
         self.padding = padding
-        self._inputs = accepted_names(model.forward)
 
     @property
     def inputs(self) -> tuple[ModelInput, ...]:
@@ -78,7 +75,6 @@ class FullModel(Model):
             x: Images `(B, C, H, W)` or `(B, C, T, H, W)`, or a dictionary of them by modality.
             kwargs: Further inputs of the module.
         """
-        refuse_unused(kwargs, self._inputs, f"the model {type(self.model).__name__}")
         patch_size = getattr(self.model, "patch_size", None)
         padded = x if patch_size is None else pad_images(x, patch_size, self.padding)
         output = self.model(padded, **kwargs)
@@ -103,8 +99,8 @@ class FullModelFactory(ModelFactory):
         model: str | nn.Module,
         rescale: bool = True,
         padding: str = "reflect",
-        peft_config: dict[str, Any] | None = None,
-        **kwargs: Any,
+        peft_config: dict[str, object] | None = None,
+        **kwargs: object,
     ) -> Model:
         """Build the model.
 
@@ -143,14 +139,16 @@ class FullModelFactory(ModelFactory):
         return _as_model(model, rescale, padding)
 
 
-def _without_prefix(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _without_prefix(arguments: Mapping[str, object]) -> dict[str, object]:
     """Return arguments without the prefix of the model, which is optional."""
     prefixed = {key: value for key, value in arguments.items() if key.startswith("model_")}
     others = {key: value for key, value in arguments.items() if key not in prefixed}
     return split_prefixes(prefixed, {"model": others}, "model_args")["model"]
 
 
-def _of_model(arguments: Mapping[str, Any], accepted: frozenset[str] | None) -> dict[str, Any]:
+def _of_model(
+    arguments: Mapping[str, object], accepted: frozenset[str] | None
+) -> dict[str, object]:
     """Return arguments less the sizes that only the task reads; `accepted` is None for any."""
     return {
         name: value

@@ -52,7 +52,7 @@ class AuxiliaryHead:
 
     name: str
     decoder: str
-    decoder_args: dict[str, Any] | None
+    decoder_args: dict[str, object] | None
 
 
 class Model(ABC, nn.Module):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -124,7 +123,7 @@ class TemporalWrapper(nn.Module):
         else:
             freeze(self.encoder)
 
-    def forward(self, x: Images, **kwargs: Any) -> list[Tensor]:
+    def forward(self, x: Images, **kwargs: object) -> list[Tensor]:
         """Compute the features of a time series.
 
         Args:
@@ -198,7 +197,7 @@ def _fold(x: Images) -> Images:
     return x.transpose(1, 2).flatten(0, 1)
 
 
-def _split(value: Any, batch: int, steps: int) -> Any:
+def _split(value: object, batch: int, steps: int) -> object:
     if not isinstance(value, Tensor) or value.ndim < 2:
         return value
     if value.shape[:2] == (batch, steps) and value.ndim > 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ StateDict = dict[str, Tensor]
 RGB = ("RED", "GREEN", "BLUE")
 
 
-def is_state_dict(value: object) -> bool:
+def is_state_dict(value: object) -> TypeGuard[Mapping[str, Tensor]]:
     """Return whether a value is a dictionary of tensors by name."""
     return (
         isinstance(value, Mapping)
@@ -25,7 +25,7 @@ def is_state_dict(value: object) -> bool:
     )
 
 
-def find_state_dict(checkpoint: Any) -> StateDict | None:
+def find_state_dict(checkpoint: object) -> StateDict | None:
     """Return the state dict in the content of a file.
 
     It is the whole content, or under a key that ends with `state_dict`, or under `model`.

@@ -36,7 +36,7 @@ class LazySource:
             self._loaded = getattr(importlib.import_module(module), attribute)()
         return self._loaded
 
-    def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    def build(self, name: str, /, *args: object, **kwargs: object) -> Any:
         """Build by name.
 
         Raises:

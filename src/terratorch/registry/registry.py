@@ -37,7 +37,7 @@ class Definition:
 class Source(Protocol):
     """What a `MultiSourceRegistry` needs of its sources."""
 
-    def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    def build(self, name: str, /, *args: object, **kwargs: object) -> Any:
         """Build by name."""
 
     def __contains__(self, name: object, /) -> bool: ...
@@ -182,7 +182,7 @@ class Registry:
             return None
         return next((family for family in self.families if name in family), None)
 
-    def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    def build(self, name: str, /, *args: object, **kwargs: object) -> Any:
         """Build by name.
 
         An error inside the constructor surfaces unchanged.
@@ -294,7 +294,7 @@ class MultiSourceRegistry:
             raise KeyError(f"Source for prefix {prefix} already exists.")
         self._sources[prefix] = source
 
-    def build(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    def build(self, name: str, /, *args: object, **kwargs: object) -> Any:
         """Build by name, from the first source that has it.
 
         An error inside the constructor surfaces unchanged.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
-from torch import nn
+from torch import Tensor, nn
 
 from terratorch.bands import expand_bands
 from terratorch.contracts.features import Feature, FeatureKind
@@ -22,6 +22,7 @@ from terratorch.errors import (
     WeightsError,
     did_you_mean,
 )
+from terratorch.models.arguments import Arguments
 from terratorch.models.backbones.timm_weights import load_timm
 from terratorch.models.weights.files import existing_file
 from terratorch.models.weights.hub import hub_file
@@ -49,7 +50,7 @@ class TimmSource:
         in_chans: int | None = None,
         out_indices: Sequence[int] | None = None,
         ckpt_path: str | os.PathLike[str] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> nn.Module:
         """Build the feature extractor of a model: `(B, C, H, W)` to a list of maps.
 
@@ -72,7 +73,7 @@ class TimmSource:
             WeightsError: If weights cannot be had or do not fit.
         """
         used_bands = None if bands is None else expand_bands(bands)
-        arguments = {**kwargs, "in_chans": _channels(used_bands, in_chans)}
+        arguments: Arguments = {**kwargs, "in_chans": _channels(used_bands, in_chans)}
         if out_indices is not None:
             arguments["out_indices"] = tuple(out_indices)
         file = _weights_file(name, pretrained, ckpt_path)
@@ -113,7 +114,7 @@ def _channels(bands: Sequence[object] | None, in_chans: int | None) -> int:
     return len(bands)
 
 
-def _create(name: str, arguments: dict[str, Any]) -> Any:
+def _create(name: str, arguments: Arguments) -> Any:
     """Build a feature extractor without weights; explain arguments that timm does not take."""
     try:
         return timm.create_model(name, pretrained=False, features_only=True, **arguments)
@@ -157,7 +158,7 @@ def _weights_file(
     return hub_file(row.hf_hub_id, row.hf_hub_filename or "model.safetensors")
 
 
-def _check_images(model: nn.Module, inputs: tuple[Any, ...], bands: int) -> None:
+def _check_images(model: nn.Module, inputs: tuple[Tensor, ...], bands: int) -> None:
     """Explain images that the first convolution cannot take."""
     shape = tuple(inputs[0].shape)
     if len(shape) == 5:

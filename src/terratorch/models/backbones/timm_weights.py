@@ -14,6 +14,7 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from terratorch.errors import WeightsError
+from terratorch.models.arguments import Arguments
 from terratorch.models.weights import load_state_dict_file, load_strictly
 from terratorch.ops.state_dict import (
     RGB,
@@ -34,7 +35,7 @@ _MAY_MISS = ("num_batches_tracked",)
 def load_timm(
     model: nn.Module,
     name: str,
-    arguments: Mapping[str, Any],
+    arguments: Arguments,
     file: Path,
     bands: Sequence[str | int] | None,
     strict_names: bool,
@@ -101,7 +102,7 @@ def _check_names(
     state: Mapping[str, Tensor],
     whole: Mapping[str, Tensor],
     name: str,
-    arguments: Mapping[str, Any],
+    arguments: Arguments,
     source: str,
 ) -> None:
     """Refuse a file that lacks a tensor, or has one that is not of this model or its head."""
@@ -166,7 +167,7 @@ def fit_bands(
     return spread_rgb(weight, bands)
 
 
-def _converted(name: str, arguments: Mapping[str, Any], whole: StateDict, source: str) -> StateDict:
+def _converted(name: str, arguments: Arguments, whole: StateDict, source: str) -> StateDict:
     """Let timm resize position tables and rename, as it does for its own weights."""
     logger.info("%s: timm converts the weights to the sizes of the model.", source)
     try:

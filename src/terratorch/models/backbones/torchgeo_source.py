@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from torch import nn
 
@@ -29,7 +28,7 @@ class TorchgeoSource:
         weights: str | None = None,
         *,
         out_indices: Sequence[int] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> nn.Module:
         """Build the feature extractor of a model: `(B, C, H, W)` to a list of maps.
 
@@ -40,7 +39,7 @@ class TorchgeoSource:
             out_indices: Levels whose features are returned; by default those of timm.
             kwargs: Arguments of the model, such as `in_chans`.
         """
-        arguments: dict[str, Any] = {**kwargs, "features_only": True}
+        arguments: dict[str, object] = {**kwargs, "features_only": True}
         if out_indices is not None:
             arguments["out_indices"] = tuple(out_indices)
         if weights is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 
@@ -29,8 +27,9 @@ class ConvModule(nn.Module):
         inplace: bool = False,
     ) -> None:
         super().__init__()
-        sizes: dict[str, Any] = {"kernel_size": kernel_size, "padding": padding}
-        self.conv = nn.Conv2d(in_channels, out_channels, dilation=dilation, bias=False, **sizes)
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size, 1, padding, dilation, bias=False
+        )
         self.norm = nn.BatchNorm2d(out_channels)
         self.act = nn.ReLU(inplace=inplace)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from terratorch.contracts.features import MAPS, PYRAMID, Needs
 from terratorch.errors import ArgumentNameError, ConfigurationError, UnknownNameError, did_you_mean
+from terratorch.models.arguments import Arguments
 from terratorch.models.decoders.base import Decoder
 from terratorch.models.decoders.fit_levels import crop_like, pad_levels
 from terratorch.registry.registry import Definition, definition_of
@@ -79,7 +80,7 @@ class SmpRow:
 
     target: str
     arguments: Mapping[str, str]
-    defaults: Mapping[str, Any]
+    defaults: Arguments
     output: str
     depth: str = "encoder_depth"
     features: int = 2
@@ -228,7 +229,7 @@ class SmpBuilder:
         self.__signature__ = _signature(row)
 
     def __call__(
-        self, channel_list: list[int], num_classes: int | None = None, **arguments: Any
+        self, channel_list: list[int], num_classes: int | None = None, **arguments: object
     ) -> nn.Module:
         """Build the decoder.
 
@@ -242,7 +243,7 @@ class SmpBuilder:
             ConfigurationError: If the number of features does not fit.
         """
         name, row = self.__name__, self.row
-        options = dict(row.defaults)
+        options: Arguments = dict(row.defaults)
         options |= {row.arguments[key]: arguments[key] for key in _checked(name, row, arguments)}
         _fit(name, row, options, list(channel_list), explicit="decoder_channels" in arguments)
         decoder = _constructor(row)(**options)
@@ -307,7 +308,7 @@ def _constructor(row: SmpRow) -> Any:
     )
 
 
-def _checked(name: str, row: SmpRow, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+def _checked(name: str, row: SmpRow, arguments: Mapping[str, object]) -> Mapping[str, object]:
     for key in arguments:
         if key not in row.arguments:
             raise ArgumentNameError(
@@ -319,9 +320,7 @@ def _checked(name: str, row: SmpRow, arguments: Mapping[str, Any]) -> Mapping[st
     return arguments
 
 
-def _fit(
-    name: str, row: SmpRow, options: dict[str, Any], channels: list[int], explicit: bool
-) -> None:
+def _fit(name: str, row: SmpRow, options: Arguments, channels: list[int], explicit: bool) -> None:
     """Set the options that follow from the features."""
     if len(channels) < row.features:
         raise ConfigurationError(

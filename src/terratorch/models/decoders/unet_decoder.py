@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from terratorch.contracts.features import PYRAMID
@@ -33,7 +31,7 @@ class UNetDecoder(Decoder):
         self,
         embed_dim: list[int],
         channels: list[int],
-        use_batchnorm: bool | str | dict[str, Any] = "batchnorm",
+        use_batchnorm: bool | str | dict[str, object] = "batchnorm",
         attention_type: str | None = None,
     ) -> None:
         super().__init__()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,7 +88,7 @@ class MergeModalities(Neck):
             )
         return channels[0]
 
-    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+    def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
         """Return the merged features."""
         return [self._merge([features[index] for index in group], group) for group in self.groups]
 

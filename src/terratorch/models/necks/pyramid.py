@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -80,7 +79,7 @@ class InterpolateToPyramidal(_MapNeck):
         self.factors = tuple(float(scale_factor ** (count - level)) for level in range(count))
         self.mode = mode
 
-    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+    def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
         """Return the maps, enlarged."""
         return [
             F.interpolate(feature, scale_factor=factor, mode=self.mode)
@@ -102,7 +101,7 @@ class MaxpoolToPyramidal(_MapNeck):
         self.kernel_size = kernel_size
         self.factors = tuple(kernel_size**-level for level in range(len(channel_list)))
 
-    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+    def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
         """Return the maps, shrunk."""
         return [
             F.max_pool2d(feature, self.kernel_size**level) if level else feature
@@ -137,7 +136,7 @@ class LearnedInterpolateToPyramidal(_MapNeck):
         first, second, third, fourth = channel_list
         return [first // 4, second // 2, third, fourth]
 
-    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+    def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
         """Return the four maps, resized."""
         layers = (self.fpn1, self.fpn2, self.fpn3, self.fpn4)
         return [layer(feature) for layer, feature in zip(layers, features, strict=True)]
@@ -164,7 +163,7 @@ class AddBottleneckLayer(Neck):
         maps = require_maps(self, features)
         return (*maps, replace(maps[-1], channels=maps[-1].channels // 2))
 
-    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+    def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
         """Return the maps and the new level; the list that came in stays as it was."""
         return [*features, self.bottleneck(features[-1])]
 
@@ -199,7 +198,7 @@ class FeaturePyramidNetworkNeck(Neck):
         return with_channels(maps, self.process_channel_list(channels_of(maps)))
 
     def forward(
-        self, features: list[Tensor], **kwargs: Any
+        self, features: list[Tensor], **kwargs: object
     ) -> OrderedDict[str, Tensor] | list[Tensor]:
         """Return the mixed maps."""
         named = OrderedDict((f"feat{level}", feature) for level, feature in enumerate(features))

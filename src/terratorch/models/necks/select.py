@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor
 
@@ -36,7 +35,7 @@ class SelectIndices(Neck):
         """Return the chosen features."""
         return tuple(features[index] for index in self.indices)
 
-    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+    def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
         """Return the chosen features."""
         return [features[index] for index in self.indices]
 
@@ -80,6 +79,6 @@ class PermuteDims(Neck):
             for feature in features
         )
 
-    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+    def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
         """Return the features with their axes reordered."""
         return [feature.permute(self.new_order).contiguous() for feature in features]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,7 +89,7 @@ class ReshapeTokensToImage(Neck):
         return Feature(channels, kind, feature.stride, feature.grid, modality=feature.modality)
 
     def forward(
-        self, features: list[Tensor], image_size: tuple[int, int] | None = None, **kwargs: Any
+        self, features: list[Tensor], image_size: tuple[int, int] | None = None, **kwargs: object
     ) -> list[Tensor]:
         """Return the features as maps.
 
@@ -205,7 +204,7 @@ class AggregateTokens(Neck):
         chosen = (features[index] for index in self.indices)
         return tuple(Feature(one.channels, kind, modality=one.modality) for one in chosen)
 
-    def forward(self, features: list[Tensor], **kwargs: Any) -> list[Tensor]:
+    def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
         """Return a vector for each chosen feature; a single one is used whatever the index."""
         chosen = features if len(features) == 1 else [features[index] for index in self.indices]
         return [self._pool(feature) for feature in chosen]
