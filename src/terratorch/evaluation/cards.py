@@ -107,7 +107,7 @@ def _model_rows(facts: ModelFacts) -> Iterator[Row]:
         "Loss": facts.loss,
         "Ignored target": None if facts.ignore_index is None else str(facts.ignore_index),
         "Tested": "tile by tile" if facts.is_tiled else None,
-        "Checkpoint": facts.checkpoint or "none: tested with the weights in memory",
+        "Checkpoint": facts.checkpoint or "the weights in memory",
         "Pretrained with": origin.source,
         "Licence of these": origin.licence,
         "Described in": origin.paper,
@@ -116,7 +116,7 @@ def _model_rows(facts: ModelFacts) -> Iterator[Row]:
 
 
 def _common_folder(files: Sequence[str]) -> str:
-    """Return the deepest folder that contains all files, empty if there is none."""
+    """Return the deepest folder that contains all files, empty without one."""
     parents = {os.path.dirname(file) for file in files}
     if "" in parents:
         return ""

@@ -1,6 +1,6 @@
-"""Metrics: pure functions of a confusion matrix, the modules around them, and their directions.
+"""Metrics: formulas of counts, the torchmetrics around them, and their directions.
 
-Importing this loads neither torch nor numpy.
+Importing this room loads neither torch nor numpy.
 """
 
 from terratorch.metrics.directions import check_monitor, direction

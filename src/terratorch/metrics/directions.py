@@ -1,4 +1,4 @@
-"""Whether a metric is better when it is larger: by its public name."""
+"""Whether a metric improves as it grows or shrinks, by its public name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from terratorch.errors import ConfigurationError
 
 Direction = Literal["max", "min"]
 
-# Patterns of the last part of a name (`mIoU` of `val/mIoU`), the first that fits counts.
+# Patterns for the last part of a name (`mIoU` in `val/mIoU`); the first match counts.
 _DIRECTIONS: tuple[tuple[str, Direction], ...] = (
     (r"ce|bce|dice|jaccard|focal|lovasz|mse|rmse|mae|huber", "min"),
     (r"(R?MSE|MAE)(_.*)?", "min"),
@@ -23,7 +23,7 @@ _STAGES = ("train", "val", "test")
 
 
 def direction(name: str) -> Direction | None:
-    """Return whether a metric is better when `max` or `min`, or None where it is not known.
+    """Return whether a metric should be `max` or `min`, None if its name is unknown.
 
     Args:
         name: Its public name, such as `val/mIoU` or `test/holdout/loss`.
@@ -41,15 +41,15 @@ def direction(name: str) -> Direction | None:
 
 
 def check_monitor(monitor: str | None, mode: str, thing: str = "monitor") -> None:
-    """Raise if a metric is monitored in the wrong direction.
+    """Check that a metric is monitored in the right direction.
 
     Args:
-        monitor: The name of the metric; None where nothing is monitored.
+        monitor: The name of the metric, None if nothing is monitored.
         mode: `max` or `min`.
-        thing: Where in the configuration they stand.
+        thing: Their path in the configuration, for the message.
 
     Raises:
-        ConfigurationError: If the metric is known to be better the other way.
+        ConfigurationError: If the metric is known to improve in the other direction.
     """
     if monitor is None:
         return

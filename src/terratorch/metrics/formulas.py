@@ -130,7 +130,7 @@ def r2_score(sums: ValueSums) -> Array:
 
 
 def divide(numerator: Array, denominator: Array) -> Array:
-    """Return the quotients, 0 where the denominator is 0."""
+    """Return the quotients, with 0 for a denominator of 0."""
     return numerator / _where(denominator == 0, 1, denominator)
 
 
@@ -140,7 +140,7 @@ def mean_over(values: Array, chosen: Array) -> Array:
 
 
 def _positive(values: Array) -> Array:
-    """Return the values with NaN where they are not above 0."""
+    """Return the values with NaN instead of those that are not above 0."""
     return _where(values > 0, values, _NAN)
 
 

@@ -64,7 +64,7 @@ def boundary_counts(
 def _boundary_bits(
     labels: Tensor, first: int, size: int, thickness: int, word: torch.dtype
 ) -> Tensor:
-    """Return for each pixel the classes from `first` on whose boundary it lies, as bits."""
+    """Return as bits which classes, from `first` on, have each pixel on their boundary."""
     other = size  # the bit for all classes outside this word
     index = labels - first
     index = index.where((index >= 0) & (index < size), other)

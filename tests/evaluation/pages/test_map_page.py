@@ -191,12 +191,16 @@ def test_a_map_of_no_place_on_earth_works(tmp_path, crs, metres):
     ("size", "profile", "seen"),
     [
         ((600, 600), {}, r"the scene has 600 x 600 pixels, the map .*map\.tif has 600 x 700"),
-        ((600, 700), {"crs": "EPSG:32632"}, "the scene has the CRS EPSG:32632, the map .*:32633"),
-        ((600, 700), {"crs": None}, "the scene has no CRS, the map .*EPSG:32633"),
+        (
+            (600, 700),
+            {"crs": "EPSG:32632"},
+            "the scene has 330000,.* in EPSG:32632, the map .* in EPSG:32633",
+        ),
+        ((600, 700), {"crs": None}, "the scene has .* in no CRS, the map .*EPSG:32633"),
         (
             (600, 700),
             {"transform": Affine(10, 0, 330005, 0, -10, 5822040)},
-            "the scene has its corner at 330005, 5822040 and pixels of 10 x -10, the map .*330000",
+            "the scene has 330005,5816040 to 337005,5822040 in .*, the map .* has 330000,",
         ),
     ],
 )
@@ -216,13 +220,13 @@ def test_bands_that_are_not_there_are_named(tmp_path, classes, scene):
 
 def test_a_class_without_a_name_is_named(tmp_path):
     path = write(tmp_path / "map.tif", np.full((1, 4, 8), 7, "uint8"), NAMES)
-    with pytest.raises(DataError, match="holds the class 7, and has names for 3 classes"):
+    with pytest.raises(DataError, match="holds the class 7, but has names for 3 classes"):
         write_map_page(path, tmp_path / "m.html")
 
 
 def test_labels_of_values_are_refused_on_classes(tmp_path, classes):
     labels = write(tmp_path / "labels.tif", np.zeros((1, 600, 700), "float32"))
-    with pytest.raises(DataError, match="its pixels are float32, those of the map are class ids"):
+    with pytest.raises(DataError, match="its pixels are float32, but the map holds class ids"):
         write_map_page(classes, tmp_path / "m.html", labels_path=labels)
 
 

@@ -1,4 +1,4 @@
-"""`terratorch report`: make the report of a test, or of a training, again; without the model."""
+"""`terratorch report`: write the report of a test or a training again, without the model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ def main(arguments: Sequence[str]) -> int:
     """Run `terratorch report`."""
     parser = OptionParser(
         prog="terratorch report",
-        description="Write one HTML file on a run: scores, curves, sample chips, configuration.",
+        description="Write the report of a run as one HTML file: scores, curves, chips.",
     )
-    parser.add_argument("folder", metavar="DIR", help="of a run, of several, or of a report")
-    parser.add_argument("--output", metavar="FILE", help="where it goes (report.html in DIR)")
+    parser.add_argument(
+        "folder", metavar="DIR", help="folder of a run, of several runs, or of a report"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="the HTML file (default: report.html in DIR)"
+    )
     options = parser.parse_args(arguments)
 
     from terratorch.evaluation.pages.page import page_path, write_page

@@ -1,4 +1,4 @@
-"""`terratorch show`: a map as a page that opens from disk."""
+"""`terratorch show`: write a page with an interactive map."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     if not 0 < options.max_size < math.inf:
         raise ConfigurationError(
-            "--max_size", f"{options.max_size:g} is no size", "Give megabytes, such as 25."
+            "--max_size", f"{options.max_size:g} is not a valid size", "Give megabytes, such as 25."
         )
     page = write_map_page(
         options.map,
@@ -40,31 +40,33 @@ def _parser() -> OptionParser:
     parser = OptionParser(
         prog="terratorch show",
         description=(
-            "Write a page with the map, that is moved and zoomed in a browser: swipe to the scene, "
-            "legend, values below the pointer. It is one file that asks for nothing from outside."
+            "Write a page with an interactive map: swipe to the scene, legend, value at the "
+            "pointer. It is a single HTML file that works offline."
         ),
     )
-    parser.add_argument("map", metavar="MAP", help="written by `terratorch predict`")
-    parser.add_argument("--image", metavar="SCENE", help="the scene that the map was made of")
-    parser.add_argument("--labels", metavar="FILE", help="labels of the same classes or values")
+    parser.add_argument("map", metavar="MAP", help="map from `terratorch predict`")
+    parser.add_argument("--image", metavar="SCENE", help="the scene of the map")
+    parser.add_argument("--labels", metavar="FILE", help="labels with the same classes or values")
     parser.add_argument(
         "--rgb",
         nargs=3,
         type=int,
         metavar=("R", "G", "B"),
-        help="bands of the scene, counted from 1 (default: those named so, else 3 2 1)",
+        help="bands of the scene, counted from 1 (default: found by name, else 3 2 1)",
     )
     parser.add_argument(
-        "--band", type=int, default=1, help="band of the map, such as of probabilities (default: 1)"
+        "--band", type=int, default=1, help="band of the map, if it has several (default: 1)"
     )
     parser.add_argument("--title", help="heading of the page (default: the name of the map)")
-    parser.add_argument("--output", metavar="FILE.html", help="the page (default: beside the map)")
+    parser.add_argument(
+        "--output", metavar="FILE.html", help="the page (default: in the folder of the map)"
+    )
     parser.add_argument(
         "--max_size",
         type=float,
         default=DEFAULT_MEGABYTES,
         metavar="MEGABYTES",
-        help="what the page may take; a map that needs more is shown at a lower resolution "
+        help="largest size of the page; larger maps are shown at a lower resolution "
         f"(default: {DEFAULT_MEGABYTES:g})",
     )
     return parser
@@ -74,7 +76,7 @@ def _page_path(options: Namespace) -> Path:
     if options.output is None:
         suffix = PAGE_SUFFIXES[0]
         path = Path(options.map)
-        # A map on a server, or in an archive, has no folder beside it.
+        # A map on a server or in an archive: write into the current folder.
         return Path(path.stem + suffix) if is_virtual(options.map) else path.with_suffix(suffix)
     return page_path("--output", options.output)
 

@@ -33,7 +33,7 @@ def logged_number(value: float) -> str:
 def interval(figure: Figure) -> str:
     """Return the interval of a score, empty without one or if its ends are equal.
 
-    If all chips are right, no resample has an error, and the interval says nothing.
+    If all chips are right, no resample has an error, and the interval would mislead.
     """
     ends = figure.interval
     if ends is None or not ends.high > ends.low:
@@ -55,7 +55,7 @@ def css_color(color: Color) -> str:
 
 
 def gradient(colors: Sequence[Color]) -> str:
-    """Return a colour ramp from left to right for a style sheet."""
+    """Return a horizontal colour ramp for a style sheet."""
     return f"linear-gradient(90deg,{','.join(map(css_color, colors))})"
 
 

@@ -1,4 +1,4 @@
-"""A page with a map that can be moved: swipe to the scene, legend, values below the pointer."""
+"""Write a page with an interactive map: swipe to the scene, legend, value at the pointer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import rasterio
 
@@ -23,9 +22,10 @@ from terratorch.evaluation.pages.map_page_location import MapLocation, check_sam
 from terratorch.evaluation.pages.map_page_pyramid import build_pyramids
 from terratorch.evaluation.pages.page import render_page, write_page
 from terratorch.geo.raster import open_raster
+from terratorch.geo.types import DatasetReader
 
 DEFAULT_MEGABYTES = 25.0
-"""What mail and chat programs still take."""
+"""Small enough for mail and chat programs."""
 
 
 _FRAME_BYTES = 200_000  # Leaflet, style sheets and scripts: a page without tiles
@@ -34,13 +34,13 @@ _GDAL_CACHE = 128 * 2**20  # bytes; the default is 5 % of the memory of the comp
 
 @dataclass(frozen=True)
 class MapPage:
-    """A page that was written.
+    """A written page.
 
     Attributes:
         path: The file.
-        step: Pixels of the map to one that is shown, 1 where all are.
-        metres: The width of a pixel that is shown, None where it is not known.
-        bands: How many bands the map has, of which one is shown.
+        step: Pixels of the map per shown pixel, along one side.
+        metres: The width of a shown pixel, None if unknown.
+        bands: Number of bands of the map, of which one is shown.
     """
 
     path: Path
@@ -60,28 +60,30 @@ def write_map_page(
     title: str | None = None,
     megabytes: float = DEFAULT_MEGABYTES,
 ) -> MapPage:
-    """Write a page that shows a map, in one file that asks for nothing from outside.
+    """Write a page that shows a map, as one file that makes no requests.
 
     Memory depends on the width of the map and the size of the page, not on the height of the map.
 
     Args:
-        map_path: A map that `terratorch predict` wrote: classes, values or probabilities.
+        map_path: A map from `terratorch predict`: classes, values or probabilities.
         page_path: The page.
-        image_path: The scene that the map was made of, on the same grid.
-        labels_path: Labels of the same classes or values, on the same grid.
-        rgb: The bands of the scene for red, green and blue, counted from 1, by default those with
-            such names, else 3, 2 and 1.
+        image_path: The scene of the map, on the same grid.
+        labels_path: Labels with the same classes or values, on the same grid.
+        rgb: The bands of the scene for red, green and blue, counted from 1; by default found by
+            name, else 3, 2 and 1.
         band: The band of the map.
-        title: A heading, by default the name of the map.
-        megabytes: What the page may take; a map that needs more is shown at a lower resolution.
+        title: The heading, by default the name of the map.
+        megabytes: The largest size of the page; larger maps are shown at a lower resolution.
 
     Raises:
-        MissingFileError: If a file is not there.
-        DataError: If one is not a raster, or scene or labels do not lie on the map.
-        ConfigurationError: If there is no such band, or `rgb` is given without a scene.
+        MissingFileError: If a file does not exist.
+        DataError: If a file is not a raster, or scene or labels have another grid than the map.
+        ConfigurationError: If a band does not exist, or `rgb` is given without a scene.
     """
     if rgb is not None and image_path is None:
-        raise ConfigurationError("rgb", "there is no scene", "Give the scene as well (--image).")
+        raise ConfigurationError(
+            "rgb", "given without a scene", "Give the scene as well (--image)."
+        )
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE))
         dataset = stack.enter_context(open_raster(map_path))
@@ -121,12 +123,12 @@ def _layers_below(
     labels_path: str | Path | None,
     rgb: Sequence[int] | None,
 ) -> dict[str, PageLayer]:
-    """Return what the map is compared with, open until the stack is closed."""
+    """Open scene and labels; the stack closes them."""
 
-    def on_grid(path: str | Path, what: str) -> Any:
-        beside = stack.enter_context(open_raster(path))
-        check_same_grid(beside, drawn.dataset, what)
-        return beside
+    def on_grid(path: str | Path, what: str) -> DatasetReader:
+        dataset = stack.enter_context(open_raster(path))
+        check_same_grid(dataset, drawn.dataset, what)
+        return dataset
 
     layers: dict[str, PageLayer] = {}
     if image_path is not None:
@@ -136,21 +138,21 @@ def _layers_below(
     return layers
 
 
-def _map_layer(dataset: Any, band: int, names: Sequence[str] | None) -> PageLayer:
+def _map_layer(dataset: DatasetReader, band: int, names: Sequence[str] | None) -> PageLayer:
     if names is None:
         return ValueLayer(dataset, band)
     return ClassLayer(dataset, band, len(names))
 
 
-def _labels_layer(labels: Any, drawn: PageLayer) -> PageLayer:
-    """Show labels in the colours of the map; an id without a class leaves a pixel out."""
+def _labels_layer(labels: DatasetReader, drawn: PageLayer) -> PageLayer:
+    """Show labels in the colours of the map; ids outside the classes count as nodata."""
     if isinstance(drawn, ValueLayer):
         return ValueLayer(labels, 1, drawn.limits)
     assert isinstance(drawn, ClassLayer)
     return ClassLayer(labels, 1, drawn.classes, ignore_others=True)
 
 
-def _scene_layer(scene: Any, rgb: Sequence[int] | None) -> PageLayer:
+def _scene_layer(scene: DatasetReader, rgb: Sequence[int] | None) -> PageLayer:
     if rgb is not None:
         check_bands(scene, rgb, "rgb")
     return SceneLayer(scene, rgb_bands(scene) if rgb is None else rgb)

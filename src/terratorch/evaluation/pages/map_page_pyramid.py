@@ -1,4 +1,4 @@
-"""A pyramid of tiles of a large raster, built in one pass that holds a few rows of tiles."""
+"""A tile pyramid of a large raster, built in one pass with a few rows of tiles in memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from terratorch.evaluation.pages.map_page_layers import TILE, PageLayer, Pixels
 
-_SAMPLES = 12  # tiles that the size of a page is estimated from
+_SAMPLES = 12  # tiles from which the size of a page is estimated
 
 
 @dataclass
@@ -23,7 +24,7 @@ class PyramidLevel:
     Attributes:
         width: Pixels.
         height: Pixels.
-        tiles: Rows of tiles in base64, None where there is nothing to see.
+        tiles: Rows of tiles in base64, None for an invisible tile.
     """
 
     width: int
@@ -36,16 +37,16 @@ class Pyramid:
     """A raster at several resolutions.
 
     Attributes:
-        levels: Each half as fine as the one before it; the last is one tile.
-        counts: How many pixels of the finest level have each index, `(256,)`.
+        levels: Each at half the resolution of the one before; the last is one tile.
+        counts: Number of pixels of the finest level with each index, `(256,)`.
     """
 
     levels: list[PyramidLevel]
-    counts: np.ndarray
+    counts: NDArray[np.int64]
 
     @property
     def size(self) -> int:
-        """How many bytes the tiles take in a page."""
+        """The bytes of the tiles in a page."""
         return sum(
             len(tile) for level in self.levels for row in level.tiles for tile in row if tile
         )
@@ -53,12 +54,12 @@ class Pyramid:
 
 @dataclass(frozen=True)
 class TileGrid:
-    """How a raster is cut into tiles.
+    """How a raster is divided into tiles.
 
     Attributes:
-        height: Of the raster.
-        width: Of the raster.
-        step: Pixels of the raster to one of the finest level, a power of two.
+        height: Height of the raster.
+        width: Width of the raster.
+        step: Pixels of the raster per pixel of the finest level, a power of two.
     """
 
     height: int
@@ -77,7 +78,7 @@ class TileGrid:
         return ceil(height / TILE), ceil(width / TILE)
 
     def part(self, row: int, columns: slice) -> tuple[Window, tuple[int, int]]:
-        """Return what a row of tiles covers, and its height and width in pixels of the level."""
+        """Return the window of a row of tiles, and its height and width in pixels of the level."""
         height, width = self.shape
         top, bottom = row * TILE, min((row + 1) * TILE, height)
         left, right = columns.start * TILE, min(columns.stop * TILE, width)
@@ -93,16 +94,16 @@ class TileGrid:
 def build_pyramids(
     layers: Sequence[PageLayer], height: int, width: int, budget: int
 ) -> tuple[list[Pyramid], int]:
-    """Build a pyramid of each layer, as fine as a budget allows.
+    """Build a pyramid of each layer, at the best resolution that fits a budget.
 
     Args:
-        layers: Rasters of one size.
+        layers: Rasters of the same size.
         height: Their height.
         width: Their width.
-        budget: How many bytes the tiles of all may take; one tile each is always there.
+        budget: Bytes for the tiles of all layers; each layer has at least one tile.
 
     Returns:
-        The pyramids, and how many pixels of the raster one of their finest level stands for.
+        The pyramids, and the pixels of the raster per pixel of their finest level.
     """
     grid = TileGrid(height, width, 1)
     while True:
@@ -115,14 +116,14 @@ def build_pyramids(
 
 
 def estimated_size(layer: PageLayer, grid: TileGrid) -> float:
-    """Estimate how many bytes a pyramid takes, from a few tiles."""
+    """Estimate the bytes of a pyramid from a few tiles."""
     rows, columns = grid.tiles
     places = np.unique(np.linspace(0, rows * columns - 1, _SAMPLES).round().astype(int))
     sizes = []
     for row, column in (divmod(int(place), columns) for place in places):
         pixels = layer.read(*grid.part(row, slice(column, column + 1)))
         sizes.append(len(layer.encode(pixels) or b""))
-    # Each further level has a quarter of the tiles, and base64 a third more bytes.
+    # The coarser levels add a third, and so does base64.
     return float(np.mean(sizes)) * rows * columns * 4 / 3 * 4 / 3
 
 
@@ -130,7 +131,7 @@ def build_pyramid(layer: PageLayer, grid: TileGrid) -> Pyramid:
     """Build the pyramid of a layer, row of tiles by row of tiles."""
     height, width = grid.shape
     counts = np.zeros(256, np.int64)
-    with ThreadPoolExecutor() as pool:  # compressing holds no lock
+    with ThreadPoolExecutor() as pool:  # compression releases the GIL
         finest = _Stage(layer, pool, height, width)
         rows, columns = grid.tiles
         for row in range(rows):
@@ -142,7 +143,7 @@ def build_pyramid(layer: PageLayer, grid: TileGrid) -> Pyramid:
 
 
 class _Stage:
-    """A level that is being built: it cuts strips into tiles, and hands on two at half the size."""
+    """Builds a level: cuts strips into tiles, and passes pairs of strips on at half the size."""
 
     def __init__(self, layer: PageLayer, pool: ThreadPoolExecutor, height: int, width: int) -> None:
         self.level = PyramidLevel(width, height)
@@ -159,7 +160,7 @@ class _Stage:
             yield from self._next.chain()
 
     def add(self, strip: Pixels) -> None:
-        """Take the next `TILE` rows, or what is left."""
+        """Add the next `TILE` rows, or the remaining ones."""
         is_last = len(self.level.tiles) == self._last_row
         cut = [strip[:, left : left + TILE] for left in range(0, self.level.width, TILE)]
         tiles = self._pool.map(self._layer.encode, cut)
@@ -175,6 +176,6 @@ class _Stage:
 
 
 def _even(pixels: Pixels) -> Pixels:
-    """Repeat the last row and column where their number is odd."""
+    """Repeat the last row and column if their number is odd."""
     odd = [(0, size % 2) for size in pixels.shape[:2]]
     return np.pad(pixels, odd + [(0, 0)] * (pixels.ndim - 2), mode="edge")

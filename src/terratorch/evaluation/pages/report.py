@@ -141,7 +141,7 @@ def _sections(evaluation: Evaluation | None) -> Iterator[Section]:
 
 
 def _set_sections(evaluation: Evaluation, sample_set: SampleSet, index: int) -> Iterator[Section]:
-    """Yield the sections of a test set, or one that says that it has no labels."""
+    """Yield the sections of a test set, or a note if it has no labels."""
     name = f": {sample_set.name}" if sample_set.name else ""
     row = REPORTED[evaluation.kind]
     if not row.ranked(sample_set.chips):

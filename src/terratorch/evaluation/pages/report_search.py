@@ -83,7 +83,7 @@ def training_log_of(checkpoint: str | None) -> TrainingLog | None:
         return None
     try:
         log = read_log(folder)
-    except DataError:  # another program's metrics.csv; the report goes on without curves
+    except DataError:  # another program's metrics.csv; report without curves
         return None
     return log if log.has_training else None
 

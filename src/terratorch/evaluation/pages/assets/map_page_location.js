@@ -1,4 +1,4 @@
-// Where a pixel lies, as text.
+// The location of a pixel as text.
 
 function lonLatText({ lonlat }, share) {
   const knots = lonlat.length - 1;
@@ -24,7 +24,7 @@ function coordinateText({ transform: [a, b, c, d, e, f] }, { x, y }) {
   return `x ${text(a * x + b * y + c)}, y ${text(d * x + e * y + f)}`;
 }
 
-// Texts for a place on a map, the nearest to what people look up first.
+// Texts for a point of the map, the most common form first.
 function locationTexts(location, size, { x, y }) {
   const texts = [];
   if (location.lonlat) texts.push(lonLatText(location, { x: x / size.width, y: y / size.height }));
@@ -32,7 +32,7 @@ function locationTexts(location, size, { x, y }) {
   return texts.length ? texts : [`column ${Math.floor(x)}, row ${Math.floor(y)}`];
 }
 
-// The largest 1, 2 or 5 times a power of ten that is not larger.
+// The largest 1, 2 or 5 times a power of ten up to a length.
 function roundLength(length) {
   const power = 10 ** Math.floor(Math.log10(length));
   return Math.max(...[1, 2, 5].map((step) => step * power).filter((step) => step <= length * 1.000001));
