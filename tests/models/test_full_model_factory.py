@@ -5,7 +5,7 @@ import torch
 from tiny_backbones import TinyMaps
 from torch import nn
 
-from terratorch.errors import ArgumentNameError, ConfigurationError, DataError
+from terratorch.errors import ArgumentNameError, ConfigurationError
 from terratorch.models.encoder_decoder_factory import EncoderDecoderFactory
 from terratorch.models.full_model_factory import FullModel, FullModelFactory
 from terratorch.models.model import ModelOutput
@@ -66,7 +66,7 @@ def test_images_are_padded_to_the_patches():
 
 
 def test_inputs_that_the_module_does_not_take_are_refused():
-    with pytest.raises(DataError, match="batch: temporal_coords: the model Conv2d takes no such"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'temporal_coords'"):
         build(nn.Conv2d(3, 2, 1))(torch.rand(1, 3, 8, 8), temporal_coords=torch.zeros(1, 1, 2))
 
 
