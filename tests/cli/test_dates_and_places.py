@@ -91,20 +91,8 @@ def expected_logits(checkpoint, path, date, place=None):
 
 
 def predict(checkpoint, scene, output, *options):
-    return main(
-        [
-            "predict",
-            "--ckpt_path",
-            str(checkpoint),
-            "--predict_data",
-            str(scene),
-            "--predict_output_dir",
-            str(output),
-            *TILES,
-            *LOGITS,
-            *options,
-        ]
-    )
+    data = ("--predict_data", str(scene), "--predict_output_dir", str(output))
+    return main(["predict", "--ckpt_path", str(checkpoint), *data, *TILES, *LOGITS, *options])
 
 
 def logits_of(output, scene):

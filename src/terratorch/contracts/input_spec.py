@@ -199,6 +199,11 @@ class InputSpec:
         return self.images.keys() == {SINGLE}
 
     @property
+    def may_lack_modalities(self) -> bool:
+        """Whether the model was told in training which modalities are missing."""
+        return not self.is_single and "missing" in (self.facts or ())
+
+    @property
     def image(self) -> ImageSpec:
         """How the one image is read.
 

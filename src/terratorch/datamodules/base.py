@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from terratorch.datasets.facts import GivenFacts
 from terratorch.datasets.files import find_files
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
+from terratorch.datasets.scenes.prediction_images import PredictionImages
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 
 _STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
@@ -85,7 +86,8 @@ class GenericDataModule(LightningDataModule):
         input_spec: How images are read and normalised.
         loading: How batches are made.
         sources: Where the chips of `train`, `val` and `test` come from.
-        predict_root: A folder of images to predict, or one image.
+        predict_root: A folder of images to predict, or one image. Of several modalities, a folder
+            of scenes, each a folder with their files.
         predict_pattern: Which files of that folder.
         predict_input_spec: How images to predict are read, if otherwise.
 
@@ -133,10 +135,14 @@ class GenericDataModule(LightningDataModule):
         return None
 
     @abstractmethod
-    def build_dataset(self, split: str, source: SplitSource) -> ImageFolderDataset:
-        """Build the data set of `train`, `val` or `test`."""
+    def build_dataset(self, split: str, source: SplitSource) -> Dataset[dict[str, Any]]:
+        """Build the data set of `train`, `val` or `test`.
 
-    def build_dataset_as_read(self, split: str) -> ImageFolderDataset:
+        A sample has `image`, a tensor or a dictionary of tensors by modality, targets and facts;
+        see `terratorch.contracts.facts`. A modality that it lacks is left out, or None.
+        """
+
+    def build_dataset_as_read(self, split: str) -> Dataset[dict[str, Any]]:
         """Build the data set of a split without transforms, as statistics are computed from."""
         source = self._sources[split]
         if source.images is None:
@@ -154,9 +160,10 @@ class GenericDataModule(LightningDataModule):
                 self._check_optional(split)
             else:
                 dataset = self.build_dataset(split, source)
-                self._check_bands(dataset.check_files())
+                if isinstance(dataset, ImageFolderDataset):
+                    self._check_bands(dataset.check_files())
                 self.datasets[split] = dataset
-                if split == "train":
+                if split == "train" and isinstance(dataset, Sized):
                     self._check_batch_size(len(dataset))
 
     def train_dataloader(self) -> Any:
@@ -190,6 +197,7 @@ class GenericDataModule(LightningDataModule):
             pin_memory=pinned(loading.pin_memory),
             collate_fn=SharedCollate(
                 error_of_sizes if loading.check_sizes else delivered_error,
+                self.input_spec,
                 shares=not pinned(loading.pin_memory),
             ),
             worker_init_fn=ask_for_errors if loading.num_workers else None,
@@ -203,12 +211,19 @@ class GenericDataModule(LightningDataModule):
             raise ConfigurationError(
                 "predict_data_root", "not given", "Give the image, or the folder of images."
             )
+        spec = self._predict_input_spec
+        folders = [] if root.is_file() else sorted(filter(Path.is_dir, root.iterdir()))
         if root.is_file():
-            paths = [root]
+            scenes = [root]
+        elif folders and not spec.is_single:
+            scenes = folders
         else:
             files = find_files(root, self._predict_pattern, "predict_data_root")
-            paths = [file.path for file in files]
-        return PredictionDataset(paths, self._predict_input_spec, self.given_facts)
+            scenes = [file.path for file in files]
+        self._predict_images = PredictionImages(scenes, spec)
+        for error in self._predict_images.failures.values():
+            raise error
+        return PredictionDataset(self._predict_images.paths, spec, self.given_facts)
 
     def _check_optional(self, split: str) -> None:
         # Training may go without validation; nothing goes without its own data.

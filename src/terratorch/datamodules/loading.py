@@ -7,8 +7,10 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
+from terratorch.contracts.input_spec import SINGLE
 from terratorch.datamodules.shared_batches import BatchReceiver
 from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.scenes.prediction_dataset import PredictionBatches, PredictionDataset
@@ -70,13 +72,31 @@ def error_of_sizes(samples: list[Any]) -> TerraTorchError | None:
 
 
 def _different_sizes(samples: list[dict[str, Any]]) -> DataError | None:
-    shapes = [tuple(sample["image"].shape) for sample in samples]
+    for name in dict.fromkeys(name for sample in samples for name in _by_modality(sample)):
+        having = [sample for sample in samples if name in _by_modality(sample)]
+        error = _different_shapes(having, [_by_modality(sample)[name].shape for sample in having])
+        if error is not None:
+            return error
+    return None
+
+
+def _by_modality(sample: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the images of a sample by modality, those that it has."""
+    image = sample["image"]
+    images = {SINGLE: image} if isinstance(image, Tensor) else image
+    return {name: image for name, image in images.items() if image is not None}
+
+
+def _different_shapes(
+    samples: list[dict[str, Any]], sizes: Sequence[torch.Size]
+) -> DataError | None:
+    shapes = [tuple(size) for size in sizes]
     usual = Counter(shapes).most_common(1)[0][0]
     odd = next((place for place, shape in enumerate(shapes) if shape != usual), None)
     if odd is None:
         return None
-    shape, other = shapes[odd], samples[shapes.index(usual)]["filename"]
-    file = str(samples[odd]["filename"])
+    shape, other = shapes[odd], _file_of(samples[shapes.index(usual)])
+    file = _file_of(samples[odd])
     if shape[0] != usual[0]:
         return DataError(
             file,
@@ -91,6 +111,11 @@ def _different_sizes(samples: list[dict[str, Any]]) -> DataError | None:
         else "Bring all to one size with a transform such as RandomCrop, CenterCrop or "
         "Resize, or set batch_size to 1.",
     )
+
+
+def _file_of(sample: dict[str, Any]) -> str:
+    name = sample.get("filename", "an image")
+    return str(next(iter(name.values())) if isinstance(name, dict) else name)
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -15,9 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
+
+from terratorch.contracts.input_spec import InputSpec
+from terratorch.datamodules.collation import collate, completed, is_listed
+from terratorch.errors import DataError
 
 _MOST_BUFFERS = 16  # of a worker; while more batches are in use, they take torch's own way
 _ALIGNMENT = 64  # bytes, of the first element of a tensor
@@ -77,7 +83,7 @@ class BatchSender:
         layout = size.of(samples)
         slot = self._free_slot(size.end)
         if slot is None:
-            return default_collate(samples)
+            return collate(samples)
         buffer = self.buffers[slot]
         for place, tensors in writes:
             torch.stack(tensors, out=_tensor_at(buffer, place))
@@ -119,7 +125,11 @@ class _Layout:
         """Return the batch with a `_Place` for each tensor; all else is stacked as torch does."""
         first = samples[0]
         if isinstance(first, dict):
-            return {key: self.of([sample[key] for sample in samples]) for key in first}
+            columns = {key: [sample[key] for sample in samples] for key in first}
+            return {
+                key: values if is_listed(key, values) else self.of(values)
+                for key, values in columns.items()
+            }
         if not isinstance(first, Tensor):
             return default_collate(samples)
         if any(sample.shape != first.shape or sample.dtype != first.dtype for sample in samples):
@@ -135,7 +145,8 @@ class BatchReceiver:
     """Turns what workers send into batches; what the process has that trains."""
 
     def __init__(self) -> None:
-        self._states: dict[tuple[int, int], Tensor] = {}
+        # As arrays: what arrives in inference mode is a tensor that only that mode may write to.
+        self._states: dict[tuple[int, int], NDArray[np.uint8]] = {}
         self._buffers: dict[tuple[tuple[int, int], int], Tensor] = {}
         self._held: set[tuple[tuple[int, int], int]] = set()
 
@@ -152,7 +163,7 @@ class BatchReceiver:
             return batch
         key = (batch.pool, batch.slot)
         if batch.state is not None and batch.buffer is not None:
-            state = self._states.setdefault(batch.pool, batch.state)
+            state = self._states.setdefault(batch.pool, batch.state.numpy())
             self._buffers[key] = batch.buffer
             state[1, batch.slot] = 1
         # The tensors hold this array, and nothing else does: it ends with the last of them.
@@ -162,7 +173,7 @@ class BatchReceiver:
         release.atexit = False
         return _placed(torch.from_numpy(array), batch.layout)
 
-    def _release(self, state: Tensor, key: tuple[tuple[int, int], int]) -> None:
+    def _release(self, state: NDArray[np.uint8], key: tuple[tuple[int, int], int]) -> None:
         self._held.discard(key)
         state[0, key[1]] = _FREE
 
@@ -184,12 +195,14 @@ class SharedCollate:
 
     Attributes:
         check: Returns what stands in for the batch, such as an error; None if samples are in order.
+        spec: The images of a sample.
         shares: Whether batches of a worker go through buffers. Memory that is pinned takes torch's
             own way: it is copied anyhow, in a thread.
         sender: Of the worker, once it collates.
     """
 
     check: Callable[[list[Any]], Any]
+    spec: InputSpec = field(default_factory=InputSpec)
     shares: bool = True
     sender: BatchSender | None = None
 
@@ -198,8 +211,14 @@ class SharedCollate:
         instead = self.check(samples)
         if instead is not None:
             return instead
+        try:
+            samples = completed(samples, self.spec)
+        except DataError as error:
+            if get_worker_info() is None:
+                raise
+            return error
         if get_worker_info() is None or not self.shares:
-            return default_collate(samples)
+            return collate(samples)
         if self.sender is None:
             self.sender = BatchSender()
         return self.sender.send(samples)

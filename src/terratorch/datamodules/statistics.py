@@ -15,7 +15,7 @@ from terratorch.datamodules.base import GenericDataModule
 from terratorch.datamodules.loading import Loader, ask_for_errors, first_sample
 from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
-from terratorch.errors import DataError
+from terratorch.errors import ConfigurationError, DataError
 from terratorch.ops.statistics import Moments, count_classes, image_moments
 
 Progress = Callable[[int, int], None]
@@ -151,8 +151,9 @@ class _Total:
 
 
 def _measure(datamodule: LightningDataModule, total: _Total) -> Iterator[_Measured]:
-    if isinstance(datamodule, GenericDataModule):
-        dataset = _MeasuredDataset(datamodule.build_dataset_as_read("train"))
+    as_read = _as_read(datamodule)
+    if isinstance(datamodule, GenericDataModule) and as_read is not None:
+        dataset = _MeasuredDataset(as_read)
         total.expected = len(dataset)
         workers = datamodule.loading.num_workers
         yield from Loader(
@@ -165,7 +166,21 @@ def _measure(datamodule: LightningDataModule, total: _Total) -> Iterator[_Measur
     datamodule.setup("fit")
     for batch in datamodule.train_dataloader():
         image = batch["image"]
+        if not isinstance(image, torch.Tensor):
+            raise ConfigurationError(
+                "data",
+                f"its batches hold the modalities {', '.join(image)}",
+                "Statistics are computed of one image: make a data module of each modality.",
+            )
         yield _measured(image.transpose(0, 1), None, batch.get("mask"), len(image))
+
+
+def _as_read(datamodule: LightningDataModule) -> ImageFolderDataset | None:
+    """Return the training images without transforms, if the data set can read them so."""
+    if not isinstance(datamodule, GenericDataModule):
+        return None
+    dataset = datamodule.build_dataset_as_read("train")
+    return dataset if isinstance(dataset, ImageFolderDataset) else None
 
 
 class _MeasuredDataset(DeliversErrors, Dataset[_Measured]):
@@ -195,7 +210,7 @@ def _measured(image: torch.Tensor, valid: torch.Tensor | None, label: Any, count
 
 
 def _band_names(datamodule: LightningDataModule) -> Sequence[str | int] | None:
-    if not isinstance(datamodule, GenericDataModule):
+    if not isinstance(datamodule, GenericDataModule) or not datamodule.input_spec.is_single:
         return None
     return datamodule.input_spec.image.selection.names
 

@@ -20,7 +20,7 @@ from terratorch.contracts.facts import FACTS, read_batch
 from terratorch.contracts.images import Images
 from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.errors import ConfigurationError, DataError
-from terratorch.logs import warn_once
+from terratorch.logs import log_once, warn_once
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,7 @@ def resolve_inputs(
     inputs: dict[str, Any] = {}
     for entry in declared:
         if entry.name == ANY:
-            further = {key: value for key, value in facts.items() if key not in FACTS}
-            inputs |= {key: value for key, value in further.items() if key not in inputs}
+            inputs |= _further(facts, inputs)
             continue
         trained = None if spec is None or spec.facts is None else entry.name in spec.facts
         if entry.optional and trained is False:
@@ -100,6 +99,20 @@ def resolve_inputs(
     return inputs
 
 
+def _further(facts: Mapping[str, object], inputs: Mapping[str, object]) -> dict[str, object]:
+    """Return what a model gets that takes any keyword: all that is not in the table of facts."""
+    unused = [name for name in ("temporal_coords", "location_coords") if name in facts]
+    if unused and not inputs.keys() & set(unused):
+        log_once(
+            logger,
+            logging.INFO,
+            "The model's forward takes any keyword, and the batch has %s: they are only passed on "
+            "to models that name them in forward, or in `inputs`.",
+            " and ".join(unused),
+        )
+    return {key: value for key, value in facts.items() if key not in FACTS and key not in inputs}
+
+
 def inputs_of_batch(
     model: nn.Module, spec: InputSpec | None, batch: Mapping[str, object]
 ) -> tuple[Images, dict[str, Any]]:
@@ -115,8 +128,26 @@ def inputs_of_batch(
     """
     parts = read_batch(batch)
     images = parts.images
-    inputs = resolve_inputs(inputs_of(model), spec, parts.facts)
+    declared = inputs_of(model)
+    if "missing" not in {entry.name for entry in declared}:
+        _refuse_missing(parts.facts)
+    inputs = resolve_inputs(declared, spec, parts.facts)
     return images, on_device_of(images, inputs)
+
+
+def _refuse_missing(facts: Mapping[str, object]) -> None:
+    """Refuse a batch in which a sample lacks a modality, for a model that would not know of it."""
+    missing = facts.get("missing")
+    for name, flags in missing.items() if isinstance(missing, Mapping) else ():
+        if flags.any():
+            place = flags.tolist().index(True)
+            files = _files(facts)
+            raise DataError(
+                f"{name} of {files[place] if files else f'sample {place} of a batch'}",
+                "is missing, but the model takes no `missing`, which says so",
+                "Leave the sample out, or name `missing` in the model's forward: a dictionary with "
+                "a flag for each sample, by modality.",
+            )
 
 
 def on_device_of(images: Images, inputs: Mapping[str, object]) -> dict[str, Any]:

@@ -40,14 +40,24 @@ def join_scene(scene: Path | SceneFiles, spec: InputSpec, target: Path) -> Path:
     inputs = spec.images
     name = scene.name if isinstance(scene, SceneFiles) else scene.resolve().name
     thing = Path(name) if isinstance(scene, SceneFiles) else scene
-    files = _given(scene, inputs) if isinstance(scene, SceneFiles) else _sorted(scene, inputs)
-    places = [
-        JoinedBand(layer, None if modality == SINGLE else modality)
-        for modality, one in inputs.items()
-        for layer in _layers(_Wanted.of(one, thing, modality, files[modality]))
-    ]
+    files = _given(scene, spec) if isinstance(scene, SceneFiles) else _sorted(scene, inputs)
+    bands: list[JoinedBand] = []
+    missing: list[DataError] = []
+    for modality, image in inputs.items():
+        needs = _Wanted.of(image, thing, modality, files[modality])
+        try:
+            layers = _layers(needs)
+        except DataError as error:
+            if needs.files.own or not spec.may_lack_modalities:
+                raise
+            missing.append(error)
+            continue
+        tag = None if modality == SINGLE else modality
+        bands += [JoinedBand(layer, tag) for layer in layers]
+    if not bands:
+        raise missing[0]
     path = target / f"{name}.vrt"
-    write_joined(path, thing, places)
+    write_joined(path, thing, bands)
     return path
 
 
@@ -118,16 +128,17 @@ class _Wanted:
         return [str(band) for band in self.names]
 
 
-def _given(scene: SceneFiles, inputs: Mapping[str, ImageSpec]) -> dict[str, _Files]:
+def _given(scene: SceneFiles, spec: InputSpec) -> dict[str, _Files]:
     """Return the files of each input, as they were given."""
-    known = [name for name in inputs if name != SINGLE]
+    known = [name for name in spec.images if name != SINGLE]
     if not known:
         raise ConfigurationError(
             "predict_data",
             f"files of the modalities {', '.join(scene.files)}, but the model takes one image",
             "Give files without NAME=.",
         )
-    wrong = [name for name in known if name not in scene.files]
+    may_lack = spec.may_lack_modalities
+    wrong = [name for name in known if name not in scene.files and not may_lack]
     wrong += [name for name in scene.files if name not in known]
     if wrong:
         raise ConfigurationError(
@@ -137,7 +148,12 @@ def _given(scene: SceneFiles, inputs: Mapping[str, ImageSpec]) -> dict[str, _Fil
             "Give files of each of these: --predict_data "
             + " ".join(f"{name}=PATH" for name in known),
         )
-    return {name: _Files([scene.files[name]], own=True, in_folder=False) for name in known}
+    return {
+        name: _Files([scene.files[name]], own=True, in_folder=False)
+        if name in scene.files
+        else _Files([], in_folder=False)
+        for name in known
+    }
 
 
 def _sorted(folder: Path, inputs: Mapping[str, ImageSpec]) -> dict[str, _Files]:

@@ -41,12 +41,14 @@ class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
             bands = self._reader.bands(path, dataset)
             raster = read_bands(dataset, bands.indexes)
             facts = FileFacts.of(path, dataset, bands.steps, self._given)
+        missing = {} if self._reader.is_single else {"missing": self._reader.missing(bands)}
         return {
             "image": self._reader.image(raster, bands),
             "valid": torch.from_numpy(raster.valid),
             "filename": str(path),
             "crs": crs_name(facts.crs),
             **facts.at(),
+            **missing,
         }
 
     def shape(self, index: int) -> tuple[int, ...]:

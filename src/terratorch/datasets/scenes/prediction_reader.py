@@ -46,6 +46,11 @@ class PredictionReader:
         self._spec = spec
         self._inputs = {name: _Input(one) for name, one in spec.images.items()}
 
+    @property
+    def is_single(self) -> bool:
+        """Whether a sample has one image."""
+        return self._spec.is_single
+
     def bands(self, path: Path, dataset: Any) -> FileBands:
         """Return which bands of an open file are read.
 
@@ -58,6 +63,8 @@ class PredictionReader:
         indexes: list[int] = []
         parts: dict[str, slice] = {}
         for name, one in self._inputs.items():
+            if not places.get(name, (1,)) and self._spec.may_lack_modalities:
+                continue
             found = one.indexes(path, dataset, places.get(name))
             parts[name] = slice(len(indexes), len(indexes) + len(found))
             indexes += found
@@ -70,9 +77,16 @@ class PredictionReader:
             raster: The pixels of `bands`.
             bands: What they are.
         """
-        return self._spec.each(
-            lambda name: self._inputs[name].image(_part(raster, bands.parts[name]))
-        )
+
+        def image_of(name: str) -> Tensor | None:
+            part = bands.parts.get(name)
+            return None if part is None else self._inputs[name].image(_part(raster, part))
+
+        return self._spec.each(image_of)
+
+    def missing(self, bands: FileBands) -> dict[str, Tensor]:
+        """Return for each modality whether a file lacks it, as the fact `missing` of a sample."""
+        return {name: torch.tensor(name not in bands.parts) for name in self._spec.images}
 
     def _steps(self, places: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
         """Return a band of each time step, of the first modality that has several."""

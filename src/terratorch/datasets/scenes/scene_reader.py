@@ -87,9 +87,9 @@ class SceneReader:
         known = self._facts.at(top, left, height, width)
         facts: dict[str, Images] = {name: value.unsqueeze(0) for name, value in known.items()}
         if not self._spec.is_single:
-            facts["missing"] = {
-                name: torch.tensor([name not in self._bands.parts]) for name in self._spec.images
-            }
+            facts["missing"] = each_image(
+                self._reader.missing(self._bands), partial(torch.unsqueeze, dim=0)
+            )
         return facts
 
     def _sample(self, raster: Raster) -> dict[str, Any]:

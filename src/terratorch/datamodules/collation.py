@@ -1,0 +1,100 @@
+"""From samples to a batch: missing modalities are marked, targets of any number stay lists.
+
+A batch of several modalities says in `missing` which samples lack one: a modality that no sample
+has is left out of the images, and one that some samples lack holds its means there, which are 0
+once they are normalised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from terratorch.contracts.input_spec import ImageSpec, InputSpec
+from terratorch.errors import DataError
+
+Sample = Mapping[str, Any]
+
+LISTED = frozenset({"boxes", "labels", "masks"})
+"""Targets of which images have any number; a batch has a list of them."""
+
+
+def completed(samples: Sequence[Sample], spec: InputSpec) -> list[Sample]:
+    """Return samples that all have the same modalities, and say in `missing` which they lacked.
+
+    Samples of a single image are returned as they are.
+
+    Args:
+        samples: The samples of a batch; `image` lacks a modality, or has None for it.
+        spec: The modalities.
+
+    Raises:
+        DataError: If a sample has no image at all, or one that is not in the specification.
+    """
+    if spec.is_single:
+        return list(samples)
+    images = [_images_of(sample, spec) for sample in samples]
+    references = {
+        name: next((own[name] for own in images if name in own), None) for name in spec.images
+    }
+    present = {name: image for name, image in references.items() if image is not None}
+    whole: list[Sample] = []
+    for sample, own in zip(samples, images, strict=True):
+        filled = {
+            name: own[name] if name in own else _means(image, spec.images[name])
+            for name, image in present.items()
+        }
+        missing = {name: torch.tensor(name not in own) for name in spec.images}
+        whole.append({**sample, "image": filled, "missing": missing})
+    return whole
+
+
+def _images_of(sample: Sample, spec: InputSpec) -> dict[str, Tensor]:
+    images = sample["image"]
+    file = str(sample.get("filename", "image"))
+    if not isinstance(images, Mapping):
+        raise DataError(
+            file,
+            f"one image, but the model takes the modalities {', '.join(spec.images)}",
+            "Give a dictionary of images, by modality.",
+        )
+    unknown = sorted(images.keys() - spec.images.keys())
+    present = {name: image for name, image in images.items() if image is not None}
+    if unknown or not present:
+        raise DataError(
+            file,
+            f"an image of {unknown[0]}, which input_spec does not describe"
+            if unknown
+            else "no image of any modality",
+            f"The modalities are {', '.join(spec.images)}; give at least one of them.",
+        )
+    return present
+
+
+def _means(like: Tensor, spec: ImageSpec) -> Tensor:
+    """Return an image of the means of its bands, `(C, ...)` as another one."""
+    if spec.means is None or len(spec.means) == 0 or len(like) % len(spec.means):
+        return torch.zeros_like(like)
+    means = torch.tensor(spec.means).repeat(len(like) // len(spec.means)).to(like)
+    return means.view(-1, *[1] * (like.ndim - 1)).expand_as(like).contiguous()
+
+
+def is_listed(key: object, values: Sequence[object]) -> bool:
+    """Return whether the values of a key stay a list: of targets of any number, or of any size."""
+    if key in LISTED:
+        return True
+    shapes = {tuple(value.shape) for value in values if isinstance(value, Tensor)}
+    return len(shapes) > 1 and key not in ("image", "mask")
+
+
+def collate(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return a batch of samples; targets of any number stay a list."""
+    columns = {key: [sample[key] for sample in samples] for key in samples[0]}
+    return {
+        key: values if is_listed(key, values) else default_collate(values)
+        for key, values in columns.items()
+    }
