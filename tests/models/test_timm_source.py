@@ -14,7 +14,7 @@ from terratorch.errors import (
 )
 from terratorch.models.backbones import timm_source
 from terratorch.models.backbones.timm_weights import fit_bands, fit_names
-from terratorch.registry import BACKBONE_REGISTRY, Source
+from terratorch.registry import BACKBONE_REGISTRY, NameSource
 
 NAME = "test_efficientnet"
 
@@ -70,7 +70,7 @@ def test_features_are_as_declared_and_keys_those_of_timm(name, kwargs, kind):
 
 def test_names_are_those_of_timm():
     source = timm_source.TimmSource()
-    assert isinstance(source, Source)
+    assert isinstance(source, NameSource)
     assert NAME in source
     assert "resnet18.a1_in1k" in source
     assert "resnet_18" not in source

@@ -6,7 +6,7 @@ Importing this loads neither torch nor numpy: built-in names are rows of `builti
 from terratorch.registry import builtin
 from terratorch.registry.external import LazySource
 from terratorch.registry.plugins import load_custom_modules, load_plugins
-from terratorch.registry.registry import Definition, MultiSourceRegistry, Registry, Source
+from terratorch.registry.registry import Definition, MultiSourceRegistry, NameSource, Registry
 
 __all__ = [
     "BACKBONE_REGISTRY",
@@ -24,8 +24,8 @@ __all__ = [
     "TERRATORCH_NECK_REGISTRY",
     "Definition",
     "MultiSourceRegistry",
+    "NameSource",
     "Registry",
-    "Source",
     "load_custom_modules",
     "load_plugins",
 ]

@@ -34,7 +34,7 @@ class Definition:
 
 
 @runtime_checkable
-class Source(Protocol):
+class NameSource(Protocol):
     """What a `MultiSourceRegistry` needs of its sources."""
 
     def build(self, name: str, /, *args: object, **kwargs: object) -> Any:
@@ -48,7 +48,7 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class ConstructorSource(Source, Protocol):
+class ConstructorSource(NameSource, Protocol):
     """A source that also gives its constructors, so that arguments can be checked beforehand."""
 
     def __getitem__(self, name: str, /) -> Constructor:
@@ -56,7 +56,7 @@ class ConstructorSource(Source, Protocol):
 
 
 @runtime_checkable
-class DefiningSource(Source, Protocol):
+class DefiningSource(NameSource, Protocol):
     """A source that knows where its names are defined."""
 
     def definition(self, name: str, /) -> Definition:
@@ -273,14 +273,14 @@ class MultiSourceRegistry:
     def __init__(
         self,
         kind: str = "component",
-        sources: Mapping[str, Source] | None = None,
+        sources: Mapping[str, NameSource] | None = None,
         listing: str = "",
     ) -> None:
         self.kind = kind
         self.listing = listing
-        self._sources: dict[str, Source] = dict(sources or {})
+        self._sources: dict[str, NameSource] = dict(sources or {})
 
-    def register_source(self, prefix: str, source: Source) -> None:
+    def register_source(self, prefix: str, source: NameSource) -> None:
         """Add a source, which is searched after all others.
 
         Args:
@@ -325,7 +325,7 @@ class MultiSourceRegistry:
         source, own_name = self._locate(name)
         return next(prefix for prefix, other in self._sources.items() if other is source), own_name
 
-    def _locate(self, name: str) -> tuple[Source, str]:
+    def _locate(self, name: str) -> tuple[NameSource, str]:
         prefix = self._prefix_of(name)
         if prefix is not None:
             own_name = name.removeprefix(f"{prefix}_")
@@ -359,7 +359,7 @@ class MultiSourceRegistry:
             " ".join(filter(None, cure)),
         )
 
-    def __getitem__(self, prefix: str) -> Source:
+    def __getitem__(self, prefix: str) -> NameSource:
         return self._sources[prefix]
 
     def keys(self) -> KeysView[str]:

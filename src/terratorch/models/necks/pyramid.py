@@ -58,7 +58,7 @@ class _MapNeck(Neck):
         """Return maps of the new sizes."""
         maps = require_maps(self, features)
         maps = with_channels(maps, self.process_channel_list(channels_of(maps)))
-        return tuple(_scaled(one, by) for one, by in zip(maps, self.factors, strict=True))
+        return tuple(_scaled(level, by) for level, by in zip(maps, self.factors, strict=True))
 
 
 @TERRATORCH_NECK_REGISTRY.register
@@ -164,7 +164,7 @@ class AddBottleneckLayer(Neck):
         return (*maps, replace(maps[-1], channels=maps[-1].channels // 2))
 
     def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
-        """Return the maps and the new level; the list that came in stays as it was."""
+        """Return the maps and the new level in a new list."""
         return [*features, self.bottleneck(features[-1])]
 
 

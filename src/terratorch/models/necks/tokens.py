@@ -202,7 +202,7 @@ class AggregateTokens(Neck):
         """Return a vector for each chosen feature."""
         kind = FeatureKind.UNKNOWN if self.temporal_inputs else FeatureKind.VECTORS
         chosen = (features[index] for index in self.indices)
-        return tuple(Feature(one.channels, kind, modality=one.modality) for one in chosen)
+        return tuple(Feature(f.channels, kind, modality=f.modality) for f in chosen)
 
     def forward(self, features: list[Tensor], **kwargs: object) -> list[Tensor]:
         """Return a vector for each chosen feature; a single one is used whatever the index."""

@@ -245,11 +245,11 @@ class PrithviViT(nn.Module):
         return x
 
     def _mention_unread(self, temporal: Tensor | None, location: Tensor | None) -> None:
-        for name, given, encoder in (
+        for name, coordinates, encoder in (
             ("temporal_coords", temporal, self.temporal_embed_enc),
             ("location_coords", location, self.location_embed_enc),
         ):
-            if given is not None and encoder is None:
+            if coordinates is not None and encoder is None:
                 warn_once(
                     logger,
                     "%s are in the data, but this backbone has no encoding of them: not used.",
