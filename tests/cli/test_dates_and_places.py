@@ -230,3 +230,47 @@ def test_workers_of_ray_have_them_too(trained, tmp_path):
     assert predict(trained, scene, tmp_path / "maps", "--distributed", "ray", "--workers", "1") == 0
     expected = expected_logits(trained, scene, (2021.0, 165.0))
     assert logits_of(tmp_path / "maps", scene) == pytest.approx(expected, abs=1e-4)
+
+
+SPECTRAL = """
+import torch
+from torch import nn
+
+from terratorch.registry import TERRATORCH_BACKBONE_REGISTRY
+
+
+@TERRATORCH_BACKBONE_REGISTRY.register
+class SpectralBackbone(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(6, 8, 3, padding=1)
+        self.out_channels = [8]
+
+    def forward(self, x, wavelengths):
+        assert wavelengths.shape == (6,), wavelengths
+        return [self.layer(x * wavelengths.view(-1, 1, 1))]
+"""
+
+
+def test_wavelengths_are_those_of_the_bands_in_training_and_prediction(tmp_path):
+    (tmp_path / "spectral.py").write_text(SPECTRAL)
+    config = segmentation_config(write_segmentation_folder(tmp_path / "chips"), tmp_path)
+    config["custom_modules_path"] = str(tmp_path / "spectral.py")
+    config["model"]["init_args"]["model_args"] = {
+        "backbone": "SpectralBackbone",
+        "decoder": "IdentityDecoder",
+        "num_classes": 3,
+    }
+    assert main(["fit", "-c", write_config(tmp_path / "given.yaml", config)]) == 0
+    (best,) = (path for path in tmp_path.glob("**/best*.ckpt") if "state_dict" not in path.name)
+    scene = scene_of(tmp_path / "scene.tif")
+    options = ("--custom_modules_path", str(tmp_path / "spectral.py"))
+    assert predict(best, scene, tmp_path / "maps", *options) == 0
+    model = read_checkpoint(best).build_task().model.eval()
+    with rasterio.open(scene) as dataset:
+        image = (torch.from_numpy(dataset.read()[:, :32, :32]).float() - 1000) / 500
+    wavelengths = torch.tensor([0.49, 0.56, 0.665, 0.864, 1.61, 2.20])
+    with torch.no_grad():
+        expected = model(image[None], wavelengths=wavelengths).output[0].numpy()
+    found = logits_of(tmp_path / "maps", scene)[:, :32, :32]
+    assert found == pytest.approx(expected, abs=1e-4)
