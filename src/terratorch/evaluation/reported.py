@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from terratorch.colors import Color
 from terratorch.evaluation import chip_scores, pictures
@@ -19,35 +20,12 @@ from terratorch.evaluation.evaluation import (
     SampleSet,
 )
 from terratorch.evaluation.results import (
-    ClassFormula,
     Results,
-    ValueFormula,
     class_results,
     value_results,
 )
 from terratorch.evaluation.thumbnails import Thumbnail
 from terratorch.metrics import formulas
-
-# The names that the tasks log, the best known first.
-SEGMENTATION_SCORES: Mapping[str, ClassFormula] = {
-    "mIoU": formulas.mean_iou,
-    "Pixel_Accuracy": formulas.overall_accuracy,
-    "F1_Score": formulas.mean_f1,
-    "Accuracy": formulas.mean_recall,
-    "mIoU_Micro": formulas.overall_iou,
-}
-CLASSIFICATION_SCORES: Mapping[str, ClassFormula] = {
-    "Accuracy_Micro": formulas.overall_accuracy,
-    "F1_Score": formulas.mean_f1,
-    "Accuracy": formulas.mean_recall,
-    "Precision": formulas.mean_precision,
-}
-REGRESSION_SCORES: Mapping[str, ValueFormula] = {
-    "RMSE": formulas.root_mean_squared_error,
-    "MAE": formulas.mean_absolute_error,
-    "R2_Score": formulas.r2_score,
-    "MSE": formulas.mean_squared_error,
-}
 
 
 @dataclass(frozen=True)
@@ -95,7 +73,7 @@ REPORTED: Mapping[str, ReportedOutput] = {
         score=chip_scores.score_class_maps,
         thumbnail=chip_scores.map_parts,
         draw=pictures.class_pictures,
-        results=lambda evaluation, tested: class_results(evaluation, tested, SEGMENTATION_SCORES),
+        results=partial(class_results, formulas.SEGMENTATION),
     ),
     "classification": ReportedOutput(
         title="Classification",
@@ -103,7 +81,7 @@ REPORTED: Mapping[str, ReportedOutput] = {
         score=chip_scores.score_labels,
         thumbnail=chip_scores.label_parts,
         draw=pictures.image_pictures,
-        results=lambda evaluation, tested: class_results(evaluation, tested, CLASSIFICATION_SCORES),
+        results=partial(class_results, formulas.CLASSIFICATION),
         unit="images",
         main_figure="F1",
         draws_maps=False,
@@ -114,7 +92,7 @@ REPORTED: Mapping[str, ReportedOutput] = {
         score=chip_scores.score_value_maps,
         thumbnail=chip_scores.map_parts,
         draw=pictures.value_pictures,
-        results=lambda _, tested: value_results(tested, REGRESSION_SCORES),
+        results=partial(value_results, formulas.REGRESSION),
         higher_is_better=False,
         limits=None,
     ),

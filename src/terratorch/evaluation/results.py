@@ -13,11 +13,9 @@ from terratorch.evaluation.bootstrap import Interval, intervals, resampled_sums
 from terratorch.evaluation.counts import confusion_matrix, stacked_counts
 from terratorch.evaluation.evaluation import Evaluation, SampleSet
 from terratorch.metrics import formulas
-from terratorch.metrics.formulas import ClassCounts, ValueSums
+from terratorch.metrics.formulas import ClassCounts, ClassFormula, ValueFormula, ValueSums
 
 FloatArray = NDArray[np.float64]
-ClassFormula = Callable[[ClassCounts], FloatArray]
-ValueFormula = Callable[[ValueSums], FloatArray]
 Sums = TypeVar("Sums", ClassCounts, ValueSums)
 
 _FEWEST_CHIPS = 2  # that can be resampled
@@ -84,7 +82,9 @@ class Results:
     resampled: int
 
 
-def value_results(sample_set: SampleSet, table: Mapping[str, ValueFormula]) -> Results:
+def value_results(
+    table: Mapping[str, ValueFormula], evaluation: Evaluation, sample_set: SampleSet
+) -> Results:
     """Return the figures of predicted values, named as in a table of formulas."""
     rows = _without_empty(np.array([chip.sums for chip in sample_set.chips], dtype=np.float64))
     resampled = _resampled(rows)
@@ -95,7 +95,7 @@ def value_results(sample_set: SampleSet, table: Mapping[str, ValueFormula]) -> R
 
 
 def class_results(
-    evaluation: Evaluation, sample_set: SampleSet, table: Mapping[str, ClassFormula]
+    table: Mapping[str, ClassFormula], evaluation: Evaluation, sample_set: SampleSet
 ) -> Results:
     """Return the figures of predicted classes, named as in a table of formulas."""
     names, ignored = evaluation.class_names, evaluation.ignore_index

@@ -5,7 +5,7 @@ All metrics of a collection except the boundary share one confusion matrix: one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -14,9 +14,7 @@ from torchmetrics import Metric, MetricCollection
 
 from terratorch.errors import ConfigurationError
 from terratorch.metrics import formulas, functional
-from terratorch.metrics.formulas import ClassCounts
-
-Reduce = Callable[[ClassCounts], Tensor]
+from terratorch.metrics.formulas import ClassFormula
 
 
 class ConfusionMetric(Metric):
@@ -37,7 +35,7 @@ class ConfusionMetric(Metric):
     def __init__(
         self,
         num_classes: int,
-        reduce: Reduce,
+        reduce: ClassFormula,
         ignore_index: int | None = None,
         class_names: Sequence[str] | None = None,
         name: str = "",
@@ -61,7 +59,7 @@ class ConfusionMetric(Metric):
 
     def compute(self) -> Tensor | dict[str, Tensor]:
         """Return the value, or one value per class by name."""
-        values = self.reduce(formulas.counts_of_matrix(self.confmat, self.ignore_index))
+        values: Tensor = self.reduce(formulas.counts_of_matrix(self.confmat, self.ignore_index))
         if self.class_names is None:
             return values
         return {
@@ -130,29 +128,9 @@ class BoundaryMeanIoU(Metric):
         return formulas.mean_over(formulas.divide(intersection, union), union > 0)
 
 
-# Public names of metrics with one value, and of those with a value per class.
-_SEGMENTATION: dict[str, Reduce] = {
-    "Accuracy": formulas.mean_recall,
-    "F1_Score": formulas.mean_f1,
-    "Pixel_Accuracy": formulas.overall_accuracy,
-    "mIoU": formulas.mean_iou,
-    "mIoU_Micro": formulas.overall_iou,
-}
-_SEGMENTATION_BY_CLASS: dict[str, Reduce] = {
-    "Class_Accuracy": formulas.recall,
-    "IoU": formulas.iou,
-}
-_CLASSIFICATION: dict[str, Reduce] = {
-    "Accuracy": formulas.mean_recall,
-    "Accuracy_Micro": formulas.overall_accuracy,
-    "F1_Score": formulas.mean_f1,
-    "Precision": formulas.mean_precision,
-    "Recall": formulas.mean_recall,
-}
-_CLASSIFICATION_BY_CLASS: dict[str, Reduce] = {
-    "Class_Accuracy": formulas.recall,
-    "Class_F1": formulas.f1_score,
-}
+# Scores of each class by their public names.
+_SEGMENTATION_BY_CLASS = {"Class_Accuracy": formulas.recall, "IoU": formulas.iou}
+_CLASSIFICATION_BY_CLASS = {"Class_Accuracy": formulas.recall, "Class_F1": formulas.f1_score}
 
 
 def segmentation_metrics(
@@ -160,7 +138,7 @@ def segmentation_metrics(
 ) -> MetricCollection:
     """Return the metrics of a semantic segmentation, under their public names."""
     metrics = _confusion_metrics(
-        _SEGMENTATION, _SEGMENTATION_BY_CLASS, num_classes, ignore_index, class_names
+        formulas.SEGMENTATION, _SEGMENTATION_BY_CLASS, num_classes, ignore_index, class_names
     )
     boundary = BoundaryMeanIoU(num_classes, ignore_index=ignore_index, include_background=False)
     groups = [list(metrics), ["Boundary_mIoU"]]
@@ -171,15 +149,16 @@ def classification_metrics(
     num_classes: int, ignore_index: int | None, class_names: Sequence[str] | None
 ) -> MetricCollection:
     """Return the metrics of a classification, under their public names."""
+    single = {**formulas.CLASSIFICATION, "Recall": formulas.mean_recall}
     metrics = _confusion_metrics(
-        _CLASSIFICATION, _CLASSIFICATION_BY_CLASS, num_classes, ignore_index, class_names
+        single, _CLASSIFICATION_BY_CLASS, num_classes, ignore_index, class_names
     )
     return MetricCollection(metrics, compute_groups=[list(metrics)])
 
 
 def _confusion_metrics(
-    single: dict[str, Reduce],
-    by_class: dict[str, Reduce],
+    single: Mapping[str, ClassFormula],
+    by_class: Mapping[str, ClassFormula],
     num_classes: int,
     ignore_index: int | None,
     class_names: Sequence[str] | None,

@@ -7,6 +7,8 @@ thousand resamples at once); this module imports neither. Class counts have the 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 Array: TypeAlias = Any  # a torch tensor or a numpy array; both have the methods used here
@@ -78,21 +80,6 @@ def overall_iou(counts: ClassCounts) -> Array:
     return divide((counts.hits * counts.included).sum(-1), (counts.union * counts.included).sum(-1))
 
 
-def mean_f1(counts: ClassCounts) -> Array:
-    """Return the mean F1 score of the classes seen."""
-    return mean_over(f1_score(counts), counts.seen)
-
-
-def mean_recall(counts: ClassCounts) -> Array:
-    """Return the mean recall of the classes seen."""
-    return mean_over(recall(counts), counts.seen)
-
-
-def mean_precision(counts: ClassCounts) -> Array:
-    """Return the mean precision of the classes seen."""
-    return mean_over(precision(counts), counts.seen)
-
-
 def overall_accuracy(counts: ClassCounts) -> Array:
     """Return the share of all pixels or images that are right."""
     return divide(counts.hits.sum(-1), counts.true.sum(-1))
@@ -139,6 +126,11 @@ def mean_over(values: Array, chosen: Array) -> Array:
     return divide((values * chosen).sum(-1), chosen.sum(-1))
 
 
+def mean_seen(score: ClassFormula, counts: ClassCounts) -> Array:
+    """Return the mean of a score over the classes seen."""
+    return mean_over(score(counts), counts.seen)
+
+
 def _positive(values: Array) -> Array:
     """Return the values with NaN instead of those that are not above 0."""
     return _where(values > 0, values, _NAN)
@@ -149,3 +141,30 @@ def _where(condition: Array, values: Array | float, otherwise: Array | float) ->
     package = sys.modules[type(condition).__module__.partition(".")[0]]
     chosen: Array = package.where(condition, values, otherwise)
     return chosen
+
+
+ClassFormula = Callable[[ClassCounts], Array]
+ValueFormula = Callable[[ValueSums], Array]
+
+mean_recall: ClassFormula = partial(mean_seen, recall)
+
+# The scores that tasks log, by their public names, the best known first.
+SEGMENTATION: Mapping[str, ClassFormula] = {
+    "mIoU": mean_iou,
+    "Pixel_Accuracy": overall_accuracy,
+    "F1_Score": partial(mean_seen, f1_score),
+    "Accuracy": mean_recall,
+    "mIoU_Micro": overall_iou,
+}
+CLASSIFICATION: Mapping[str, ClassFormula] = {
+    "Accuracy_Micro": overall_accuracy,
+    "F1_Score": partial(mean_seen, f1_score),
+    "Accuracy": mean_recall,
+    "Precision": partial(mean_seen, precision),
+}
+REGRESSION: Mapping[str, ValueFormula] = {
+    "RMSE": root_mean_squared_error,
+    "MAE": mean_absolute_error,
+    "R2_Score": r2_score,
+    "MSE": mean_squared_error,
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,9 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from terratorch.metrics import formulas
-from terratorch.metrics.formulas import ValueSums
-
-Reduce = Callable[[ValueSums], Tensor]
+from terratorch.metrics.formulas import ValueFormula, ValueSums
 
 
 class SumsMetric(Metric):
@@ -26,7 +23,7 @@ class SumsMetric(Metric):
     full_state_update = False
     sums: Tensor
 
-    def __init__(self, reduce: Reduce, **kwargs: Any) -> None:
+    def __init__(self, reduce: ValueFormula, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reduce = reduce
         self.add_state("sums", torch.zeros(len(ValueSums._fields)), dist_reduce_fx="sum")
@@ -46,20 +43,13 @@ class SumsMetric(Metric):
 
     def compute(self) -> Tensor:
         """Return the value."""
-        return self.reduce(ValueSums(*self.sums)).float()
-
-
-_REGRESSION: dict[str, Reduce] = {
-    "MAE": formulas.mean_absolute_error,
-    "MSE": formulas.mean_squared_error,
-    "R2_Score": formulas.r2_score,
-    "RMSE": formulas.root_mean_squared_error,
-}
+        value: Tensor = self.reduce(ValueSums(*self.sums)).float()
+        return value
 
 
 def regression_metrics() -> MetricCollection:
     """Return the metrics of a regression, under their public names."""
     metrics: dict[str, Metric | MetricCollection] = {
-        name: SumsMetric(reduce) for name, reduce in _REGRESSION.items()
+        name: SumsMetric(reduce) for name, reduce in formulas.REGRESSION.items()
     }
     return MetricCollection(metrics, compute_groups=[list(metrics)])

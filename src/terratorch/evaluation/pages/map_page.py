@@ -9,16 +9,16 @@ from pathlib import Path
 
 import rasterio
 
-from terratorch.drawing.maps import check_bands, class_colors, class_names, rgb_bands
+from terratorch.drawing.maps import check_bands, class_names, rgb_bands
 from terratorch.errors import ConfigurationError
-from terratorch.evaluation.pages.map_page_content import ShownLayer, ShownMap
+from terratorch.evaluation.pages.map_page_content import ShownMap
 from terratorch.evaluation.pages.map_page_layers import (
     ClassLayer,
     PageLayer,
     SceneLayer,
     ValueLayer,
 )
-from terratorch.evaluation.pages.map_page_location import MapLocation, check_same_grid
+from terratorch.evaluation.pages.map_page_location import check_same_grid
 from terratorch.evaluation.pages.map_page_pyramid import build_pyramids
 from terratorch.evaluation.pages.page import render_page, write_page
 from terratorch.geo.raster import open_raster
@@ -91,29 +91,17 @@ def write_map_page(
         names = class_names(dataset, band)
         drawn = _map_layer(dataset, band, names)
         layers = _layers_below(stack, drawn, image_path, labels_path, rgb) | {"map": drawn}
+        budget = int(megabytes * 1e6) - _FRAME_BYTES
         pyramids, step = build_pyramids(
-            list(layers.values()),
-            dataset.height,
-            dataset.width,
-            int(megabytes * 1e6) - _FRAME_BYTES,
+            list(layers.values()), dataset.height, dataset.width, budget
         )
-        shown = ShownMap(
-            title=title or Path(map_path).name,
-            shape=(dataset.height, dataset.width),
-            step=step,
-            location=MapLocation.of(dataset),
-            layers={
-                name: ShownLayer(layer, pyramid)
-                for (name, layer), pyramid in zip(layers.items(), pyramids, strict=True)
-            },
-            class_names=names,
-            colors=class_colors(dataset, names, band),
-            band=band,
-            band_name=dataset.descriptions[band - 1] or "",
-            bands=dataset.count,
-        )
-    path = write_page(page_path, render_page("map.html", **shown.context()))
-    return MapPage(path, step, shown.shown_metres, shown.bands)
+        tiles = dict(zip(layers, pyramids, strict=True))
+        heading = title or Path(map_path).name
+        shown = ShownMap(heading, dataset, band, names, step, layers, tiles)
+        text = render_page("map.html", **shown.context())
+        page = MapPage(Path(page_path), step, shown.shown_metres, dataset.count)
+    write_page(page_path, text)
+    return page
 
 
 def _layers_below(
