@@ -94,14 +94,14 @@ DATA = "data.init_args"
                     {"class_path": "ModelCheckpoint", "init_args": {"monitor": "val/miou"}}
                 ]
             },
-            ["ModelCheckpoint: it watches 'val/miou', which", "Did you mean 'val/mIoU'"],
+            ["ModelCheckpoint: it monitors 'val/miou', which", "Did you mean 'val/mIoU'"],
         ),
         (
             {
                 "optimizer": {"class_path": "SGD", "init_args": {"lr": 0.1}},
                 "lr_scheduler": {"class_path": "ReduceLROnPlateau", "init_args": {"monitor": "x"}},
             },
-            ["scheduler ReduceLROnPlateau: it watches 'x'", "There are: train/Accuracy, "],
+            ["scheduler ReduceLROnPlateau: it monitors 'x'", "Metrics: train/Accuracy, "],
         ),
         (
             {"optimizer": {"class_path": "torch.optim.AdmW"}},

@@ -294,7 +294,7 @@ def test_what_looks_right_but_is_not_is_told(tiles, fitted, scenes, tmp_path, ca
     assert _predict(torn, *options) == 2
     shown = capsys.readouterr().err
     assert "units.tif: its values are on another scale" in shown
-    assert "units.tif: what the model gives for it is NaN" in shown
+    assert "units.tif: the output of the model is NaN" in shown
     assert "Take the checkpoint of a training that did not diverge" in shown
     assert not list((tmp_path / "maps").iterdir())
 
@@ -313,11 +313,11 @@ def test_an_image_that_gives_nan_is_listed_and_the_rest_goes_on(
     listed = shown.err.rpartition(
         "1 file without a map, because the model returned NaN or infinity:\n  "
     )[2]
-    assert "odd.tif: what the model gives for it is NaN" in listed
+    assert "odd.tif: the output of the model is NaN" in listed
     assert not list((tmp_path / "maps").glob("*odd*"))
     assert _predict(checkpoint, *options) == 3  # not 2, as the maps of the others are there
     assert _predict(checkpoint, *options, "--overwrite", "--strict") == 2
-    assert "odd.tif: what the model gives for it is NaN" in capsys.readouterr().err
+    assert "odd.tif: the output of the model is NaN" in capsys.readouterr().err
 
 
 def test_what_is_no_checkpoint_is_refused(scenes, tmp_path, capsys):

@@ -102,7 +102,7 @@ def test_a_cloud_optimised_map(predict):
     ("options", "message"),
     [
         ("--outputs probabilites", "vectors. Did you mean 'probabilities'?"),
-        ("--outputs values", "SemanticSegmentationTask has classes, probabilities, logits."),
+        ("--outputs values", "Outputs: classes, probabilities, logits."),
         ("--scores_dtype uint8", "scores_dtype: uint8, but no scores are written, only classes"),
         ("--outputs logits --scores_dtype uint8", "logits have no fixed range"),
         ("--outputs probabilities --out_dtype uint8", "To save space, use --scores_dtype uint8"),
@@ -163,7 +163,7 @@ def test_labels_have_the_columns_that_are_asked_for(outputs, columns, tmp_path):
 
     task = ClassificationTask({"num_classes": 2}, model=torch.nn.Identity(), class_names=["a", "b"])
     if outputs is not None:
-        task.choose_outputs(outputs)
+        task.objective.choose_outputs(outputs)
     prediction = task.prediction_of(torch.tensor([[0.0, 2.0]]), ["image.tif"])
     (path,) = write_maps(prediction, tmp_path)
     header, row = label_rows(path)

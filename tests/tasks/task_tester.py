@@ -121,7 +121,7 @@ class TaskTester:
 
     def test_a_wholly_ignored_batch_adds_zero_loss_whatever_the_loss(self):
         ignored = torch.full_like(self.target(), -1)
-        for loss in self.task_class.loss_names:
+        for loss in self.task_class.objective_class.loss_names:
             task = self.build(loss=loss, ignore_index=-1)
             task.log = lambda *args, **kwargs: None
             value = task.training_step(next(iter(loader(ignored, self.target_key))), 0)

@@ -7,6 +7,7 @@ from task_tester import PixelModel, loader, trainer
 from terratorch.errors import DataError
 from terratorch.tasks import SemanticSegmentationTask
 from terratorch.tasks.batch_checks import BatchChecks, filenames_of
+from terratorch.tasks.step_result import RawTarget
 
 NAMES = ["a.tif", "b.tif"]
 
@@ -24,7 +25,7 @@ def target(value=0):
 def check(labels, ignore_index=None, **changes):
     checks = BatchChecks()
     valid = None if ignore_index is None else labels != ignore_index
-    checks.check(batch(**changes), labels, valid, 3)
+    checks.check(batch(**changes), [RawTarget("mask", labels, valid, 3)])
     return checks
 
 
@@ -88,7 +89,7 @@ def test_a_wholly_ignored_batch_is_counted_and_said_once(caplog):
     labels = torch.full((2, 4, 4), -1)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            checks.check(batch(), labels, labels != -1, 3)
+            checks.check(batch(), [RawTarget("mask", labels, labels != -1, 3)])
     assert checks.ignored_batches == 3
     assert len(caplog.records) == 1
     with caplog.at_level(logging.INFO):
@@ -133,7 +134,7 @@ def test_a_loss_that_is_nan_is_told_at_the_next_step_or_the_end():
     checks = BatchChecks()
     checks.remember_loss(torch.tensor(torch.nan), batch())
     with pytest.raises(DataError, match=r"a\.tif, b\.tif: the loss of this batch is NaN.*lr"):
-        checks.check(batch(), target(), None, 3)
+        checks.check(batch(), [RawTarget("mask", target(), None, 3)])
     with pytest.raises(DataError, match="the loss of this batch is NaN"):
         checks.finish()
     checks.finish()

@@ -60,7 +60,7 @@ def test_a_checkpoint_tells_what_is_needed_to_predict(saved):
 
 def test_a_model_given_as_an_object_is_asked_for(saved):
     path, task = saved
-    with pytest.raises(WeightsError, match=r"one\.ckpt: the model was given as an object.*model="):
+    with pytest.raises(WeightsError, match=r"one\.ckpt: the model was passed as an object.*model="):
         read_checkpoint(path).build_task()
     again = read_checkpoint(path).build_task(model=PixelModel())
     assert torch.equal(again.model.head.weight, task.model.head.weight)
@@ -142,10 +142,10 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
         with pytest.raises(WeightsError, match=r"text\.ckpt: it is not a checkpoint\. Give a"):
             read_checkpoint(text)
     torch.save({"weight": torch.ones(1)}, tmp_path / "weights.pt")
-    with pytest.raises(WeightsError, match=r"weights\.pt: it is no checkpoint of a training"):
+    with pytest.raises(WeightsError, match=r"weights\.pt: it is not a checkpoint of a training"):
         read_checkpoint(tmp_path / "weights.pt")
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    with pytest.raises(WeightsError, match=r"does not say which task.*-c config\.yaml"):
+    with pytest.raises(WeightsError, match=r"does not name its task.*-c config\.yaml"):
         read_checkpoint(tmp_path / "foreign.ckpt")
 
 

@@ -65,7 +65,7 @@ def test_overrides_make_groups():
 def test_an_override_must_fit_and_fit_alone():
     with pytest.raises(ConfigurationError, match=r"lr_overrides\.encodr: no param.*'encoder'\?"):
         parameter_groups(MODEL.named_parameters(), {"encodr": 1e-5})
-    with pytest.raises(ConfigurationError, match=r"\['encoder', 'weight'\] all fit"):
+    with pytest.raises(ConfigurationError, match=r"\['encoder', 'weight'\] all match"):
         parameter_groups(MODEL.named_parameters(), {"encoder": 1e-5, "weight": 1e-4})
 
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from terratorch.contracts.outputs import Content
+from terratorch.contracts.outputs import Content, Raster
 from terratorch.contracts.prediction import layers_of
 from terratorch.errors import ConfigurationError
 from terratorch.tasks import PixelwiseRegressionTask, SemanticSegmentationTask
+from terratorch.tasks.objectives.segmentation import SegmentationObjective
 
 SCORES = torch.tensor([0.0, 1.0]).reshape(1, 2, 1, 1).expand(1, 2, 3, 4)
 
@@ -32,7 +33,7 @@ def test_the_first_is_the_main_layer_unless_there_are_classes(names, layers):
 def test_outputs_win_over_the_arguments_of_the_task():
     task = segmentation(output_on_inference="logits", output_most_probable=False)
     assert task.prediction_of(SCORES, ["a"]).main.content is Content.LOGITS
-    task.choose_outputs(["classes", "probabilities"])
+    task.objective.choose_outputs(["classes", "probabilities"])
     prediction = task.prediction_of(SCORES, ["a"])
     assert prediction.main.values.tolist() == torch.ones(1, 3, 4).tolist()
     assert torch.equal(prediction.outputs["probabilities"].values, SCORES.softmax(1))
@@ -42,7 +43,7 @@ def test_outputs_win_over_the_arguments_of_the_task():
 
 def test_scores_alone_are_values():
     task = segmentation()
-    task.choose_outputs(["probabilities"])
+    task.objective.choose_outputs(["probabilities"])
     prediction = task.prediction_of(SCORES, ["a"])
     assert prediction.main.content is Content.PROBABILITIES
 
@@ -52,28 +53,31 @@ def test_scores_alone_are_values():
     [
         ([], "outputs: it is empty"),
         (["clases"], "there are no 'clases'. Did you mean 'classes'"),
-        (["values"], "SemanticSegmentationTask has classes, probabilities, logits"),
+        (["values"], "Outputs: classes, probabilities, logits"),
     ],
 )
 def test_what_a_task_does_not_have_is_named(names, message):
     with pytest.raises(ConfigurationError, match=message):
-        segmentation().choose_outputs(names)
+        segmentation().objective.choose_outputs(names)
 
 
 def test_a_regression_has_values():
     task = PixelwiseRegressionTask({}, model=nn.Identity())
-    task.choose_outputs(["values"])
+    task.objective.choose_outputs(["values"])
     assert task.prediction_of(SCORES[:, :1], ["a"]).main.values.shape == (1, 3, 4)
-    with pytest.raises(ConfigurationError, match="PixelwiseRegressionTask has values"):
-        task.choose_outputs(["classes"])
+    with pytest.raises(ConfigurationError, match="Outputs: values"):
+        task.objective.choose_outputs(["classes"])
 
 
-def test_layers_of_a_task_of_ones_own_are_not_chosen():
-    class Own(SemanticSegmentationTask):
-        def prediction_layers(self, output):
-            return {"prediction": output[:, 0]}
+def test_an_objective_with_its_own_outputs_decides_what_is_written():
+    class Own(SegmentationObjective):
+        def outputs(self, scores):
+            return {"prediction": Raster(scores[:, 0], Content.VALUES)}
 
-    task = Own({"num_classes": 2}, model=nn.Identity())
+    class OwnTask(SemanticSegmentationTask):
+        objective_class = Own
+
+    task = OwnTask({"num_classes": 2}, model=nn.Identity())
     assert task.prediction_of(SCORES, ["a"]).main.content is Content.VALUES
-    with pytest.raises(ConfigurationError, match="Own has a method prediction_layers of its own"):
-        task.choose_outputs(["classes"])
+    with pytest.raises(ConfigurationError, match=r"Own overrides outputs\(\)"):
+        task.objective.choose_outputs(["classes"])

@@ -8,7 +8,7 @@ from torch import nn
 from terratorch.errors import ConfigurationError
 from terratorch.models.model import AuxiliaryHead
 from terratorch.tasks import ClassificationTask, PixelwiseRegressionTask, SemanticSegmentationTask
-from terratorch.tasks.settings import to_plain
+from terratorch.tasks.plain_values import to_plain
 
 
 def build(**arguments):
@@ -17,32 +17,34 @@ def build(**arguments):
 
 
 MISTAKES = {
-    r"model_args: neither model_args nor a model is given": {"model": None, "model_args": None},
+    r"model_args: neither model_args nor a model is set": {"model": None, "model_args": None},
     r"model_args\.num_classes: it is missing": {"model_args": None},
     r"model_args\.num_classes: 0\. Set it": {"model_args": {"num_classes": 0}},
-    r"model_args\.num_classes: 1\. Set it.* background is a": {"model_args": {"num_classes": 1}},
-    r"model_factory: given beside a model": {"model_factory": "EncoderDecoderFactory"},
-    r"model_args\.backbone: given beside a model": {
+    r"model_args\.num_classes: 1\. Set it.* at least 2, as the background": {
+        "model_args": {"num_classes": 1}
+    },
+    r"model_factory: set beside a model": {"model_factory": "EncoderDecoderFactory"},
+    r"model_args\.backbone: set beside a model": {
         "model_args": {"num_classes": 4, "backbone": "timm_resnet18"}
     },
     r"class_names: 2 names for 4 classes": {"class_names": ["a", "b"]},
-    r"class_names: a name twice": {"class_names": ["a", "b", "b", "c"]},
+    r"class_names: contains a name twice": {"class_names": ["a", "b", "b", "c"]},
     r"class_weights: 1 weights for 4 classes": {"class_weights": [1.0]},
     r"loss: unknown loss 'dise'": {"loss": "dise"},
-    r"aux_heads: given beside a model": {"aux_heads": [AuxiliaryHead("aux", "FCNDecoder", {})]},
+    r"aux_heads: set beside a model": {"aux_heads": [AuxiliaryHead("aux", "FCNDecoder", {})]},
     r"aux_loss\.auxx: no auxiliary head .*'aux'": {
         "aux_heads": [{"name": "aux", "decoder": "FCNDecoder", "decoder_args": {}}],
         "aux_loss": {"auxx": 1.0},
     },
     r"aux_heads\[0\]: has decoder\. Give name, decoder and": {"aux_heads": [{"decoder": "x"}]},
     r"aux_heads\[0\]: is 'aux'\. Give name": {"aux_heads": ["aux"]},
-    r"aux_heads\[0\]\.name: is 'keys', which the model uses": {
+    r"aux_heads\[0\]\.name: is 'keys', a name that the model itself uses": {
         "aux_heads": [{"name": "keys", "decoder": "FCNDecoder"}]
     },
-    r"aux_heads: one is called 'loss', under which another": {
+    r"aux_heads: a head is called 'loss', and another loss": {
         "aux_heads": [{"name": "loss", "decoder": "FCNDecoder"}]
     },
-    r"aux_heads: one is called 'dice', under which another": {
+    r"aux_heads: a head is called 'dice', and another loss": {
         "aux_heads": [{"name": "dice", "decoder": "FCNDecoder"}],
         "loss": {"ce": 1, "dice": 2},
     },
@@ -53,9 +55,9 @@ MISTAKES = {
         "model": None,
         "model_args": {"num_classes": 4},
     },
-    r"scheduler_hparams: given, but scheduler is not": {"scheduler_hparams": {"gamma": 1}},
-    r"test_dataloaders_names: a name twice": {"test_dataloaders_names": ["a", "a"]},
-    r"output_on_inference: 'probs' is no layer": {"output_on_inference": "probs"},
+    r"scheduler_hparams: set, but scheduler is not": {"scheduler_hparams": {"gamma": 1}},
+    r"test_dataloaders_names: contains a name twice": {"test_dataloaders_names": ["a", "a"]},
+    r"output_on_inference: 'probs' is not a layer": {"output_on_inference": "probs"},
     r"output_on_inference: it is empty": {"output_on_inference": []},
     r"freeze_backbone: PixelModel has no freeze_encoder": {"freeze_backbone": True},
 }
@@ -69,7 +71,7 @@ def test_mistakes_name_the_argument(message):
 
 def test_mistakes_of_other_tasks():
     model = PixelModel()
-    with pytest.raises(ConfigurationError, match="custom_loss_kwargs: given, but custom_loss"):
+    with pytest.raises(ConfigurationError, match="custom_loss_kwargs: set, but custom_loss"):
         ClassificationTask({"num_classes": 4}, model=model, custom_loss_kwargs={"weight": None})
     with pytest.raises(ConfigurationError, match="var_weights: 2 weights for one variable"):
         PixelwiseRegressionTask({}, model=model, var_weights=[1.0, 2.0])
@@ -94,7 +96,7 @@ def test_nothing_left_to_train_is_an_error():
 
 
 def test_names_of_classes_give_their_number():
-    assert build(model_args=None, class_names=list("abcd")).num_classes == 4
+    assert build(model_args=None, class_names=list("abcd")).objective.num_classes == 4
 
 
 def test_a_loss_may_be_a_module_or_a_path():

@@ -8,7 +8,7 @@ from task_tester import PixelModel, loader, trainer
 
 from terratorch.tasks.regression_tasks import PixelwiseRegressionTask
 from terratorch.tasks.segmentation_tasks import SemanticSegmentationTask
-from terratorch.tasks.settings import TaskSettings
+from terratorch.tasks.settings import TaskSettings, TileSettings
 from terratorch.tasks.whole_scenes import SceneTiles
 from terratorch.tiles.tiling import ChipSize
 
@@ -75,9 +75,9 @@ def test_a_large_image_is_never_cut_unasked_but_the_option_is_named(stage, caplo
 
 
 def test_nothing_is_said_of_small_images_and_of_labels(caplog):
-    settings = segmentation().settings
-    assert SceneTiles(settings, of_pixels=True).testing(torch.zeros(1, 3, 6, 6), None) is None
-    assert SceneTiles(settings, of_pixels=False).testing(torch.zeros(1, 3, 9, 9), None) is None
+    settings = TileSettings()
+    assert SceneTiles(settings, is_dense=True).testing(torch.zeros(1, 3, 6, 6), None) is None
+    assert SceneTiles(settings, is_dense=False).testing(torch.zeros(1, 3, 9, 9), None) is None
     assert not caplog.messages
 
 
@@ -85,15 +85,16 @@ def test_nothing_is_said_of_small_images_and_of_labels(caplog):
     ("fitted", "expected"), [(None, (96, 96, 84, 3)), ((80, 160), (80, 160, 70, 2))]
 )
 def test_tiles_have_the_size_of_the_training_or_that_the_model_was_built_for(fitted, expected):
-    settings = TaskSettings({"backbone_img_size": 96}, tiled_inference_on_testing=True)
-    chip = ChipSize.known(fitted, settings.chip_size)
-    cut = SceneTiles(settings, of_pixels=True)
+    arguments = {"model_args": {"backbone_img_size": 96}, "tiled_inference_on_testing": True}
+    settings = TaskSettings.from_arguments(arguments)
+    chip = ChipSize.known(fitted, settings.model.chip_size)
+    cut = SceneTiles(settings.tiles, is_dense=True)
     tiles = cut.testing(torch.zeros(1, 3, 200, 100), chip)
     assert (tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.delta) == expected
     other = ChipSize(70, 70, fitted=True)
     assert cut.validation(torch.zeros(1, 3, 200, 100), other) is None
     assert cut.testing(torch.zeros(1, 3, 200, 100), other) == tiles  # as the batches before
-    cut.choose_anew()
+    cut.reset()
     assert cut.testing(torch.zeros(1, 3, 200, 100), other).h_crop == 70
 
 

@@ -19,6 +19,7 @@ from terratorch.prediction.scene_choices import (
     tile_parameters_set,
 )
 from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
+from terratorch.tasks.objectives.objective import Objective
 from terratorch.tiles.augmentation import views_of
 from terratorch.tiles.ensemble import Ensemble, Measure
 from terratorch.tiles.parameters import TiledInferenceParameters, parse_tiled_inference_parameters
@@ -42,7 +43,7 @@ class Member:
     """
 
     name: str
-    objective: Any
+    objective: Objective
     tiles: TiledInferenceParameters | None
     chip: ChipSize | None
 

@@ -30,7 +30,6 @@ from terratorch.models.inputs import (
     resolve_inputs,
     spec_for_prediction,
 )
-from terratorch.models.model import ModelOutput
 from terratorch.prediction.batches import read_batches
 from terratorch.prediction.device import Precision, find_devices
 from terratorch.prediction.maps.encoding import MapOptions
@@ -39,6 +38,11 @@ from terratorch.prediction.scene_choices import SceneChoices
 from terratorch.prediction.scenes.in_memory import predict_in_memory
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint, without_weights
+from terratorch.tasks.objectives.objective import Objective
+from terratorch.tasks.plain_values import to_plain
+from terratorch.tasks.predicting import as_output, prediction_of
+from terratorch.tasks.prediction_checks import check_scale
+from terratorch.tasks.settings import TaskSettings
 from terratorch.tiles.engine import Facts
 from terratorch.tiles.ensemble import Ensemble
 from terratorch.tiles.parameters import TiledInferenceParameters
@@ -73,7 +77,7 @@ class Predictor:
     """
 
     model: nn.Module
-    objective: Any
+    objective: Objective
     input_spec: InputSpec
     chip: ChipSize | None = None
     tiles: TiledInferenceParameters | None = None
@@ -113,13 +117,19 @@ class Predictor:
         """
         if not isinstance(checkpoint, CheckpointInfo):
             checkpoint = read_checkpoint(checkpoint)
-        task = checkpoint.build_task(model)
-        return cls.from_task(
-            task,
-            trained_input(checkpoint),
-            find_devices()[0] if device is None else torch.device(device),
-            Precision.parse(precision),
-            (checkpoint.path,),
+        input_spec = trained_input(checkpoint)
+        trained = checkpoint.build_trained(model)
+        return cls(
+            model=trained.model,
+            objective=trained.objective,
+            input_spec=input_spec,
+            chip=trained.chip_size,
+            tiles=trained.objective.settings.tiles.parameters,
+            device=find_devices()[0] if device is None else torch.device(device),
+            precision=Precision.parse(precision),
+            task=checkpoint.task.rpartition(".")[2],
+            model_args=_model_args(trained.objective.settings),
+            checkpoints=(checkpoint.path,),
         )
 
     @classmethod
@@ -146,26 +156,24 @@ class Predictor:
             facts = task.input_spec.facts
         if facts is not None:
             input_spec = input_spec.with_facts(facts)
-        arguments = without_weights(task.hparams.get("model_args") or {})
         return cls(
             model=task.model,
-            objective=task,
+            objective=task.objective,
             input_spec=input_spec,
             chip=task.chip_size,
-            tiles=settings.tiled_inference_parameters,
+            tiles=settings.tiles.parameters,
             device=device,
             precision=precision or Precision(),
             ensemble=task.ensemble,
             task=type(task).__name__,
-            model_args={"model_factory": settings.model_factory, **arguments},
+            model_args=_model_args(settings),
             checkpoints=checkpoints,
         )
 
     @property
     def output_type(self) -> type[OutputValue]:
         """The type of the outputs."""
-        output_type: type[OutputValue] = self.objective.output_type
-        return output_type
+        return self.objective.output_type
 
     @property
     def predicts_images_whole(self) -> bool:
@@ -222,10 +230,9 @@ class Predictor:
         with torch.no_grad(), self.precision.autocast(self.device):
             images = self.precision.convert_images(images)
             if self.ensemble is not None:
-                return self.ensemble(self.model, images, inputs)  # type: ignore[no-any-return]
+                return self.ensemble(self.model, images, inputs)
             output = self.model(images, **inputs)
-        scores: Tensor = output.output if isinstance(output, ModelOutput) else output
-        return scores
+        return self.objective.scores(as_output(output))
 
     def predict_in_memory(
         self, scenes: Sequence[Path | SceneFiles], batch_size: int = 1
@@ -290,7 +297,7 @@ class Predictor:
             self.given_facts,
             self.chip,
             objective.layer_outputs,
-            objective.settings.class_names,
+            objective.settings.classes.names,
             "" if self.ensemble is None else self.ensemble.extra_repr(),
             options,
         ):
@@ -318,14 +325,20 @@ class Predictor:
             logger.info("%s: its date is from: %s", reader.path, reader.date_source)
 
     def _check_scale(self, batch: Mapping[str, Any]) -> None:
-        self.objective.prediction_checks.check_scale(batch, self.input_spec)
+        check_scale(batch, self.input_spec, owner=self)
 
     def _decide(self, scores: Tensor, filename: str) -> Prediction:
         return self._prediction(scores, [filename], None)
 
     def _prediction(self, scores: Tensor, filenames: list[str], valid: Tensor | None) -> Prediction:
-        prediction: Prediction = self.objective.prediction_of(scores, filenames, valid)
-        return prediction
+        return prediction_of(self.objective, scores, filenames, valid, self.ensemble)
+
+
+def _model_args(settings: TaskSettings) -> dict[str, Any]:
+    """Return what a model was built from, without its pretrained weights."""
+    arguments = without_weights(settings.model.arguments)
+    plain = {name: to_plain(value, name) for name, value in arguments.items()}
+    return {"model_factory": settings.model.factory, **plain}
 
 
 def trained_input(checkpoint: CheckpointInfo) -> InputSpec:

@@ -121,7 +121,6 @@ def prepare(predictor: Predictor, options: PredictionOptions) -> Predictor:
         predictor.chip,
     )
     ensemble = build_ensemble(options, member, first)
-    predictor.objective.ensemble = ensemble
     checkpoints = (*predictor.checkpoints, *further)
     return replace(predictor, ensemble=ensemble, checkpoints=checkpoints)
 

@@ -1,14 +1,18 @@
-"""Checkpoints as objects: what they hold, and the task that they are of."""
+"""Checkpoints as objects: what they hold, and the model, objective or task that they build.
+
+Reading one, and building its model and objective, does not import Lightning.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +21,21 @@ from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
 from terratorch.ops.torch_files import is_of_torch
 from terratorch.registry import TASK_REGISTRY
-from terratorch.tasks.base_task import TerraTorchTask
-from terratorch.tasks.checkpoint_format import KEY, description, input_of, size_of
+from terratorch.tasks.checkpoint_format import (
+    KEY,
+    check_same_weights,
+    description,
+    input_of,
+    size_of,
+)
+from terratorch.tasks.model_building import build_model, check_given_model
+from terratorch.tasks.objectives import OBJECTIVES, objective_of
+from terratorch.tasks.objectives.objective import Objective
+from terratorch.tasks.settings import TaskSettings
+from terratorch.tiles.tiling import ChipSize
+
+if TYPE_CHECKING:
+    from terratorch.tasks.base_task import TerraTorchTask
 
 # Arguments that fetch weights from elsewhere: a checkpoint has its own.
 _PRETRAINED = ("pretrained", "backbone_pretrained", "model_pretrained")
@@ -27,6 +44,21 @@ _NOT_A_CHECKPOINT = (
     "those that it writes."
 )
 _WEIGHT_PATHS = ("ckpt_path", "backbone_ckpt_path", "model_ckpt_path")
+_MODEL = "model."  # what the names of a model's weights start with in those of its task
+
+
+class TrainedModel(NamedTuple):
+    """What predicts: the parts of a task that need no Trainer.
+
+    Attributes:
+        model: The model with its weights, in evaluation mode.
+        objective: What it learned, with its settings.
+        chip_size: The size of the chips that it was trained on, or else built for.
+    """
+
+    model: nn.Module
+    objective: Objective
+    chip_size: ChipSize | None
 
 
 @dataclass(frozen=True)
@@ -34,16 +66,15 @@ class CheckpointInfo:
     """What a checkpoint holds.
 
     Attributes:
-        path: Where it is.
+        path: Its path.
         task: Name of the task, or `module.Class` of a user's own.
         hyper_parameters: The arguments of the task.
         state_dict: The weights of the task.
         input: How the images of the training were read, and with which facts; None if not known.
         class_names: Names of the classes.
-        chip_size: Height and width of the chips of the training and validation; None where that is
-            not known.
+        chip_size: Height and width of the chips of training and validation; None if not known.
         tiled_inference_parameters: Arguments of `tiled_inference`.
-        model_by_name: Whether the arguments build the model; otherwise it has to be given.
+        model_by_name: Whether the arguments build the model; otherwise it has to be passed.
         terratorch_version: The version that wrote it.
     """
 
@@ -58,42 +89,104 @@ class CheckpointInfo:
     model_by_name: bool = True
     terratorch_version: str = ""
 
+    @property
+    def custom_hooks(self) -> frozenset[str]:
+        """The hooks of prediction that a user's own task overrides; see `predicting.HOOKS`.
+
+        If there are any, `build_task` and its `predict_step` predict, instead of `build_trained`.
+
+        Raises:
+            WeightsError: If the task cannot be imported.
+        """
+        return frozenset() if self.task in OBJECTIVES else self._task_class().custom_hooks
+
+    def build_trained(self, model: nn.Module | None = None) -> TrainedModel:
+        """Return the model with its weights and the objective; built-in tasks need no Lightning.
+
+        Args:
+            model: The model, if it was passed as an object when the task was trained.
+
+        Raises:
+            WeightsError: If the model is missing, or is another one.
+        """
+        if self.task not in OBJECTIVES:
+            task = self.build_task(model)
+            return TrainedModel(task.model, task.objective, task.chip_size)
+        self._check_model(model)
+        settings = TaskSettings.from_arguments(self._arguments())
+        kind = objective_of(self.task)
+        objective = kind(settings)
+        check_given_model(model, settings.model)
+        if model is None:
+            with self._hint_at_user_code():
+                model = build_model(kind.task, settings.model)
+        weights = {
+            name.removeprefix(_MODEL): value
+            for name, value in self.state_dict.items()
+            if name.startswith(_MODEL)
+        }
+        check_same_weights(model.state_dict(), weights)
+        model.load_state_dict(weights)
+        chip_size = ChipSize.known(self.chip_size, settings.model.chip_size)
+        return TrainedModel(model.eval(), objective, chip_size)
+
     def build_task(self, model: nn.Module | None = None) -> TerraTorchTask:
         """Return the task with its weights, ready to predict.
 
         Args:
-            model: The model, if it was given as an object when the task was trained.
+            model: The model, if it was passed as an object when the task was trained.
 
         Raises:
             WeightsError: If the model is missing, or is another one.
         """
         kind = self._task_class()
+        self._check_model(model)
+        parameters = inspect.signature(kind).parameters
+        takes_any = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
+        arguments = {
+            name: value
+            for name, value in self._arguments().items()
+            if takes_any or name in parameters
+        }
+        if model is not None:
+            arguments["model"] = model
+        with self._hint_at_user_code():
+            task = kind(**arguments)
+        task.load_state_dict(self.state_dict)
+        task.restore_inputs(self.input, self.chip_size)
+        return task.eval()
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return the arguments of the task, without those that fetch weights."""
+        arguments = dict(self.hyper_parameters)
+        if isinstance(arguments.get("model_args"), Mapping):
+            arguments["model_args"] = without_weights(arguments["model_args"])
+        return arguments
+
+    def _check_model(self, model: nn.Module | None) -> None:
         if model is None and not self.model_by_name:
             raise WeightsError(
                 str(self.path),
-                "the model was given as an object, so the checkpoint cannot build it",
-                "Build it and pass it on: build_task(model=...), or give a configuration with -c.",
+                "the model was passed as an object, so the checkpoint cannot build it",
+                "Build it and pass it: build_task(model=...), or give a configuration with -c.",
             )
-        names = inspect.signature(kind).parameters
-        arguments = {key: value for key, value in self.hyper_parameters.items() if key in names}
-        if isinstance(arguments.get("model_args"), Mapping):
-            arguments["model_args"] = without_weights(arguments["model_args"])
-        if "model" in names:
-            arguments["model"] = model
+
+    @contextmanager
+    def _hint_at_user_code(self) -> Iterator[None]:
+        """Add to an error about an unknown name that it may be a user's own part."""
         try:
-            task = kind(**arguments)
+            yield
         except UnknownNameError as error:
             raise UnknownNameError(
-                error.thing,
-                error.seen,
-                f"{error.cure} If it is a part of your own, give the folder of its code with "
+                error.subject,
+                error.problem,
+                f"{error.advice} If it is a part of your own, give the folder of its code with "
                 "--custom_modules_path.".strip(),
             ) from error
-        task.load_state_dict(self.state_dict)
-        task.input_spec, task.fitted_chips.size = self.input, self.chip_size
-        return task.eval()
 
     def _task_class(self) -> type[TerraTorchTask]:
+        from terratorch.tasks.base_task import TerraTorchTask
+
         if self.task in TASK_REGISTRY:
             return cast("type[TerraTorchTask]", TASK_REGISTRY[self.task])
         module, _, name = self.task.rpartition(".")
@@ -106,7 +199,9 @@ class CheckpointInfo:
                 "Give the folder of your code with --custom_modules_path.",
             ) from error
         if not (inspect.isclass(kind) and issubclass(kind, TerraTorchTask)):
-            raise WeightsError(str(self.path), f"{self.task!r} is not a task")
+            raise WeightsError(
+                str(self.path), f"{self.task!r} is not a task", "Derive it from TerraTorchTask."
+            )
         return kind
 
 
@@ -115,7 +210,7 @@ def read_checkpoint(path: str | Path) -> CheckpointInfo:
 
     Raises:
         MissingFileError: If there is no such file.
-        WeightsError: If it is no checkpoint of a task, or of a newer format.
+        WeightsError: If it is not a checkpoint of a task, or has a newer format.
     """
     path = Path(path)
     checkpoint = _load(path)
@@ -123,7 +218,7 @@ def read_checkpoint(path: str | Path) -> CheckpointInfo:
     if not described:
         raise WeightsError(
             str(path),
-            f"it does not say which task it is of (no key {KEY!r})",
+            f"it does not name its task (no key {KEY!r})",
             "Give the configuration that it was trained with: -c config.yaml --ckpt_path "
             f"{path.name}",
         )
@@ -164,6 +259,8 @@ def _load(path: Path) -> dict[str, Any]:
         raise WeightsError(str(path), "it is not a checkpoint", _NOT_A_CHECKPOINT) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise WeightsError(
-            str(path), "it is no checkpoint of a training (no key 'state_dict')", _NOT_A_CHECKPOINT
+            str(path),
+            "it is not a checkpoint of a training (no key 'state_dict')",
+            _NOT_A_CHECKPOINT,
         )
     return checkpoint

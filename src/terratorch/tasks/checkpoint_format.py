@@ -3,50 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 from terratorch import __version__
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import WeightsError
 from terratorch.ops.state_dict import compare_states
 from terratorch.registry import TASK_REGISTRY
-
-if TYPE_CHECKING:
-    from terratorch.tasks.base_task import TerraTorchTask
+from terratorch.tasks.settings import TaskSettings
 
 FORMAT_VERSION = 2
 KEY = "terratorch"
 
 
-def complete(checkpoint: dict[str, Any], task: TerraTorchTask) -> None:
+def complete(
+    checkpoint: dict[str, Any],
+    *,
+    task: type,
+    settings: TaskSettings,
+    input_spec: InputSpec | None,
+    chip_size: tuple[int, int] | None,
+    model_by_name: bool,
+) -> None:
     """Add the description of a task to a checkpoint of it, in plain containers."""
-    settings = task.settings
-    class_names, chip_size = settings.class_names, task.fitted_chips.size
+    class_names, tiles = settings.classes.names, settings.tiles.parameters
     checkpoint["hparams_name"] = "kwargs"
     checkpoint[KEY] = {
         "format_version": FORMAT_VERSION,
         "terratorch_version": __version__,
-        "task": task_name(type(task)),
-        "input": _input_of(task),
+        "task": task_name(task),
+        "input": None if input_spec is None else input_spec.to_dict(),
         "class_names": None if class_names is None else list(class_names),
-        "tiled_inference_parameters": task.hparams.get("tiled_inference_parameters"),
+        "tiled_inference_parameters": None if tiles is None else asdict(tiles),
         "chip_size": None if chip_size is None else list(chip_size),
-        "model_by_name": task.model_by_name,
+        "model_by_name": model_by_name,
     }
 
 
 def size_of(described: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return height and width of the chips of the training and validation, where it is told."""
+    """Return height and width of the chips of training and validation; None if not stored."""
     size = described.get("chip_size")
     return None if size is None else (size[0], size[1])
-
-
-def _input_of(task: TerraTorchTask) -> dict[str, Any] | None:
-    """Return the input of the data module, else of the checkpoint that the task is from."""
-    spec = getattr(getattr(task.trainer, "datamodule", None), "input_spec", None)
-    if isinstance(spec, InputSpec):
-        return spec.with_facts(task.fitted_facts).to_dict()
-    return None if task.input_spec is None else task.input_spec.to_dict()
 
 
 def input_of(described: Mapping[str, Any]) -> InputSpec | None:
@@ -64,7 +62,7 @@ def task_name(kind: type) -> str:
 
 
 def description(checkpoint: Mapping[str, Any], path: str = "checkpoint") -> dict[str, Any]:
-    """Return the description in a checkpoint, empty where it has none.
+    """Return the description in a checkpoint, empty if it has none.
 
     Raises:
         WeightsError: If its format is newer than this version reads.

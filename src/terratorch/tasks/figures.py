@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.utils.data import Subset
 
 from terratorch.models.arguments import accepted_names
+from terratorch.tasks.step_result import Batch
 
-# Plotted a validation: the first samples of the first batch, so that they can be followed.
+# The first samples of the first batch are plotted, so that they can be followed over epochs.
 SAMPLES = 4
 
 
@@ -40,34 +43,50 @@ _SENDERS: dict[str, Callable[[Any, str, Any, int], None]] = {
 
 
 def figure_senders(loggers: Iterable[Any]) -> list[Callable[[str, Any, int], None]]:
-    """Return for each logger that takes figures what sends it one: `(tag, figure, step)`.
+    """Return a function `(tag, figure, step)` for each logger that takes figures.
 
-    A logger of the user's own takes them if it has the method `log_figure(tag, figure, step)`.
+    A user's own logger takes them if it has a method `log_figure(tag, figure, step)`.
     """
     senders: list[Callable[[str, Any, int], None]] = []
     for logger in loggers:
         known = [
             _SENDERS[kind.__name__] for kind in type(logger).__mro__ if kind.__name__ in _SENDERS
         ]
-        own = getattr(logger, "log_figure", None)
+        log_figure = getattr(logger, "log_figure", None)
         if known:
-            senders.append(_bound(known[0], logger))
-        elif callable(own):
-            senders.append(own)
+            senders.append(partial(known[0], logger))
+        elif callable(log_figure):
+            senders.append(log_figure)
     return senders
 
 
-def _bound(
-    send: Callable[[Any, str, Any, int], None], logger: Any
-) -> Callable[[str, Any, int], None]:
-    def bound(tag: str, figure: Any, step: int) -> None:
-        send(logger, tag, figure, step)
+def plot_validation(
+    trainer: Trainer,
+    batch: Batch,
+    decided: Tensor | None,
+    every: int,
+    class_names: Sequence[str] | None,
+) -> None:
+    """Plot the first samples of a validation, if plots are due and a logger takes them.
 
-    return bound
+    Args:
+        trainer: The Trainer.
+        batch: The first batch.
+        decided: The prediction of each sample; None for no plots.
+        every: Plots are due every this many epochs; 0 for never.
+        class_names: Names of the classes.
+    """
+    is_due = every > 0 and trainer.current_epoch % every == 0 and not trainer.sanity_checking
+    if not is_due or not trainer.is_global_zero or not isinstance(decided, Tensor):
+        return
+    senders = figure_senders(trainer.loggers)
+    dataset = next(datasets_of(trainer.val_dataloaders), None)
+    if senders and callable(getattr(dataset, "plot", None)):
+        plot_samples(dataset, batch, decided, senders, trainer.global_step, class_names)
 
 
 def datasets_of(loaders: Any) -> Iterator[Any]:
-    """Yield the data sets of loaders, which may be nested in lists; those behind a subset."""
+    """Yield the data sets of loaders, which may be nested in lists; for a subset, its source."""
     if isinstance(loaders, Sequence):
         for loader in loaders:
             yield from datasets_of(loader)
@@ -80,7 +99,7 @@ def datasets_of(loaders: Any) -> Iterator[Any]:
 
 def plot_samples(
     dataset: Any,
-    batch: Mapping[str, Any],
+    batch: Batch,
     prediction: Tensor,
     senders: Iterable[Callable[[str, Any, int], None]],
     step: int,
@@ -89,12 +108,12 @@ def plot_samples(
     """Plot the first samples of a batch with their prediction and send them to the loggers.
 
     Args:
-        dataset: What draws them: its `plot(sample)` returns a figure.
+        dataset: Its `plot(sample)` returns a figure.
         batch: The batch.
         prediction: The prediction of each sample, added to it as `prediction`.
         senders: What `figure_senders` returned.
-        step: The step that they belong to.
-        class_names: The names of the classes, for a `plot` that takes them.
+        step: The global step.
+        class_names: Names of the classes, for a `plot` that takes them.
     """
     import matplotlib.pyplot as plt
 

@@ -1,43 +1,35 @@
-"""How large the images are that a checkpoint was trained on and chosen by."""
+"""The chip size that a checkpoint was trained on and chosen by."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
-from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
+from terratorch.tasks.step_result import RawTarget
 
-_IMAGES_OF_PIXELS = 3  # dimensions of their targets, at least: (B, H, W)
+_DENSE = 3  # dimensions of dense targets, at least: (B, H, W)
 
 
 class FittedChips:
-    """The largest images that the training or the validation of a fit ran whole.
+    """The largest images that training or validation ran whole.
 
     Attributes:
-        size: Height and width of the image with the most pixels; None where that is not known, and
-            of tasks over images, which are never cut.
+        size: Height and width of the image with the most pixels; None if it is not known, and for
+            targets of whole images, which are never cut.
     """
 
     def __init__(self) -> None:
         self.size: tuple[int, int] | None = None
 
-    def start(self, trainer: Any) -> None:
-        """Forget those of another fit, unless this one goes on from its checkpoint."""
-        if trainer.ckpt_path is None:
-            self.size = None
-
-    def add(self, target: Tensor, trainer: Any) -> None:
-        """Take in a batch that ran whole.
+    def add(self, targets: Iterable[RawTarget]) -> None:
+        """Count a batch that ran whole.
 
         Args:
-            target: Its target, `(B, H, W)` or `(B, 1, H, W)`; unlike the images of a batch, of
-                which some may be no images, it always has the size of the map.
-            trainer: The Trainer; outside of a fit nothing is taken in.
+            targets: Its targets. Unlike the inputs of a batch, which may hold more than images,
+                dense ones always have the size of the map.
         """
-        if trainer is None or trainer.state.fn is not TrainerFn.FITTING:
-            return
-        if target.ndim < _IMAGES_OF_PIXELS:
-            return
-        height, width = target.shape[-2:]
-        if self.size is None or height * width > self.size[0] * self.size[1]:
-            self.size = (height, width)
+        for target in targets:
+            if target.values.ndim < _DENSE:
+                continue
+            height, width = target.values.shape[-2:]
+            if self.size is None or height * width > self.size[0] * self.size[1]:
+                self.size = (height, width)

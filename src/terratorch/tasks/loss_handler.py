@@ -11,11 +11,18 @@ from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.losses.combined import CombinedLoss
 from terratorch.models.model import ModelOutput
 
-__all__ = ["CombinedLoss", "LossHandler", "check_aux_loss_names"]
+__all__ = [
+    "CombinedLoss",
+    "LossHandler",
+    "check_aux_loss_names",
+    "compute_losses",
+    "log_losses",
+    "zero_losses",
+]
 
 
 class LossHandler:
-    """Computes the losses of a model output and logs them.
+    """The public form of `compute_losses` and `log_losses`.
 
     Args:
         loss_prefix: What the logged names start with, such as `train/`.
@@ -31,53 +38,70 @@ class LossHandler:
         criterion: nn.Module,
         aux_loss_weights: Mapping[str, float] | None = None,
     ) -> dict[str, Tensor]:
-        """Return the loss under `loss`, and its parts by name where there are several.
-
-        The parts are those of a combined loss and, with auxiliary heads, `decoder` for the main
-        head and each auxiliary head under its name.
-
-        Args:
-            model_output: What the model returned.
-            ground_truth: The target of the main and of each auxiliary head.
-            criterion: The loss; returns one, or several by name with their sum under `loss`.
-            aux_loss_weights: The weights of the auxiliary heads; without any, each counts fully.
-
-        Raises:
-            ConfigurationError: If a weight is given for a head that the model does not have.
-        """
-        parts = _as_parts(criterion(model_output.output, ground_truth))
-        heads = model_output.auxiliary_heads or {}
-        if aux_loss_weights is not None:
-            check_aux_loss_names(aux_loss_weights, heads)
-        if not heads:
-            return parts
-        weights = dict.fromkeys(heads, 1.0) if aux_loss_weights is None else aux_loss_weights
-        parts["decoder"] = parts["loss"]
-        total = parts["loss"]
-        for name, output in heads.items():
-            parts[name] = _as_parts(criterion(output, ground_truth))["loss"]
-            total = total + weights[name] * parts[name]
-        return {**parts, "loss": total}
+        """Return the loss under `loss`, and its parts by name; see `compute_losses`."""
+        return compute_losses(model_output, ground_truth, criterion, aux_loss_weights)
 
     def log_loss(
         self, log: Callable[..., None], loss_dict: Mapping[str, Tensor], batch_size: int
     ) -> None:
         """Log the loss once an epoch, and its parts at each step too."""
-        for name, value in loss_dict.items():
-            log(
-                f"{self.loss_prefix}{name}",
-                value.detach(),
-                batch_size=batch_size,
-                on_step=name != "loss",
-                on_epoch=True,
-                prog_bar=name == "loss",
-                sync_dist=self.loss_prefix != "train/",
-                add_dataloader_idx=False,
-            )
+        log_losses(log, self.loss_prefix, loss_dict, batch_size)
+
+
+def compute_losses(
+    output: ModelOutput,
+    target: Tensor,
+    criterion: nn.Module,
+    aux_weights: Mapping[str, float] | None = None,
+) -> dict[str, Tensor]:
+    """Return the loss under `loss`, and its parts by name if there are several.
+
+    The parts are those of a combined loss and, with auxiliary heads, `decoder` for the main head
+    and each auxiliary head under its name.
+
+    Args:
+        output: What the model returned.
+        target: The target of the main head and of each auxiliary head.
+        criterion: The loss; returns one, or several by name with their sum under `loss`.
+        aux_weights: The weights of the auxiliary heads; by default 1.
+
+    Raises:
+        ConfigurationError: If a weight names a head that the model does not have.
+    """
+    parts = _as_parts(criterion(output.output, target))
+    heads = output.auxiliary_heads or {}
+    if aux_weights is not None:
+        check_aux_loss_names(aux_weights, heads)
+    if not heads:
+        return parts
+    weights = dict.fromkeys(heads, 1.0) if aux_weights is None else aux_weights
+    parts["decoder"] = parts["loss"]
+    total = parts["loss"]
+    for name, scores in heads.items():
+        parts[name] = _as_parts(criterion(scores, target))["loss"]
+        total = total + weights[name] * parts[name]
+    return {**parts, "loss": total}
+
+
+def log_losses(
+    log: Callable[..., None], prefix: str, losses: Mapping[str, Tensor], batch_size: int
+) -> None:
+    """Log the loss once an epoch, and its parts at each step too."""
+    for name, value in losses.items():
+        log(
+            f"{prefix}{name}",
+            value.detach(),
+            batch_size=batch_size,
+            on_step=name != "loss",
+            on_epoch=True,
+            prog_bar=name == "loss",
+            sync_dist=prefix != "train/",
+            add_dataloader_idx=False,
+        )
 
 
 def check_aux_loss_names(weights: Mapping[str, float], heads: Mapping[str, object]) -> None:
-    """Raise a `ConfigurationError` unless the weights are those of the auxiliary heads."""
+    """Raise a `ConfigurationError` unless weights and auxiliary heads have the same names."""
     thing = "model.init_args.aux_loss"
     for name in weights:
         if name not in heads:
@@ -88,17 +112,19 @@ def check_aux_loss_names(weights: Mapping[str, float], heads: Mapping[str, objec
             )
     missing = sorted(set(heads) - set(weights))
     if missing:
-        raise ConfigurationError(thing, f"no weight for the auxiliary heads {missing}")
+        raise ConfigurationError(
+            thing, f"no weight for the auxiliary heads {missing}", "Give each one a weight."
+        )
 
 
 def zero_losses(losses: Mapping[str, Tensor], output: ModelOutput) -> dict[str, Tensor]:
-    """Return zero for each loss, of a batch without a target that counts.
+    """Return zero for each loss, for a batch without a target that counts.
 
-    Losses differ in what they give of nothing: zero, NaN, or something of the ignored. The zeros
-    depend on all outputs, since distributed training waits for the gradient of every parameter.
+    Losses differ in what they return for an empty target: zero, NaN, or a loss of ignored pixels.
+    The zeros depend on all outputs, since distributed training waits for every gradient.
     """
     outputs = (output.output, *(output.auxiliary_heads or {}).values())
-    zero = torch.stack([(one * 0).sum() for one in outputs]).sum()
+    zero = torch.stack([(scores * 0).sum() for scores in outputs]).sum()
     return dict.fromkeys(losses, zero)
 
 
@@ -109,6 +135,6 @@ def _as_parts(loss: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
         raise ConfigurationError(
             "model.init_args.loss",
             f"its forward returned {sorted(loss)}",
-            "A loss of several parts returns what to minimise under 'loss'.",
+            "A loss of several parts must return their sum under 'loss'.",
         )
     return dict(loss)

@@ -1,76 +1,74 @@
-"""Whether what a Trainer watches is logged, and in the right direction."""
+"""Whether the metrics that callbacks monitor are logged, and in the right direction."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Iterator
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
+from torch import nn
 from torchmetrics import MetricCollection
 
 from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.losses.combined import CombinedLoss
 from terratorch.metrics import check_monitor
 
-if TYPE_CHECKING:
-    from terratorch.tasks.base_task import TerraTorchTask
-
 # Packages whose callbacks log no metrics of their own.
 _LOG_NOTHING = ("lightning", "terratorch")
+_OUR_LOSSES = ("terratorch", "torch")
 
 
-def check_callbacks(trainer: Trainer) -> None:
-    """Raise a `ConfigurationError` for a metric that is not there, or is watched the wrong way."""
-    _check_names(trainer, cast("TerraTorchTask", trainer.lightning_module))
-    for callback in (*trainer.checkpoint_callbacks, *trainer.early_stopping_callbacks):
-        monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "min")
-        check_monitor(monitor, mode, f"trainer.callbacks: {type(callback).__name__}")
+def check_callbacks(trainer: Trainer, known: set[str] | None) -> None:
+    """Raise a `ConfigurationError` for a metric that is not logged, or is watched the wrong way.
 
-
-def _check_names(trainer: Trainer, task: TerraTorchTask) -> None:
-    """Refuse a metric that nothing logs, unless the user's own code may log it."""
-    if _logs_more(trainer, task):
-        return
-    known = set(_logged(task))
+    Args:
+        trainer: The Trainer.
+        known: The names that are logged; None if code of the user's own may log others.
+    """
     for thing, monitor in _monitors(trainer):
-        if monitor not in known:
+        if known is not None and monitor not in known:
             raise ConfigurationError(
                 thing,
-                f"it watches '{monitor}', which is no metric of {type(task).__name__}",
-                did_you_mean(monitor, known) or f"There are: {', '.join(sorted(known))}.",
+                f"it monitors '{monitor}', which is not a metric of "
+                f"{type(trainer.lightning_module).__name__}",
+                did_you_mean(monitor, known) or f"Metrics: {', '.join(sorted(known))}.",
             )
+    for callback in (*trainer.checkpoint_callbacks, *trainer.early_stopping_callbacks):
+        watched, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "min")
+        check_monitor(watched, mode, f"trainer.callbacks: {type(callback).__name__}")
 
 
-def _logs_more(trainer: Trainer, task: TerraTorchTask) -> bool:
-    """Whether code that is not ours may log: a task, callback, loss or model of the user's own."""
+def may_log_more(trainer: Trainer, task: LightningModule, criterion: nn.Module) -> bool:
+    """Return whether a task, callback or loss of the user's own may log further metrics."""
     kinds = [type(task), *map(type, trainer.callbacks)]  # type: ignore[attr-defined] # it has them
-    if any(kind.__module__.partition(".")[0] not in _LOG_NOTHING for kind in kinds):
+    if any(_package(kind) not in _LOG_NOTHING for kind in kinds):
         return True
-    own_loss = type(task.criterion).__module__.partition(".")[0] not in ("terratorch", "torch")
-    settings = task.settings  # each auxiliary head logs a loss under its name
-    with_heads = bool(settings.aux_heads) or "aux_decoders" in settings.model_args
-    return own_loss or with_heads or not task.model_by_name
+    return _package(type(criterion)) not in _OUR_LOSSES
 
 
-def _logged(task: TerraTorchTask) -> Iterator[str]:
-    criterion = task.criterion
+def metric_names(criterion: nn.Module, metrics: Iterable[MetricCollection]) -> Iterator[str]:
+    """Yield the names that training and validation log.
+
+    Args:
+        criterion: The loss.
+        metrics: Those of training and of validation.
+    """
     parts = list(criterion.losses) if isinstance(criterion, CombinedLoss) else []
-    for prefix, metrics in (("train/", task.train_metrics), ("val/", task.val_metrics)):
+    for prefix, collection in zip(("train/", "val/"), metrics, strict=True):
         yield f"{prefix}loss"
         yield from (f"{prefix}{part}{end}" for part in parts for end in ("", "_step", "_epoch"))
-        yield from _names(metrics)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*was called before the ``update`` method.*")
+            # Names with a class are known only when metrics are computed.
+            yield from collection.clone().compute()
 
 
-def _names(metrics: MetricCollection) -> Iterator[str]:
-    """Yield the names of metrics as they are logged: those of classes are known when computed."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*was called before the ``update`` method.*")
-        yield from metrics.clone().compute()
+def _package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 def _monitors(trainer: Trainer) -> Iterator[tuple[str, str]]:
-    """Yield who watches a metric, and its name."""
+    """Yield what monitors a metric, and the metric."""
     for callback in (*trainer.checkpoint_callbacks, *trainer.early_stopping_callbacks):
         monitor = getattr(callback, "monitor", None)
         if monitor is not None:

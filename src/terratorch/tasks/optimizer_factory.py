@@ -12,8 +12,8 @@ from torch.optim import Optimizer, lr_scheduler
 
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 from terratorch.metrics import check_monitor
+from terratorch.tasks.settings import PATH, OptimizerSettings
 
-DEFAULT_OPTIMIZER = "Adam"
 # Keys of `scheduler_hparams` that are for the Trainer: when the scheduler steps.
 _TRAINER_KEYS = ("interval", "frequency")
 _INTERVALS = ("epoch", "step")
@@ -55,6 +55,37 @@ def optimizer_factory(
     }
 
 
+def build_optimizer(
+    named_parameters: Iterable[tuple[str, nn.Parameter]], settings: OptimizerSettings, monitor: str
+) -> dict[str, Any]:
+    """Return the optimizer and the scheduler of the settings, as Lightning takes them.
+
+    Args:
+        named_parameters: The parameters of a task by name.
+        settings: The settings.
+        monitor: The metric that `ReduceLROnPlateau` watches.
+
+    Raises:
+        ConfigurationError: If no parameter is trained, or a name or argument is not one of torch's.
+    """
+    named = list(named_parameters)
+    if not any(parameter.requires_grad for _, parameter in named):
+        raise ConfigurationError(
+            f"{PATH}.freeze_backbone, freeze_decoder, freeze_head",
+            "all parameters are frozen, so there is nothing to train",
+            "Train at least one part.",
+        )
+    return optimizer_factory(
+        settings.optimizer,
+        settings.lr,
+        parameter_groups(named, settings.lr_overrides),
+        dict(settings.optimizer_arguments),
+        settings.scheduler,
+        monitor,
+        dict(settings.scheduler_arguments),
+    )
+
+
 def _scheduler(
     name: str, optimizer: Optimizer, monitor: str, hparams: dict[str, Any]
 ) -> dict[str, Any]:
@@ -63,29 +94,29 @@ def _scheduler(
     interval = for_trainer.get("interval", "epoch")
     if interval not in _INTERVALS:
         raise ConfigurationError(
-            "model.init_args.scheduler_hparams.interval",
+            f"{PATH}.scheduler_hparams.interval",
             f"is {interval!r}",
             f"Use {' or '.join(_INTERVALS)}.",
         )
     _check_arguments(build, hparams, "scheduler_hparams", given=("optimizer",))
     if issubclass(build, lr_scheduler.ReduceLROnPlateau):
         mode = hparams.get("mode", "min")
-        check_monitor(monitor, mode, "model.init_args.scheduler_hparams.mode")
+        check_monitor(monitor, mode, f"{PATH}.scheduler_hparams.mode")
     return {"scheduler": build(optimizer, **hparams), "monitor": monitor, **for_trainer}
 
 
 def parameter_groups(
     named_parameters: Iterable[tuple[str, nn.Parameter]], lr_overrides: Mapping[str, float] | None
 ) -> list[nn.Parameter] | list[dict[str, Any]]:
-    """Return the parameters, with a group of its own for each overridden learning rate.
+    """Return the parameters, with a separate group for each overridden learning rate.
 
     Args:
         named_parameters: Parameters by name.
         lr_overrides: Learning rates of the parameters whose name contains the key.
 
     Raises:
-        ConfigurationError: If an override fits no parameter, or none that is trained, or two
-            overrides fit the same one.
+        ConfigurationError: If an override matches no parameter or only frozen ones, or two match
+            the same one.
     """
     named = list(named_parameters)
     if not lr_overrides:
@@ -96,20 +127,20 @@ def parameter_groups(
         keys = [key for key in lr_overrides if key in name]
         if len(keys) > 1:
             raise ConfigurationError(
-                "model.init_args.lr_overrides", f"{keys} all fit the parameter {name!r}"
+                f"{PATH}.lr_overrides", f"{keys} all match the parameter {name!r}"
             )
         (groups[keys[0]] if keys else rest).append(parameter)
     for key, members in groups.items():
         if members and not any(parameter.requires_grad for parameter in members):
             raise ConfigurationError(
-                f"model.init_args.lr_overrides.{key}",
+                f"{PATH}.lr_overrides.{key}",
                 "all parameters with this in their names are frozen",
                 "Leave it out, or do not freeze that part.",
             )
         if not members:
             roots = list(dict.fromkeys(part for name, _ in named for part in name.split(".")[:3]))
             raise ConfigurationError(
-                f"model.init_args.lr_overrides.{key}",
+                f"{PATH}.lr_overrides.{key}",
                 "no parameter has this in its name",
                 f"{did_you_mean(key, roots)} Parameters start with {_roots(named)}.".strip(),
             )
@@ -132,7 +163,7 @@ def _class_named(name: str, module: Any, base: type, argument: str) -> Any:
     ]
     if name not in names:
         raise ConfigurationError(
-            f"model.init_args.{argument}",
+            f"{PATH}.{argument}",
             f"{module.__name__} has no {argument} {name!r}",
             did_you_mean(name, names),
         )
@@ -149,7 +180,7 @@ def _check_arguments(
     }
     names = list(parameters)
     for name in hparams:
-        thing = f"model.init_args.{argument}.{name}"
+        thing = f"{PATH}.{argument}.{name}"
         if name in given:
             raise ConfigurationError(thing, "it is given beside it", f"Use model.init_args.{name}.")
         if name not in names:
@@ -158,5 +189,5 @@ def _check_arguments(
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in hparams:
             raise ConfigurationError(
-                f"model.init_args.{argument}.{name}", f"is missing, and {build.__name__} needs it"
+                f"{PATH}.{argument}.{name}", f"is missing, and {build.__name__} needs it"
             )

@@ -1,23 +1,51 @@
-"""What a step of a task found, for callbacks that look at the samples of a batch."""
+"""What a step reads from a batch, and what it returns."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
+# A batch as data loaders return it: images, targets, and facts by name.
+Batch = Mapping[str, Any]
+# One tensor, or with several heads one for each by name.
+ByHead = Tensor | dict[str, Tensor]
 
-class StepResult(NamedTuple):
-    """The result of a step; what a test step returns, without gradients.
+
+class RawTarget(NamedTuple):
+    """A target of a batch before it is fitted to the output of the model.
 
     Attributes:
-        loss: Of the batch.
-        output: What the main head gave: `(B, C, ...)` or `(B, ...)`.
-        decided: What the task decides, and what its metrics count: class ids, or values.
-        target: The target in the same form; `valid_targets` of the task tells where it counts.
+        key: Its key in the batch.
+        values: `(B, ...)`.
+        valid: Where it counts; None for everywhere.
+        num_classes: The number of classes; None if the values are not class ids.
     """
 
-    loss: Tensor
-    output: Tensor
-    decided: Tensor
-    target: Tensor
+    key: str
+    values: Tensor
+    valid: Tensor | None = None
+    num_classes: int | None = None
+
+
+class StepResult(NamedTuple):
+    """The result of a step; a test step returns it, without gradients.
+
+    Attributes:
+        losses: The loss to minimise under `loss`, and its parts by name. Empty if the model
+            computes its own loss and only in training.
+        output: Scores of the main head, `(B, C, ...)` or `(B, ...)`; with several heads by name.
+        decided: What the metrics compare with the target: class ids, or values.
+        target: The target in the same form.
+    """
+
+    losses: dict[str, Tensor]
+    output: Any
+    decided: Any
+    target: Any
+
+    @property
+    def loss(self) -> Tensor:
+        """The loss to minimise."""
+        return self.losses["loss"]

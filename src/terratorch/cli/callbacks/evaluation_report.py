@@ -31,6 +31,7 @@ from terratorch.evaluation.pages.report_search import (
 from terratorch.evaluation.redaction import command_of, without_secrets
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.batch_checks import filenames_of
+from terratorch.tasks.objectives.supervised import SupervisedObjective
 from terratorch.tasks.step_result import StepResult
 
 logger = logging.getLogger(__name__)
@@ -75,11 +76,14 @@ class EvaluationReport(Callback):
         """Count the chips of a batch."""
         if not isinstance(pl_module, TerraTorchTask) or not isinstance(outputs, StepResult):
             return  # a user's own module, whose targets are not known
+        objective = pl_module.objective
+        if not isinstance(objective, SupervisedObjective):
+            return  # there is not one target to compare with
         if self._collectors is None:
             self._collectors = [_collector(trainer, pl_module) for _ in pl_module.test_prefixes]
         collector = self._collectors[dataloader_idx]
         target = outputs.target
-        valid = pl_module.valid_targets(target)
+        valid = objective.valid(target)
         valid = torch.ones_like(target, dtype=torch.bool) if valid is None else valid
         names = filenames_of(batch) or collector.new_names(len(target))
         scored = ScoredBatch(names, outputs.output, outputs.decided, target, valid)
@@ -146,15 +150,15 @@ def say_where_reports_are(trainer: Trainer) -> None:
 
 def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
     datamodule = getattr(trainer, "datamodule", None)
-    count = task.num_classes
-    names = task.settings.class_names or getattr(datamodule, "class_names", None)
+    count = task.objective.num_classes
+    names = task.settings.classes.names or getattr(datamodule, "class_names", None)
     if count is not None and len(names or ()) != count:
         names = [str(index) for index in range(count)]
     spec = getattr(datamodule, "input_spec", None)
     modality, rgb = (None, (0, 1, 2)) if spec is None else spec.shown_bands()
-    kind = "regression" if count is None else _KINDS[task.output_type]
+    kind = "regression" if count is None else _KINDS[task.objective.output_type]
     shown = list(names or ()) if count else []
-    ignored, process = task.settings.ignore_index, trainer.global_rank
+    ignored, process = task.settings.loss.ignore_index, trainer.global_rank
     return ChipCollector(kind, shown, ignored, rgb, modality, process)
 
 
@@ -165,12 +169,12 @@ def _cards(trainer: Trainer, task: TerraTorchTask, sets: Sequence[SampleSet]) ->
         task=type(task).__name__,
         network=type(task.model).__name__,
         described=description_of(task.model),
-        factory=settings.model_factory,
+        factory=settings.model.factory,
         parameters=sum(size for size, _ in sizes),
         trained=sum(size for size, is_trained in sizes if is_trained),
-        loss=settings.loss,
-        ignore_index=settings.ignore_index,
-        is_tiled=settings.tiled_inference_on_testing,
+        loss=settings.loss.loss,
+        ignore_index=settings.loss.ignore_index,
+        is_tiled=settings.tiles.testing,
         checkpoint=None if trainer.ckpt_path is None else str(trainer.ckpt_path),
     )
     device = trainer.strategy.root_device
@@ -181,7 +185,7 @@ def _cards(trainer: Trainer, task: TerraTorchTask, sets: Sequence[SampleSet]) ->
             None if datamodule is None else type(datamodule).__name__,
             getattr(datamodule, "input_spec", None),
             sets,
-            task.num_classes or 0,
+            task.objective.num_classes or 0,
         ),
         software_card(name, trainer.world_size, str(trainer.precision), command_of(sys.argv)),
     ]

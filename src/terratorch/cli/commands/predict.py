@@ -93,7 +93,7 @@ def _run(parsed: Namespace, options: PredictionOptions, scenes: Sequence[Path | 
     find_devices(parsed.accelerator, parsed.devices)  # before a model is built
     precision = Precision.parse(parsed.precision)
     checkpoint = read_checkpoint(parsed.ckpt_path)
-    if has_custom_hooks(checkpoint):
+    if checkpoint.custom_hooks:
         return _run_with_trainer(parsed, options, scenes, checkpoint)
     predictor = Predictor.from_checkpoint(checkpoint, "cpu", precision.name)
     is_table = predictor.predicts_images_whole
@@ -110,11 +110,6 @@ def _run(parsed: Namespace, options: PredictionOptions, scenes: Sequence[Path | 
     )
     assert options.predict_output_dir is not None, "_predict_from_checkpoint checks it"
     return print_report(report, options.predict_output_dir)
-
-
-def has_custom_hooks(checkpoint: CheckpointInfo) -> bool:
-    """Return whether the task of a checkpoint overrides hooks of prediction."""
-    return False
 
 
 def _run_with_trainer(

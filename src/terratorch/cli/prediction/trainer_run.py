@@ -112,44 +112,31 @@ def add_ensemble(
     if not names:
         return
     name = type(task).__name__
-    if not isinstance(task, TerraTorchTask) or _PREDICTING & custom_hooks(task):
+    if not isinstance(task, TerraTorchTask) or _PREDICTING & task.custom_hooks:
         raise ConfigurationError(
             names[0],
             f"{name} makes its predictions in its own way",
             "Leave it out: a task that overrides a hook of prediction cannot use it.",
         )
-    tiles = task.settings.tiled_inference_parameters
-    task.ensemble = build_ensemble(options, Member(name, task, tiles, task.chip_size), first)
+    tiles = task.settings.tiles.parameters
+    task.ensemble = build_ensemble(
+        options, Member(name, task.objective, tiles, task.chip_size), first
+    )
 
 
 # Hooks that make the scores of a prediction.
 _PREDICTING = frozenset({"predict_step", "forward_jointly", "prediction_of"})
 
 
-def custom_hooks(task: TerraTorchTask) -> frozenset[str]:
-    """Return the hooks of prediction that a task overrides."""
-    names = (
-        *("forward", "forward_batch", "forward_jointly", "predict_step", "prediction_of"),
-        *("prediction_layers", "output_layer", "decide", "setup", "teardown", "configure_model"),
-        *("on_predict_start", "on_predict_end"),
-    )
-    kind = type(task)
-    return frozenset(
-        name
-        for name in names
-        if not getattr(kind, name).__module__.startswith(("terratorch.", "lightning."))
-    )
-
-
 def runs_without_trainer(task: LightningModule, trainer: Trainer) -> bool:
     """Return whether model and objective of a task are enough to predict as its Trainer would."""
-    is_ours = isinstance(task, TerraTorchTask) and not custom_hooks(task)
+    is_ours = isinstance(task, TerraTorchTask) and not task.custom_hooks
     return is_ours and str(trainer.precision) in PRECISIONS
 
 
 def predicts_labels(task: LightningModule) -> bool:
     """Return whether a task is known to predict labels of images, which make one table."""
-    return isinstance(task, TerraTorchTask) and task.output_type.per_image
+    return isinstance(task, TerraTorchTask) and task.objective.output_type.per_image
 
 
 def load_weights(task: LightningModule, path: str | Path) -> None:
@@ -166,7 +153,7 @@ def predictor_of(
     trainer: Trainer,
 ) -> Predictor:
     """Return a predictor with the model of a task, on the device of a Trainer."""
-    check_same_bands(datamodule, task.settings.model_args, "predict", task.model)
+    check_same_bands(datamodule, task.settings.model.arguments, "predict", task.model)
     precision = Precision.parse(trainer.precision)
     return Predictor.from_task(task, source.input_spec, trainer.strategy.root_device, precision)
 
@@ -224,9 +211,9 @@ def _choose_outputs(task: LightningModule, writers: Sequence[PredictionWriter]) 
         names = writer.settings.outputs
         if isinstance(task, TerraTorchTask):
             if names is not None:
-                task.choose_outputs(names)
-            outputs = task.layer_outputs.values()
-            check_outputs(writer.settings, task.output_type, outputs)
+                task.objective.choose_outputs(names)
+            outputs = task.objective.layer_outputs.values()
+            check_outputs(writer.settings, task.objective.output_type, outputs)
         elif names is not None:
             raise ConfigurationError(
                 "outputs",

@@ -154,7 +154,7 @@ def _provenance(
 ) -> Provenance:
     files = (checkpoint, *(settings.further_ckpt_paths or ()))
     paths = tuple(Path(file) for file in files if file is not None)
-    arguments = task.settings.model_args if isinstance(task, TerraTorchTask) else {}
+    arguments = task.settings.model.arguments if isinstance(task, TerraTorchTask) else {}
     model = arguments.get("backbone") or arguments.get("model")
     return Provenance(
         task=type(task).__name__,
