@@ -397,7 +397,7 @@ def test_mistakes(changes, message):
 def test_the_necks_to_add_can_be_pasted():
     with pytest.raises(ConfigurationError) as caught:
         build(**{**UNET, "backbone": "TinyTokens", "necks": []})
-    pasted = caught.value.cure.split("\n", 1)[1]
+    pasted = caught.value.advice.split("\n", 1)[1]
     assert pasted == (
         "necks:\n"
         "  - name: SelectIndices\n"

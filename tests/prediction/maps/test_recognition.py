@@ -89,4 +89,6 @@ def test_a_scene_with_a_map_behind_it_is_refused(place, kind, image, our_map, mo
     what = {"map": "a map", "mosaic": "a mosaic of maps"}[kind]
     with pytest.raises(DataError) as refused:
         refuse(scene)
-    assert refused.value.seen == f"{ours}, which it joins, is {what} that terratorch predict wrote"
+    assert (
+        refused.value.problem == f"{ours}, which it joins, is {what} that terratorch predict wrote"
+    )

@@ -359,7 +359,7 @@ def test_maps_and_what_is_made_of_them_are_no_images(tmp_path):
     shutil.copy(path, maps / "own.png")
     report = run(sorted(maps.iterdir()), tmp_path / "again", predictor(run="a"))
     assert {file.stem for file in report.written} == {"own_pred", "own_pred_logits"}
-    said = {file.name: error.seen for file, error in report.failures.items()}
+    said = {file.name: error.problem for file, error in report.failures.items()}
     wrote = "that terratorch predict wrote, and no image"
     assert said == {
         "mosaic.vrt": f"it is a mosaic of maps {wrote}",

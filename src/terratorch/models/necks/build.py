@@ -81,7 +81,7 @@ def _at(path: str) -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        raise type(error)(f"{path}: {error.thing}", error.seen, error.cure) from None
+        raise type(error)(f"{path}: {error.subject}", error.problem, error.advice) from None
 
 
 def _check_indices(indices: object, count: int, path: str, origin: str) -> None:

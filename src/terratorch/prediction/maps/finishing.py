@@ -87,7 +87,7 @@ def _check_complete(path: Path) -> None:
     try:
         missing = _missing_block(path)
     except DataError as error:
-        raise OSError(errno.EIO, f"the file came out damaged: {error.seen}") from error
+        raise OSError(errno.EIO, f"the file came out damaged: {error.problem}") from error
     if missing is not None:
         raise OSError(errno.EIO, f"block {missing} is not on the disk")
 
