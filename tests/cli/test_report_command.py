@@ -14,7 +14,7 @@ from chip_files import write_tif
 from terratorch.cli.callbacks.evaluation_report import EvaluationReport
 from terratorch.cli.main import main
 from terratorch.evaluation.evaluation import read_evaluation
-from terratorch.evaluation.reported import results_of
+from terratorch.evaluation.reported import REPORTED
 
 
 def _test(config: dict, folder: Path, changes: dict | None = None, *options: str) -> None:
@@ -63,7 +63,7 @@ def test_its_figures_are_those_that_the_task_logged(tested):
     assert [Path(chip.filename).name for chip in sample_set.chips] == [
         f"chip_{index}_merged.tif" for index in range(4)
     ]
-    results = results_of(evaluation, sample_set)
+    results = REPORTED[evaluation.kind].results(evaluation, sample_set)
     for name, figure in results.overall.items():
         assert figure.value == pytest.approx(sample_set.logged[name], abs=1e-6)
     for row in results.classes:
@@ -179,7 +179,7 @@ def test_ignored_pixels_count_nowhere(config, tmp_path):
     assert counted == [32 * 32, 8 * 32, 0]
     assert np.isnan(sample_set.chips[2].score)
     assert evaluation.notes == ["1 chip without a label."]
-    figures = results_of(evaluation, sample_set).overall
+    figures = REPORTED[evaluation.kind].results(evaluation, sample_set).overall
     assert all(figure.logged is None for figure in figures.values())
     assert "25 % of it has a label" in [panel.caption for panel in sample_set.panels]
 
@@ -219,7 +219,7 @@ def test_classification_and_several_test_sets(classification_folder):
     assert [len(one.chips) for one in evaluation.sets] == [7, 4]
     assert evaluation.sets[0].chips[0].cells == ()  # its label is ignored
     for one in evaluation.sets:
-        figures = results_of(evaluation, one).overall
+        figures = REPORTED[evaluation.kind].results(evaluation, one).overall
         assert set(figures) <= set(one.logged)
         assert all(figure.logged is None for figure in figures.values())
     text = report.written.read_text()
@@ -249,7 +249,7 @@ def test_a_regression_has_a_report(tmp_path):
     evaluation = read_evaluation(tmp_path / "evaluation.json")
     (sample_set,) = evaluation.sets
     assert [chip.sums[0] for chip in sample_set.chips] == [32, 56, 64, 64, 64]
-    figures = results_of(evaluation, sample_set).overall
+    figures = REPORTED[evaluation.kind].results(evaluation, sample_set).overall
     assert set(figures) == {"RMSE", "MAE", "R2_Score", "MSE"} <= set(sample_set.logged)
     assert all(figure.logged is None for figure in figures.values())
     assert sample_set.scale.low < sample_set.scale.high

@@ -10,7 +10,7 @@ from terratorch.evaluation.counts import confusion_matrix
 from terratorch.evaluation.evaluation import Evaluation, SampleSet
 from terratorch.evaluation.pages.report import render
 from terratorch.evaluation.pages.report_search import Report
-from terratorch.evaluation.reported import results_of
+from terratorch.evaluation.reported import REPORTED
 
 NAMES = ["forest", "water", "built-up"]
 
@@ -37,7 +37,7 @@ def test_rows_are_labels_and_columns_predictions():
     assert chips[1].score == 1
     sample_set = SampleSet("", chips, {}, [])
     evaluation = Evaluation("segmentation", NAMES, None, [sample_set], "2026-01-01T00:00:00")
-    results = results_of(evaluation, sample_set)
+    results = REPORTED[evaluation.kind].results(evaluation, sample_set)
     assert results.classes[0].figures["Recall"].value == pytest.approx(1 / 3)
     assert results.classes[1].figures["Precision"].value == pytest.approx(1 / 2)
     shown = render(Report(evaluation, None))

@@ -7,7 +7,8 @@ import torch
 from terratorch.evaluation.bootstrap import intervals, resampled_sums
 from terratorch.evaluation.evaluation import ChipScore, Evaluation, SampleSet
 from terratorch.evaluation.pages.formats import interval, number
-from terratorch.evaluation.reported import REPORTED, results_of
+from terratorch.evaluation.reported import REPORTED
+from terratorch.evaluation.results import Results
 from terratorch.metrics import formulas
 from terratorch.metrics.classes import classification_metrics, segmentation_metrics
 from terratorch.metrics.values import regression_metrics
@@ -40,6 +41,10 @@ def _evaluation(kind: str, chips: list[ChipScore], logged: dict, ignore: int | N
     return Evaluation(kind, names, ignore, [sample_set], "2026-01-01T00:00:00"), sample_set
 
 
+def _results(evaluation: Evaluation, sample_set: SampleSet) -> Results:
+    return REPORTED[evaluation.kind].results(evaluation, sample_set)
+
+
 @pytest.mark.parametrize("ignore", [None, 255, 1])
 @pytest.mark.parametrize(
     ("kind", "build"),
@@ -53,7 +58,7 @@ def test_class_scores_are_those_of_the_tasks(kind, build, ignore):
     metrics.update(prediction, target)
     logged = {name: float(value) for name, value in metrics.compute().items()}
     chips = _chips(target, prediction, ignore)
-    results = results_of(*_evaluation(kind, chips, logged, ignore))
+    results = _results(*_evaluation(kind, chips, logged, ignore))
     for name, figure in results.overall.items():
         assert figure.value == pytest.approx(logged[name], abs=1e-6), name
         assert figure.logged is None
@@ -83,14 +88,14 @@ def test_value_scores_are_those_of_the_task():
         error = other - one
         sums = (9, one.sum(), one.square().sum(), error.abs().sum(), error.square().sum())
         chips.append(ChipScore("a.tif", 0.0, sums=tuple(map(float, sums))))
-    results = results_of(*_evaluation("regression", chips, logged))
+    results = _results(*_evaluation("regression", chips, logged))
     assert set(results.overall) == set(logged)
     assert all(figure.logged is None for figure in results.overall.values())
 
 
 def test_what_was_logged_is_named_where_it_is_another_number():
     chips = _chips(*_pairs(0), None)
-    results = results_of(*_evaluation("segmentation", chips, {"mIoU": 0.25, "loss": 1.0}))
+    results = _results(*_evaluation("segmentation", chips, {"mIoU": 0.25, "loss": 1.0}))
     assert results.overall["mIoU"].logged == 0.25
     assert results.others == {"loss": 1.0}
 
@@ -98,13 +103,13 @@ def test_what_was_logged_is_named_where_it_is_another_number():
 def test_small_values_that_differ_are_told_apart():
     chips = [ChipScore("a", 0.1, sums=(10.0, 1.0, 1.0, 1e-5, 1e-5))]  # the MSE is 1e-6
     logged = {"MSE": 1e-4, "RMSE": 1e-3 * (1 + 1e-5)}
-    overall = results_of(*_evaluation("regression", chips, logged)).overall
+    overall = _results(*_evaluation("regression", chips, logged)).overall
     assert overall["MSE"].logged == 1e-4
     assert overall["RMSE"].logged is None
 
 
 def test_one_chip_has_no_interval():
-    results = results_of(*_evaluation("segmentation", _chips(*_pairs(0, 1), None), {}))
+    results = _results(*_evaluation("segmentation", _chips(*_pairs(0, 1), None), {}))
     assert results.overall["mIoU"].interval is None
     assert results.classes[0].figures["IoU"].interval is None
 
@@ -120,18 +125,18 @@ def test_chips_without_a_label_do_not_widen_intervals(kind, counted):
     chips = [ChipScore(f"{index}", 0.5, **counted) for index in range(2)]
     empty = {"sums": (0.0,) * 5} if kind == "regression" else {}
     chips += [ChipScore(f"empty {index}", np.nan, **empty) for index in range(6)]
-    results = results_of(*_evaluation(kind, chips, {}))
+    results = _results(*_evaluation(kind, chips, {}))
     assert results.resampled == 2
     for figure in results.overall.values():
         assert figure.interval == pytest.approx((figure.value, figure.value))
-    results = results_of(*_evaluation(kind, chips[1:], {}))
+    results = _results(*_evaluation(kind, chips[1:], {}))
     assert results.resampled == 0
     assert all(figure.interval is None for figure in results.overall.values())
 
 
 def test_an_interval_without_width_is_not_shown():
     chips = [ChipScore(f"{index}", 1.0, cells=((0, 9), (5, 10))) for index in range(3)]
-    figure = results_of(*_evaluation("segmentation", chips, {})).overall["mIoU"]
+    figure = _results(*_evaluation("segmentation", chips, {})).overall["mIoU"]
     assert figure.interval == (1, 1)
     assert interval(figure) == ""
 
@@ -139,7 +144,7 @@ def test_an_interval_without_width_is_not_shown():
 def test_predictions_that_are_no_numbers_have_no_interval():
     chips = [ChipScore("a", 1.0, sums=(10.0, 30.0, 100.0, 5.0, 4.0))]
     chips.append(ChipScore("b", np.inf, sums=(10.0, 30.0, 100.0, np.nan, np.inf)))
-    rmse = results_of(*_evaluation("regression", chips, {})).overall["RMSE"]
+    rmse = _results(*_evaluation("regression", chips, {})).overall["RMSE"]
     assert (rmse.value, rmse.interval) == (np.inf, None)
 
 

@@ -97,8 +97,3 @@ REPORTED: Mapping[str, ReportedOutput] = {
         limits=None,
     ),
 }
-
-
-def results_of(evaluation: Evaluation, sample_set: SampleSet) -> Results:
-    """Return the figures of a test set."""
-    return REPORTED[evaluation.kind].results(evaluation, sample_set)
