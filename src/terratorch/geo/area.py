@@ -25,7 +25,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
-from terratorch.geo.grid import PixelGrid
+from terratorch.geo.grid import PixelGrid, affine_points
 from terratorch.geo.types import CRS, Affine, Array, Bounds
 from terratorch.optional import import_optional
 
@@ -62,14 +62,15 @@ class AreaOfInterest:
         """Return the polygons in pixels `(column, row)` of a raster, cut off far beyond it."""
         polygons = np.array(self.polygons, dtype=object)
         if self.crs != grid.crs:
-            corners = shapely.transform(
-                shapely.box(0, 0, grid.width, grid.height), partial(_mapped, grid.transform)
-            )
-            polygons = self._projected(grid.crs, corners.bounds)
+            outline = shapely.box(0, 0, grid.width, grid.height)
+            (placed,) = grid.placed(np.array([outline], dtype=object))
+            polygons = self._projected(grid.crs, placed.bounds)
         elif self.crs.is_geographic:  # rasters may go on beyond 180 degrees, or up to 360
             turns = np.repeat([-360.0, 0.0, 360.0], len(polygons))
             polygons = _shifted(np.tile(polygons, 3), turns)
-        moved: NDArray[np.object_] = shapely.transform(polygons, partial(_mapped, ~grid.transform))
+        moved: NDArray[np.object_] = shapely.transform(
+            polygons, partial(affine_points, ~grid.transform)
+        )
         return moved
 
     def _projected(self, crs: CRS, bounds: Bounds) -> NDArray[np.object_]:
@@ -183,11 +184,6 @@ def parse_crs(text: str, option: str) -> CRS:
         raise ConfigurationError(
             option, f"{text!r} is not a known CRS", "Write it as EPSG:32633."
         ) from error
-
-
-def _mapped(transform: Affine, points: Array) -> NDArray[np.float64]:
-    """Return points `(n, 2)` under an affine transformation."""
-    return np.column_stack(transform * (points[:, 0], points[:, 1]))
 
 
 def _shifted(polygons: Polygons, degrees: NDArray[np.float64]) -> NDArray[np.object_]:

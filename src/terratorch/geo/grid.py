@@ -6,9 +6,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
-from terratorch.geo.types import CRS, Affine, DatasetReader
+from terratorch.geo.types import CRS, Affine, Array, DatasetReader
+
+
+def affine_points(transform: Affine, points: Array) -> NDArray[np.float64]:
+    """Return points `(n, 2)` under an affine transformation."""
+    return np.column_stack(transform * (points[:, 0], points[:, 1]))
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,13 @@ class PixelGrid:
         right, bottom = self.transform * (self.width, self.height)
         crs = "no CRS" if self.crs is None else self.crs
         return f"{left:.10g},{bottom:.10g} to {right:.10g},{top:.10g} in {crs}"
+
+    def placed(self, geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Return shapely geometries in coordinates of the map from those in pixels."""
+        moved: NDArray[np.object_] = shapely.transform(
+            geometries, lambda points: affine_points(self.transform, points)
+        )
+        return moved
 
     def covers_same_area(self, other: PixelGrid, tolerance: float) -> bool:
         """Return whether another grid has this CRS and these corners, at any resolution.

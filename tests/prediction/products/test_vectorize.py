@@ -13,11 +13,13 @@ from rasterio.transform import from_origin
 
 from chip_files import files_of_at_most
 from terratorch.errors import DataError
+from terratorch.geo.grid import PixelGrid
+from terratorch.geo.ground_area import GroundArea
 from terratorch.prediction.maps.encoding import Encoding
 from terratorch.prediction.maps.writer import Georeference, MapWriter
 from terratorch.prediction.products.products import FinishedMap, Products
 from terratorch.prediction.products.tracing import simplified
-from terratorch.prediction.products.vectorize import CLASS_BAND, Grid, PolygonFile
+from terratorch.prediction.products.vectorize import CLASS_BAND, PolygonFile
 
 geopandas = pytest.importorskip("geopandas")
 shapely = pytest.importorskip("shapely")
@@ -122,16 +124,26 @@ def test_areas_are_those_on_the_ground(place, tmp_path):
 
 def test_areas_of_web_mercator_are_not_those_of_its_plane():
     transform = from_origin(1_700_000, 6_800_000, 10, 10)
-    grid = Grid(rasterio.CRS.from_epsg(3857), transform, 100, 100)
-    (area,) = grid.areas(np.array([shapely.box(0, 0, 10, 10)]))
+    ground = GroundArea(PixelGrid(rasterio.CRS.from_epsg(3857), transform, 100, 100))
+    (area,) = ground.of(np.array([shapely.box(0, 0, 10, 10)]))
     assert area == pytest.approx(10_000 * np.cos(np.radians(52.0)) ** 2, rel=0.02)
-    assert grid.pixel_side == pytest.approx(10 * np.cos(np.radians(52.0)), rel=0.02)
+    assert ground.pixel_side == pytest.approx(10 * np.cos(np.radians(52.0)), rel=0.02)
+
+
+@pytest.mark.parametrize("west", [179.9, -0.3, 359.9])
+def test_areas_across_the_antimeridian_are_those_elsewhere(west):
+    def area(left):
+        transform = from_origin(left, -17, 0.01, 0.01)
+        grid = PixelGrid(rasterio.CRS.from_epsg(4326), transform, 64, 64)
+        return GroundArea(grid).of(np.array([shapely.box(0, 0, 64, 64), shapely.box(9, 9, 11, 11)]))
+
+    assert area(west) == pytest.approx(area(15.0), rel=1e-9)
 
 
 def test_small_polygons_are_left_out(tmp_path):
     finished = write_map(tmp_path / "a_pred.tif", patches())
     everything, _ = polygons_of(finished)
-    large, _ = polygons_of(finished, least_area=900)
+    large, _ = polygons_of(finished, min_area=900)
     assert 0 < len(large) < len(everything)
     assert large["area_m2"].min() >= 900
     assert len(large) == (everything["area_m2"] >= 900).sum()
@@ -216,10 +228,10 @@ def test_only_what_is_missing_or_of_other_settings_is_made(file_format, tmp_path
 
     assert len(made()) == 1
     assert made() == []
-    assert len(made(least_area=300)) == 1
-    assert made(least_area=300) == []
+    assert len(made(min_area=300)) == 1
+    assert made(min_area=300) == []
     write_map(tmp_path / "a_pred.tif", patches(seed=1))
-    assert len(made(least_area=300)) == 1
+    assert len(made(min_area=300)) == 1
     assert {file.name for file in tmp_path.iterdir()} == {
         "a_pred.tif",
         f"a_pred.{file_format}",
