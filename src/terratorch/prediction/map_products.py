@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from terratorch.contracts.outputs import Content, OutputValue
 from terratorch.errors import ConfigurationError
+from terratorch.geo.vector_files import import_writers
 from terratorch.prediction.maps.encoding import MapOptions
 from terratorch.prediction.options import OPTIONS, STORAGE_OPTIONS, PredictionOptions
 from terratorch.prediction.outputs.types import OUTPUT_TYPES
@@ -13,7 +14,7 @@ from terratorch.prediction.products.mosaic import Mosaic
 from terratorch.prediction.products.products import FolderProduct, MapProduct, Products
 from terratorch.prediction.products.quicklook import QuicklookProduct
 from terratorch.prediction.products.stac import Provenance, StacItem
-from terratorch.prediction.products.vectorize import PolygonFile, import_writers
+from terratorch.prediction.products.vectorize import PolygonFile
 
 
 def map_options(options: PredictionOptions) -> MapOptions:
