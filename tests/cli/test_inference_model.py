@@ -9,11 +9,11 @@ import yaml
 from cli_config import segmentation_config, write_config
 
 from chip_files import write_segmentation_folder, write_tif
-from terratorch.cli.inference_model import _map
 from terratorch.cli.main import main
 from terratorch.cli_tools import LightningInferenceModel
 from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError, MissingFileError
+from terratorch.prediction.outputs.raster import masked_raster
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_values_are_not_a_number_where_the_image_is_nodata():
     values = torch.ones(1, 2, 3)
     valid = torch.tensor([[[True, True, False], [True, True, True]]])
     image = Prediction.of_tensors({"prediction": values}, ["a.tif"], valid)
-    assert _map(image).isnan().tolist() == (~valid[0]).tolist()
+    assert masked_raster(image).isnan().tolist() == (~valid[0]).tolist()
 
 
 def test_nothing_is_said_while_it_predicts(fitted, checkpoint, scenes, caplog, recwarn):

@@ -11,7 +11,7 @@ from terratorch.contracts.input_spec import InputSpec
 from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError
-from terratorch.prediction.maps.folder import PredictionFolder
+from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.prediction.scenes.scenes import predict_scenes
 from terratorch.tiles import batch_size as module

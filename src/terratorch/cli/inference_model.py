@@ -19,13 +19,13 @@ from terratorch.cli.prediction.trainer_run import (
 )
 from terratorch.cli.terminal.logs import quiet_lightning
 from terratorch.cli.terminal.user_code import load_user_code
-from terratorch.contracts.outputs import Raster, Table
-from terratorch.contracts.prediction import MAIN_LAYER, Prediction
+from terratorch.contracts.outputs import Boxes
+from terratorch.contracts.prediction import Prediction
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.files import find_scenes
-from terratorch.prediction.maps.encoding import layer_encoding
 from terratorch.prediction.options import PredictionOptions
+from terratorch.prediction.outputs.types import OUTPUT_TYPES
 from terratorch.prediction.predictor import trained_input
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import read_checkpoint
@@ -126,7 +126,7 @@ class LightningInferenceModel:
         datamodule = PredictionDataModule([], trained_input(checkpoint))
         return cls(_trainer(), checkpoint.build_task(), datamodule)
 
-    def inference(self, file_path: str | Path | Mapping[str, str | Path]) -> Tensor:
+    def inference(self, file_path: str | Path | Mapping[str, str | Path]) -> Tensor | Boxes:
         """Predict one file, or one scene.
 
         Args:
@@ -152,7 +152,7 @@ class LightningInferenceModel:
 
     def inference_on_dir(
         self, folder: str | Path | Mapping[str, str | Path] | None = None
-    ) -> tuple[Tensor | list[Tensor], list[str]]:
+    ) -> tuple[Tensor | list[Tensor | Boxes], list[str]]:
         """Predict all images of a folder.
 
         Args:
@@ -169,14 +169,16 @@ class LightningInferenceModel:
         import torch
 
         maps, files = self._predict(folder)
-        one_size = len({one.shape for one in maps}) == 1
-        return (torch.stack(maps) if one_size else maps), files
+        tensors = [each for each in maps if isinstance(each, torch.Tensor)]
+        one_size = len(tensors) == len(maps) and len({each.shape for each in tensors}) == 1
+        return (torch.stack(tensors) if one_size else maps), files
 
     def _predict(
         self, images: str | Path | Mapping[str, str | Path] | None
-    ) -> tuple[list[Tensor], list[str]]:
+    ) -> tuple[list[Tensor | Boxes], list[str]]:
         predictions = self._run(images)
-        maps = [_map(image) for prediction in predictions for image in prediction.split()]
+        every = [image for prediction in predictions for image in prediction.split()]
+        maps = [OUTPUT_TYPES[type(image.main)].in_python(image) for image in every]
         return maps, [name for prediction in predictions for name in prediction.filenames]
 
     def _run(self, images: str | Path | Mapping[str, str | Path] | None) -> list[Prediction]:
@@ -200,16 +202,6 @@ class LightningInferenceModel:
                 return_predictions=True,
             )
         return [prediction.cpu() for prediction in results]
-
-
-def _map(image: Prediction) -> Tensor:
-    """Return the main layer of a batch of one, with nodata where its file would have it."""
-    main = image.main
-    assert isinstance(main, Raster | Table), "maps and labels are tensors"
-    values = main.values[0]
-    if image.valid is None or main.per_image:
-        return values
-    return values.masked_fill(~image.valid[0], layer_encoding(image, MAIN_LAYER, None).nodata)
 
 
 def _trainer() -> Trainer:

@@ -6,3 +6,5 @@ LAYERS_TAG = "TERRATORCH_LAYERS"  # which layers there are, with commas between
 MAP_TAG = "TERRATORCH_MAP"  # the name of the file of the main layer
 MOSAIC_TAG = "TERRATORCH_MOSAIC"  # of a mosaic: how many maps it has
 CLASS_NAMES_TAG = "CLASS_NAMES"  # the names of the classes, as a JSON list
+CONTENT_TAG = "TERRATORCH_CONTENT"  # what the pixels mean: classes, probabilities, values, ...
+PATCH_TAG = "TERRATORCH_PATCH"  # of embeddings: pixels of the image along a side of a patch

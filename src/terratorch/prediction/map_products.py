@@ -19,7 +19,7 @@ from terratorch.prediction.products.vectorize import PolygonFile
 
 def map_options(options: PredictionOptions) -> MapOptions:
     """Return how maps are stored."""
-    return MapOptions(options.out_dtype, options.scores_dtype, options.format or "gtiff")
+    return MapOptions(options.out_dtype, options.scores_dtype, options.format)
 
 
 def build_products(options: PredictionOptions, provenance: Provenance) -> Products:
@@ -62,12 +62,10 @@ def check_outputs(
         ConfigurationError: If an option is for other outputs, or polygons lack classes.
     """
     row = OUTPUT_TYPES[output_type]
-    for name in row.unused(STORAGE_OPTIONS):
+    for name in STORAGE_OPTIONS:
         value = getattr(options, name)
         if value != OPTIONS[name].default:
-            raise ConfigurationError(
-                name, f"{value}, but predictions are written as {row.stored_as}", "Leave it out."
-            )
+            row.check_option(name, value)
     names = list(outputs)
     map_options(options).check(names)
     if options.vectorize is not None and Content.CLASSES not in names:

@@ -217,6 +217,8 @@ class Predictor:
             tile_batch=choices.tile_batch,
             run=run,
             limits=choices.limits,
+            output_type=self.output_type,
+            patch_size=self.objective.patch_size,
         )
 
     def scores(self, images: Images, facts: Facts) -> Tensor:

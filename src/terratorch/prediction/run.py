@@ -21,13 +21,13 @@ from terratorch.prediction.map_products import (
     check_outputs,
     map_options,
 )
-from terratorch.prediction.maps.folder import PredictionFolder
 from terratorch.prediction.options import (
     AREA_OPTIONS,
     TILE_OPTIONS,
     PredictionOptions,
     missing_folder,
 )
+from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.predictor import CPU, Predictor
 from terratorch.prediction.report import PredictionReport
 from terratorch.prediction.scene_choices import SceneChoices, check_turned_tiles

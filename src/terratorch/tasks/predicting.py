@@ -85,7 +85,8 @@ def prediction_of(
         NotANumberError: If scores are NaN or infinite; the message names the files.
     """
     of_classes = Content.PROBABILITIES in objective.available_outputs
-    check_output(scores, {"filename": filenames}, of_classes)
+    if isinstance(scores, Tensor):  # detectors return lists
+        check_output(scores, {"filename": filenames}, of_classes)
     pooled = Pooled(scores) if ensemble is None else ensemble.split(scores)
     prediction = objective.prediction(pooled.scores, filenames, valid)
     if pooled.uncertainty is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -39,7 +39,7 @@ class JoinedRows(Protocol):
 class Joiner(Protocol):
     """Joins the outputs of the tiles of one scene."""
 
-    def split(self, output: Any, tiles: Sequence[Tile]) -> Sequence[Any]:
+    def split(self, output: Any, tiles: Sequence[Tile]) -> Iterable[Any]:
         """Check the output of a batch, and return that of each tile."""
         ...
 

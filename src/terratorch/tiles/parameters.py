@@ -71,6 +71,32 @@ class TiledInferenceParameters:
             return "reflect" if self.padding else None
         return self.padding
 
+    def coarsened(self, patch_size: int) -> TiledInferenceParameters:
+        """Return the same tiles in patches; overlaps and `delta` are rounded to whole patches.
+
+        Args:
+            patch_size: Pixels along a side of a patch.
+
+        Raises:
+            ConfigurationError: If a tile does not hold a whole number of patches.
+        """
+        if patch_size == 1:
+            return self
+        sizes: dict[str, Any] = {}
+        for side in ("h", "w"):
+            crop: int = getattr(self, f"{side}_crop")
+            if crop % patch_size:
+                raise ConfigurationError(
+                    "crop",
+                    f"{crop} is not a multiple of the patch size {patch_size}",
+                    f"Use {max(crop // patch_size, 1) * patch_size}.",
+                )
+            sizes[f"{side}_crop"] = crop // patch_size
+            sizes[f"{side}_stride"] = max(getattr(self, f"{side}_stride") // patch_size, 1)
+        overlaps = [sizes[f"{side}_crop"] - sizes[f"{side}_stride"] for side in ("h", "w")]
+        delta = min(-(-self.delta // patch_size), min(overlaps) // 2)
+        return replace(self, **sizes, delta=delta)
+
     def check(self, path: str = PATH) -> None:
         """Check each value, and that tiles of this crop, stride and delta leave no gap.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from terratorch.logs import warn_once
 from terratorch.tiles.parameters import TiledInferenceParameters
@@ -41,6 +41,17 @@ class Axis:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def scaled(self, factor: int) -> Axis:
+        """Return the tiles in pixels that are smaller by a factor."""
+        return replace(
+            self,
+            length=self.length * factor,
+            crop=self.crop * factor,
+            stride=self.stride * factor,
+            delta=self.delta * factor,
+            starts=tuple(start * factor for start in self.starts),
+        )
 
     def is_border(self, index: int) -> bool:
         """Whether it is the first or the last tile."""
@@ -91,6 +102,20 @@ class Tile:
     kept: tuple[int, int, int, int]
     fresh: tuple[int, int]
 
+    def scaled(self, factor: int) -> Tile:
+        """Return the tile in pixels that are smaller by a factor."""
+        top, bottom, left, right = (side * factor for side in self.kept)
+        return replace(
+            self,
+            top=self.top * factor,
+            left=self.left * factor,
+            height=self.height * factor,
+            width=self.width * factor,
+            trim=self.trim * factor,
+            kept=(top, bottom, left, right),
+            fresh=(self.fresh[0] * factor, self.fresh[1] * factor),
+        )
+
     def local(self) -> tuple[slice, slice]:
         """Return what is kept as slices of the tile."""
         top, bottom, left, right = self.kept
@@ -119,6 +144,10 @@ class TilePlan:
     def tile_size(self) -> tuple[int, int]:
         """Height and width of what the model sees of each tile."""
         return self.rows.crop, self.columns.crop
+
+    def scaled(self, factor: int) -> TilePlan:
+        """Return the plan in pixels that are smaller by a factor."""
+        return TilePlan(self.rows.scaled(factor), self.columns.scaled(factor))
 
     def is_whole(self, row: int, column: int) -> bool:
         """Whether nothing is dropped of a tile: of border tiles without padding around them."""

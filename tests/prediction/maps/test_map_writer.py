@@ -15,14 +15,14 @@ import torch
 from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
-from map_files import write_maps
+from map_files import encoding_of, write_maps
 from terratorch.colors import palette
 from terratorch.contracts.outputs import Table
 from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError, DataError, TerraTorchError
-from terratorch.prediction.maps.encoding import MapOptions, layer_encoding
-from terratorch.prediction.maps.folder import PredictionFolder
+from terratorch.prediction.maps.encoding import MapOptions
 from terratorch.prediction.maps.writer import Georeference, MapWriter
+from terratorch.prediction.outputs.folder import PredictionFolder
 
 TRANSFORM = Affine(10, 0, 330000, 0, -10, 5822040)
 NAMES = ["forest", "water", "built"]
@@ -118,7 +118,7 @@ def test_ground_control_points_are_kept(tmp_path):
 def test_the_dtype_fits_the_classes(count, asked, dtype):
     names = [f"c{index}" for index in range(count)]
     prediction = classes("a.tif", size=(2, 2), names=names)
-    assert layer_encoding(prediction, "prediction", MapOptions(asked)).dtype == dtype
+    assert encoding_of(prediction, "prediction", MapOptions(asked)).dtype == dtype
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ def test_the_dtype_fits_the_classes(count, asked, dtype):
 def test_a_dtype_that_does_not_fit_is_refused(asked, message):
     prediction = Prediction.of_tensors({"prediction": torch.rand(1, 3, 20, 30)}, ["a.tif"])
     with pytest.raises(ConfigurationError, match="^" + message):
-        layer_encoding(prediction, "prediction", MapOptions(asked))
+        encoding_of(prediction, "prediction", MapOptions(asked))
 
 
 def test_an_integer_for_the_classes_leaves_their_scores_floats():
     prediction = classes("a.tif", probabilities=torch.rand(1, 3, 20, 30))
-    assert layer_encoding(prediction, "prediction", MapOptions("int16")).dtype == "int16"
-    assert layer_encoding(prediction, "probabilities", MapOptions("int16")).dtype == "float32"
-    assert layer_encoding(prediction, "probabilities", MapOptions("float64")).dtype == "float64"
+    assert encoding_of(prediction, "prediction", MapOptions("int16")).dtype == "int16"
+    assert encoding_of(prediction, "probabilities", MapOptions("int16")).dtype == "float32"
+    assert encoding_of(prediction, "probabilities", MapOptions("float64")).dtype == "float64"
 
 
 def test_a_class_without_a_name_is_refused_and_nothing_is_left(tmp_path):
@@ -175,7 +175,7 @@ def test_two_images_of_one_name_do_not_overwrite_each_other(tmp_path):
 
 def test_an_interrupted_map_is_not_there(tmp_path):
     image = scene(tmp_path / "scene.tif")
-    encoding = layer_encoding(classes(image), "prediction", None)
+    encoding = encoding_of(classes(image), "prediction")
     path = tmp_path / "out/scene_pred.tif"
 
     def interrupted():
@@ -192,7 +192,7 @@ def test_an_interrupted_map_is_not_there(tmp_path):
 def test_rows_can_be_written_block_by_block_over_an_older_map(tmp_path):
     image = scene(tmp_path / "scene.tif")
     (path,) = write_maps(classes(image), tmp_path)
-    encoding = layer_encoding(classes(image), "prediction", None)
+    encoding = encoding_of(classes(image), "prediction")
     with MapWriter(path, Georeference.of(image), encoding) as writer:
         for top in (0, 8, 16):
             rows = torch.full((1, min(8, 20 - top), 30), top // 8)

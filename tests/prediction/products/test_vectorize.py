@@ -12,6 +12,7 @@ from rasterio.features import rasterize
 from rasterio.transform import from_origin
 
 from chip_files import files_of_at_most
+from terratorch.contracts.outputs import Content
 from terratorch.errors import DataError
 from terratorch.geo.grid import PixelGrid
 from terratorch.geo.ground_area import GroundArea
@@ -38,7 +39,7 @@ def write_map(path, classes, place=UTM, names=NAMES, dtype="uint8", probabilitie
     layers = {"prediction": path}
     valid = torch.from_numpy(classes != 255)
     filled = torch.from_numpy(np.where(classes == 255, 0, classes).astype(np.int64))
-    encoding = Encoding(dtype, (CLASS_BAND,), names, is_classes=True)
+    encoding = Encoding(dtype, (CLASS_BAND,), names, Content.CLASSES)
     with MapWriter(path, reference, encoding) as writer:
         writer.write_rows(0, filled[None], valid)
     if probabilities is not None:

@@ -18,8 +18,8 @@ from terratorch.contracts.input_spec import InputSpec
 from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
-from terratorch.prediction.maps.folder import PredictionFolder
 from terratorch.prediction.maps.writer import Georeference
+from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.scenes import area as area_module
 from terratorch.prediction.scenes.area import Limits
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
@@ -36,7 +36,7 @@ def small_strips(monkeypatch):
     """Mask and read few rows at a time, as of large files."""
     monkeypatch.setattr(area_module, "_ROWS", 8)
     monkeypatch.setattr("terratorch.prediction.scenes.strip._LEAST_ROWS", 4)
-    monkeypatch.setattr("terratorch.prediction.scenes.map_sink._ROWS", 5)
+    monkeypatch.setattr("terratorch.prediction.outputs.raster._ROWS", 5)
 
 
 def scene(folder, name="scene", size=(40, 31)):

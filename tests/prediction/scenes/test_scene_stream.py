@@ -18,7 +18,7 @@ from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, TerraTorchError
 from terratorch.geo.held_file import create
 from terratorch.geo.raster import open_for_long
-from terratorch.prediction.maps.folder import PredictionFolder
+from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.products.mosaic import Mosaic
 from terratorch.prediction.products.products import Products
 from terratorch.prediction.products.quicklook import QuicklookProduct
@@ -40,7 +40,7 @@ def small_reads(monkeypatch):
     """Read few rows at a time, as from large files."""
     monkeypatch.setattr("terratorch.prediction.scenes.strip._LEAST_ROWS", 4)
     monkeypatch.setattr("terratorch.prediction.scenes.strip._MOST_ROWS", 16)
-    monkeypatch.setattr("terratorch.prediction.scenes.map_sink._ROWS", 5)
+    monkeypatch.setattr("terratorch.prediction.outputs.raster._ROWS", 5)
 
 
 def model(tiles, _extras=None):

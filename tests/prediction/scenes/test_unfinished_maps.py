@@ -23,8 +23,8 @@ from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, OutputError
 from terratorch.geo.held_file import claim, leftovers, number_of
 from terratorch.prediction.maps import finishing, writer
-from terratorch.prediction.maps.folder import PredictionFolder
-from terratorch.prediction.scenes import map_sink
+from terratorch.prediction.outputs import raster
+from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.prediction.scenes.scenes import predict_scenes
 from terratorch.tiles.parameters import TiledInferenceParameters
@@ -40,7 +40,7 @@ def small_steps(monkeypatch):
 
 
 def set_small_steps(change):
-    change(map_sink, "SECONDS_BETWEEN_SAVES", 0.0)
+    change(raster, "SECONDS_BETWEEN_SAVES", 0.0)
     change(writer, "_BLOCK", 64)
     change(writer, "_SMALL_BLOCK", 64)
 
@@ -131,7 +131,7 @@ def test_a_run_goes_on_where_another_was_interrupted(whole, batches, tmp_path, c
     assert report.pixels == 300 * 150
     # In between it depends on how many writes were waiting.
     if batches >= 12:
-        assert "of 300 rows are done and kept; the same command goes on from there" in caplog.text
+        assert "of 300 rows are done and kept; the same command resumes from there" in caplog.text
         assert "going on from row" in caplog.text
         assert model.tiles < tiles
     elif batches <= 3:

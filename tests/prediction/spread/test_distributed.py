@@ -16,6 +16,7 @@ from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, InvalidModelError, NotANumberError, OutputError
 from terratorch.geo.virtual_files import VirtualFiles, read_virtual_files
+from terratorch.prediction.outputs.base import FinishedRows
 from terratorch.prediction.scenes import tuning
 from terratorch.prediction.scenes.area import Limits
 from terratorch.prediction.spread import distributed
@@ -27,7 +28,7 @@ def small_parts(monkeypatch):
     """Segments of few tiles, and reads of few rows."""
     monkeypatch.setattr("terratorch.prediction.scenes.strip._LEAST_ROWS", 4)
     monkeypatch.setattr("terratorch.prediction.scenes.strip._MOST_ROWS", 16)
-    monkeypatch.setattr("terratorch.prediction.scenes.map_sink._ROWS", 5)
+    monkeypatch.setattr("terratorch.prediction.outputs.raster._ROWS", 5)
     monkeypatch.setattr(distributed, "_BATCHES", 1)
     monkeypatch.setattr(distributed, "_SEGMENTS_EACH", 10)
     monkeypatch.setattr(distributed, "cut", partial(distributed.cut, least_rows=1))
@@ -147,7 +148,7 @@ def test_a_scene_of_which_nothing_is_known_is_left_out(row, tmp_path):
 
 def test_a_run_that_ended_is_gone_on_with(tmp_path, monkeypatch):
     """On workers or not: rows that are on the disk are not run again."""
-    monkeypatch.setattr("terratorch.prediction.scenes.map_sink.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("terratorch.prediction.outputs.raster.SECONDS_BETWEEN_SAVES", 0.0)
     for block in ("_BLOCK", "_SMALL_BLOCK"):
         monkeypatch.setattr(f"terratorch.prediction.maps.writer.{block}", 32)
     paths = [scene(tmp_path, size=(250, 40)), scene(tmp_path, "other", (40, 61))]
@@ -283,7 +284,6 @@ def test_what_every_worker_says_once_is_said_once(tmp_path, caplog):
 )
 def test_a_layer_travels_in_the_smallest_dtype(values, dtype):
     prediction = Prediction.of_tensors({"prediction": values}, ["a"] * len(values))
-    rows = PackedRows.of(0, 0, prediction, None, 2)
-    packed = rows.prediction.main.values
+    packed = PackedRows.of(0, FinishedRows(0, 1, prediction)).rows.prediction.main.values
     assert packed.numpy().dtype == dtype
     assert torch.equal(packed.to(values.dtype), values)

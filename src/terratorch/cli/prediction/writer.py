@@ -15,8 +15,8 @@ from terratorch.cli.prediction.processes import gathered, process_group
 from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.map_products import build_products, map_options
-from terratorch.prediction.maps.folder import PredictionFolder
 from terratorch.prediction.options import PredictionOptions, missing_folder
+from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.products.stac import Provenance
 from terratorch.prediction.report import PredictionReport
 from terratorch.tasks.base_task import TerraTorchTask

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.colors import palette
-from terratorch.contracts.map_tags import CLASS_NAMES_TAG
+from terratorch.contracts.map_tags import CLASS_NAMES_TAG, CONTENT_TAG
 from terratorch.contracts.outputs import Content, Raster
-from terratorch.contracts.prediction import MAIN_LAYER, Prediction
+from terratorch.contracts.prediction import MAIN_LAYER
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
 
 # What stands for nodata. For classes the last id of the dtype, which is never that of a class; for
@@ -49,12 +49,12 @@ class MapOptions:
         out_dtype: Of the main layer; None fits it to what is predicted.
         scores_dtype: Of probabilities and logits: `float32`, `float16`, or, of probabilities alone,
             `uint8`.
-        format: `gtiff`, or `cog` for a cloud-optimised GeoTIFF.
+        format: `gtiff`, `cog`, or another format of the type of output; None is its default.
     """
 
     out_dtype: str | None = None
     scores_dtype: str | None = None
-    format: str = "gtiff"
+    format: str | None = None
 
     def check(self, outputs: Iterable[Content]) -> None:
         """Refuse a type of scores that would not be used, or that would damage some.
@@ -89,7 +89,7 @@ class Encoding:
         dtype: Of the file.
         band_names: A description of each band.
         class_names: Names of the classes, where the pixels are class ids.
-        is_classes: Whether the pixels are class ids.
+        content: What the pixels mean.
         step: What the pixels are multiples of, None where they are stored as they are.
         half: Whether floats are stored in 16 bits.
         format: `gtiff`, or `cog` for a cloud-optimised GeoTIFF.
@@ -98,10 +98,15 @@ class Encoding:
     dtype: str
     band_names: tuple[str, ...]
     class_names: tuple[str, ...] | None = None
-    is_classes: bool = False
+    content: Content = Content.VALUES
     step: float | None = None
     half: bool = False
     format: str = "gtiff"
+
+    @property
+    def is_classes(self) -> bool:
+        """Whether the pixels are class ids."""
+        return self.content is Content.CLASSES
 
     @property
     def nodata(self) -> float:
@@ -118,12 +123,13 @@ class Encoding:
         return options
 
     def tags(self) -> dict[str, str]:
-        """Return the class names, as one JSON list and one tag a class."""
+        """Return the content, and the class names as one JSON list and one tag a class."""
+        tags = {CONTENT_TAG: self.content.value}
         if not self.is_classes or self.class_names is None:
-            return {}
+            return tags
         names = list(self.class_names)
         listed = {CLASS_NAMES_TAG: json.dumps(names, ensure_ascii=False)}
-        return listed | {f"class_{index}": name for index, name in enumerate(names)}
+        return tags | listed | {f"class_{index}": name for index, name in enumerate(names)}
 
     def colormap(self) -> dict[int, RGBA] | None:
         """Return the colour of each class, where the file can hold a table of colours."""
@@ -201,16 +207,18 @@ class Encoding:
 
 
 def layer_encoding(
-    prediction: Prediction,
+    raster: Raster,
     layer: str,
+    class_names: Sequence[str] | None,
     options: MapOptions | None = None,
     classes: int | None = None,
 ) -> Encoding:
     """Choose how a layer is stored.
 
     Args:
-        prediction: The prediction.
-        layer: The name of the layer.
+        raster: The layer.
+        layer: Its name.
+        class_names: Names of the classes.
         options: What was asked for. By default class ids are `uint8`, or `uint16` for more than 255
             classes, and all else `float32`.
         classes: How many classes there can be, where the prediction is a part of a map; None takes
@@ -220,10 +228,8 @@ def layer_encoding(
         ConfigurationError: If the dtype is not one of maps, or an integer for what is not classes.
     """
     options = options or MapOptions()
-    raster = prediction.outputs[layer]
-    assert isinstance(raster, Raster), "only rasters are stored as pixels"
     values, held = raster.values, raster.content
-    names = None if prediction.class_names is None else tuple(prediction.class_names)
+    names = None if class_names is None else tuple(class_names)
     scores_dtype = options.scores_dtype if held.is_scores else None
     step = PROBABILITY_STEP if scores_dtype == "uint8" else None
     assert step is None or held is Content.PROBABILITIES, "checked when the options were"
@@ -235,10 +241,10 @@ def layer_encoding(
         dtype=dtype,
         band_names=raster.band_names or _band_names(values, layer, held, names),
         class_names=names,
-        is_classes=held is Content.CLASSES,
+        content=held,
         step=step,
         half=scores_dtype == "float16",
-        format=options.format,
+        format="cog" if options.format == "cog" else "gtiff",
     )
 
 

@@ -7,29 +7,31 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
+from rasterio.control import GroundControlPoint
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.rpc import RPC
 from rasterio.windows import Window
 from torch import Tensor
 
+from terratorch.contracts.map_tags import PATCH_TAG
 from terratorch.errors import DataError, OutputError, TerraTorchError
 from terratorch.geo.disk import why_not_written
 from terratorch.geo.grid import PixelGrid
 from terratorch.geo.held_file import HeldFile, create
 from terratorch.geo.raster import open_raster
-from terratorch.geo.types import Affine
+from terratorch.geo.types import CRS, Affine, Array, DatasetReader, DatasetWriter
 from terratorch.prediction.maps.encoding import Encoding
 from terratorch.prediction.maps.finishing import finish
 
-_BLOCK, _SMALL_BLOCK = 512, 256
+_BLOCK, _SMALL_BLOCK = 512, 256  # pixels along a side of the blocks of a file
+_MANY_BANDS = 64  # files with more bands, such as embeddings, have smaller blocks
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,17 @@ class Georeference:
         transform: From pixels to coordinates, None where there is none.
         gcps: Ground control points and their CRS, for an image without a transform.
         rpcs: Rational polynomial coefficients, None where there are none.
+        patch_size: Pixels of the image along a side of a pixel here.
     """
 
     path: str
     height: int
     width: int
-    crs: Any = None
-    transform: Any = None
-    gcps: tuple[Sequence[Any], Any] = ((), None)
-    rpcs: Any = None
+    crs: CRS | None = None
+    transform: Affine | None = None
+    gcps: tuple[Sequence[GroundControlPoint], CRS | None] = ((), None)
+    rpcs: RPC | None = None
+    patch_size: int = 1
 
     @classmethod
     def of(cls, path: str | Path) -> Georeference:
@@ -66,7 +70,7 @@ class Georeference:
             return cls.of_open(path, dataset)
 
     @classmethod
-    def of_open(cls, path: str | Path, dataset: Any) -> Georeference:
+    def of_open(cls, path: str | Path, dataset: DatasetReader) -> Georeference:
         """Read it from an image that is open."""
         return cls(
             path=str(path),
@@ -83,6 +87,30 @@ class Georeference:
         """Where its pixels are."""
         transform = Affine.identity() if self.transform is None else self.transform
         return PixelGrid(self.crs, transform, self.height, self.width)
+
+    def coarsened(self, patch_size: int) -> Georeference:
+        """Return the grid of patches of the image; the last ones may reach beyond it.
+
+        Rational polynomial coefficients are dropped: they are in pixels of the image.
+        """
+        if patch_size == 1:
+            return self
+        points, crs = self.gcps
+        scaled = [
+            GroundControlPoint(
+                point.row / patch_size, point.col / patch_size, point.x, point.y, point.z
+            )
+            for point in points
+        ]
+        return replace(
+            self,
+            height=-(-self.height // patch_size),
+            width=-(-self.width // patch_size),
+            transform=self.transform and self.transform @ Affine.scale(patch_size),
+            gcps=(scaled, crs),
+            rpcs=None,
+            patch_size=patch_size,
+        )
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse a prediction of another size: it would lie elsewhere than the image.
@@ -103,15 +131,18 @@ class MapWriter:
     """Write one map, whole or row by row; use it as a context manager.
 
     Pixels go to a temporary file in the same folder. It gets its final name when the block ends,
-    and is removed when the block fails.
+    and is removed if the block fails.
 
     Args:
         path: The final name.
         reference: Where the pixels lie.
         encoding: How they are stored.
-        tags: What the file says of itself besides.
-        unfinished: A temporary file of an earlier run to go on with, held for this one.
-        begin: How many rows that one has.
+        tags: Further tags of the file.
+        unfinished: A temporary file of an earlier run to resume, held for this one.
+        begin: The number of rows in that file.
+
+    Attributes:
+        file: The temporary file.
     """
 
     def __init__(
@@ -127,39 +158,28 @@ class MapWriter:
         self.reference = reference
         self.encoding = encoding
         self.tags = dict(tags or {})
-        self._file = unfinished
-        self._dataset: Any = None
+        self.block = _block_size(reference, encoding)
         self._taken = begin
-        self._waiting: list[NDArray[Any]] = []  # encoded rows that do not fill a row of blocks yet
+        self._waiting: list[Array] = []  # encoded rows that do not fill a row of blocks yet
+        make_folder(path.parent)
+        with output_errors(path):
+            self.file = unfinished or create(path)
+        try:
+            with output_errors(path):
+                self._dataset = self._created() if unfinished is None else self._reopened()
+        except TerraTorchError:
+            self.file.remove()
+            raise
 
     def __enter__(self) -> MapWriter:
-        make_folder(self.path.parent)
-        try:
-            with output_errors(self.path):
-                if self._file is None:
-                    self._file = create(self.path)
-                    self._dataset = self._created()
-                else:
-                    self._dataset = self._reopened()
-        except TerraTorchError:
-            if self._file is not None:
-                self._file.remove()
-            raise
         return self
 
-    @property
-    def file(self) -> HeldFile:
-        """The temporary file, within the block."""
-        assert self._file is not None, "it is created when the block begins"
-        return self._file
-
-    def _created(self) -> Any:
-        reference, encoding = self.reference, self.encoding
-        block = _SMALL_BLOCK if max(reference.height, reference.width) <= _SMALL_BLOCK else _BLOCK
+    def _created(self) -> DatasetWriter:
+        reference, encoding, block = self.reference, self.encoding, self.block
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             dataset = rasterio.open(
-                self.file.path,  # which stays the same file, and so locked
+                self.file.path,  # the same file throughout, so that the lock holds
                 "w",
                 driver="GTiff",
                 height=reference.height,
@@ -174,7 +194,7 @@ class MapWriter:
                 blockysize=block,
                 compress="deflate",
                 BIGTIFF="IF_SAFER",
-                # Blocks that are not written yet are not there, so that it shows how far it is.
+                # Missing blocks show how many rows are written.
                 SPARSE_OK=reference.height > block,
                 **encoding.creation_options(),
             )
@@ -187,14 +207,14 @@ class MapWriter:
         if reference.height <= block:
             return dataset
         dataset.close()
-        return self._reopened()  # which writes empty blocks as well
+        return self._reopened()  # in this mode empty blocks are written too
 
-    def _reopened(self) -> Any:
+    def _reopened(self) -> DatasetWriter:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(self.file.path, "r+")
 
-    def _describe(self, dataset: Any) -> None:
+    def _describe(self, dataset: DatasetWriter) -> None:
         colormap = self.encoding.colormap()
         if colormap is not None:
             dataset.write_colormap(1, colormap)
@@ -202,6 +222,8 @@ class MapWriter:
             dataset.set_band_description(index, name)
         if self.encoding.step is not None:
             dataset.scales = (self.encoding.step,) * dataset.count
+        if self.reference.patch_size > 1:
+            dataset.update_tags(**{PATCH_TAG: self.reference.patch_size})
         dataset.update_tags(**self.encoding.tags(), **self.tags)
 
     def write_rows(self, top: int, rows: Tensor, valid: Tensor | None = None) -> None:
@@ -222,7 +244,7 @@ class MapWriter:
         begin = self._taken + rows.shape[1] - waiting
         self._taken += rows.shape[1]
         # Whole rows of blocks only: half-filled ones would be compressed and written twice.
-        ready = waiting if self._taken == self.reference.height else waiting - waiting % _BLOCK
+        ready = waiting if self._taken == self.reference.height else waiting - waiting % self.block
         if ready:
             self._write_blocks(begin, ready)
 
@@ -282,18 +304,28 @@ class MapWriter:
         self.file.remove()
 
 
+def _block_size(reference: Georeference, encoding: Encoding) -> int:
+    """Return the side of a block; a row of blocks of many bands must fit into memory."""
+    block = _SMALL_BLOCK if max(reference.height, reference.width) <= _SMALL_BLOCK else _BLOCK
+    bands = len(encoding.band_names)
+    if bands <= _MANY_BANDS:
+        return block
+    return max(16, 1 << (block * _MANY_BANDS // bands).bit_length() - 1)
+
+
 def is_complete(path: Path, reference: Georeference, tags: Mapping[str, str]) -> bool:
-    """Whether there is a map of the size of an image that says of itself what `tags` say."""
+    """Return whether `path` is a finished map with this image's size and these tags."""
     if not path.is_file():
         return False
     try:
         with open_raster(path) as dataset:
-            found = dataset.tags()
             size: tuple[int, int] = dataset.shape
-    except DataError:  # something else has this name; it will be replaced
+            stored = dataset.tags()
+    except DataError:  # not a raster; it will be replaced
         return False
-    wanted = (reference.height, reference.width)
-    return size == wanted and all(found.get(key) == tags[key] for key in tags)
+    if size != (reference.height, reference.width):
+        return False
+    return all(stored.get(key) == value for key, value in tags.items())
 
 
 def make_folder(folder: Path) -> None:

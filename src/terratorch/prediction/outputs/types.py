@@ -2,10 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from terratorch.contracts.outputs import OutputValue, Raster, Table
+from torch import Tensor
+
+from terratorch.contracts.outputs import (
+    Boxes,
+    OutputValue,
+    PatchVectors,
+    Raster,
+    Table,
+    Vectors,
+)
+from terratorch.contracts.prediction import Prediction
+from terratorch.errors import ConfigurationError
+from terratorch.prediction.maps.writer import Georeference
+from terratorch.prediction.outputs import boxes, pictures, raster, table, vectors
+from terratorch.prediction.outputs.base import (
+    BatchFiles,
+    FinishImage,
+    GatheredScene,
+    JoinRequest,
+    OutputFolder,
+    SceneFiles,
+)
+from terratorch.prediction.outputs.merging import BoxJoiner
+from terratorch.prediction.partial import Unfinished
+from terratorch.prediction.products.products import FinishedMap
+from terratorch.tiles.joining import Joiner
+
+OpenSceneFiles = Callable[
+    [Georeference, OutputFolder, FinishImage, Mapping[str, str], Unfinished | None], SceneFiles
+]
+
+
+@dataclass(frozen=True)
+class SceneHandling:
+    """How outputs of scenes that are cut into tiles are handled.
+
+    Attributes:
+        join: Joins the outputs of tiles.
+        files: Opens the files of a scene, which are written as rows are finished.
+        gather: Puts a scene together in memory.
+        is_complete: Returns whether an image has complete files of a run with some tags.
+        layers: Returns the files of an image by layer.
+        on_ray: Whether parts of a scene can run on several workers.
+    """
+
+    join: Callable[[JoinRequest], Joiner]
+    files: OpenSceneFiles
+    gather: Callable[[Georeference], GatheredScene]
+    is_complete: Callable[[OutputFolder, Georeference, Mapping[str, str]], bool]
+    layers: Callable[[OutputFolder, str], dict[str, Path]]
+    on_ray: bool = True
 
 
 @dataclass(frozen=True)
@@ -13,29 +64,129 @@ class OutputType:
     """How outputs of one type are handled.
 
     Attributes:
-        stored_as: What the files are, as messages say it: "are written as ...".
-        formats: Suffixes of the files by the names that `--format` takes; the first is the default.
-        options: The options of storage and of products that have a use for it.
+        stored_as: What the files are, in messages: "is written as ...".
+        formats: The values of `--format` that it can be stored in; the first is the default.
+        options: The options of storage and of products that apply to it.
+        batch_files: Opens the files of images that are predicted whole.
+        read: Reads a file of the main layer.
+        in_python: Returns what Python users get of a batch of one.
+        draw: Draws a file of the main layer as PNG; None draws a map.
+        summarise: Returns figures of an output, given the names of the classes.
+        scenes: How scenes are handled; None if images are always predicted whole.
+        derive: Writes further files of a finished image, and returns them.
     """
 
     stored_as: str
-    formats: Mapping[str, str]
+    formats: tuple[str, ...]
     options: Collection[str]
+    batch_files: Callable[[OutputFolder, FinishImage], BatchFiles]
+    read: Callable[[Path], OutputValue]
+    summarise: Callable[[OutputValue, list[str] | None], dict[str, str]]
+    in_python: Callable[[Prediction], Tensor | Boxes]
+    draw: Callable[[FinishedMap, Path], None] | None = None
+    scenes: SceneHandling | None = None
+    derive: Callable[[OutputFolder, Mapping[str, Path]], list[Path]] | None = None
 
-    def unused(self, options: Collection[str]) -> list[str]:
-        """Return which options of storage and of products have no use for this type."""
-        return [name for name in options if name not in self.options]
+    @property
+    def handling(self) -> SceneHandling:
+        """How scenes are handled, of a type that can be cut into tiles."""
+        assert self.scenes is not None, f"{self.stored_as}: images are predicted whole"
+        return self.scenes
 
+    def check_option(self, name: str, value: object) -> None:
+        """Check that an option of storage or of products applies to this type.
+
+        Args:
+            name: The option.
+            value: Its value, which is not the default.
+
+        Raises:
+            ConfigurationError: If it does not.
+        """
+        if name not in self.options:
+            raise ConfigurationError(
+                name, f"{value}, but predictions are written as {self.stored_as}", "Leave it out."
+            )
+        if name == "format" and value not in self.formats:
+            raise ConfigurationError(
+                name,
+                f"{value}, but predictions are written as {self.stored_as}",
+                f"Use {' or '.join(self.formats)}.",
+            )
+
+
+_MAP_OPTIONS = ("out_dtype", "scores_dtype", "format", "vectorize", "stac", "mosaic")
 
 OUTPUT_TYPES: dict[type[OutputValue], OutputType] = {
     Raster: OutputType(
         stored_as="maps",
-        formats={"gtiff": ".tif", "cog": ".tif"},
-        options={"out_dtype", "scores_dtype", "format", "vectorize", "stac", "mosaic"},
+        formats=("gtiff", "cog"),
+        options=_MAP_OPTIONS,
+        batch_files=raster.RasterImages,
+        read=raster.read_raster,
+        summarise=raster.summarise_raster,
+        in_python=raster.masked_raster,
+        scenes=SceneHandling(
+            join=raster.join_rasters,
+            files=raster.RasterFiles,
+            gather=raster.GatheredRaster,
+            is_complete=raster.is_raster_complete,
+            layers=raster.raster_layers,
+        ),
     ),
     Table: OutputType(
         stored_as="one table, and not as maps",
-        formats={"csv": ".csv"},
+        formats=("csv",),
         options=(),
+        batch_files=table.TableFile,
+        read=table.read_table,
+        summarise=table.summarise_table,
+        in_python=table.first_row,
+    ),
+    Boxes: OutputType(
+        stored_as="boxes",
+        formats=("gpkg", "geojson", "parquet"),
+        options=("format",),
+        batch_files=boxes.BoxImages,
+        read=boxes.read_boxes,
+        summarise=boxes.summarise_boxes,
+        in_python=boxes.boxes_of,
+        draw=pictures.draw_boxes,
+        scenes=SceneHandling(
+            join=BoxJoiner,
+            files=boxes.BoxFiles,
+            gather=boxes.GatheredBoxes,
+            is_complete=boxes.is_box_file_complete,
+            layers=boxes.box_layers,
+            on_ray=False,
+        ),
+    ),
+    PatchVectors: OutputType(
+        stored_as="rasters of vectors",
+        formats=("gtiff", "cog", "parquet"),
+        options=("format", "mosaic"),
+        batch_files=vectors.PatchImages,
+        read=vectors.read_patches,
+        summarise=vectors.summarise_vectors,
+        in_python=vectors.masked_vectors,
+        draw=pictures.draw_patches,
+        scenes=SceneHandling(
+            join=raster.join_rasters,
+            files=vectors.patch_files,
+            gather=raster.GatheredRaster,
+            is_complete=raster.is_raster_complete,
+            layers=raster.raster_layers,
+        ),
+        derive=vectors.write_patch_table,
+    ),
+    Vectors: OutputType(
+        stored_as="one table of vectors",
+        formats=("parquet",),
+        options=("format",),
+        batch_files=vectors.VectorFile,
+        read=vectors.read_vectors,
+        summarise=vectors.summarise_vectors,
+        in_python=vectors.masked_vectors,
+        draw=pictures.draw_vectors,
     ),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,10 +35,12 @@ class FinishedMap:
     Attributes:
         image: The image that was predicted.
         layers: The file of each layer that is there.
+        draw: Draws it, given itself and the path of a PNG; None draws a map.
     """
 
     image: str
     layers: Mapping[str, Path]
+    draw: Callable[[FinishedMap, Path], None] | None = None
 
     @property
     def path(self) -> Path:

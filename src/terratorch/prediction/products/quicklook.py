@@ -34,6 +34,9 @@ class QuicklookProduct(MapProduct):
 
     def make(self, finished: FinishedMap, path: Path) -> None:
         """Draw it."""
+        if finished.draw is not None:
+            finished.draw(finished, path)
+            return
         quicklook(finished.path, path, title=Path(finished.image).stem)
 
 

@@ -6,24 +6,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from terratorch.contracts.outputs import OutputValue, Raster
 from terratorch.contracts.prediction import Prediction
 from terratorch.geo.raster import open_raster
 from terratorch.prediction.maps.recognition import refuse_map
 from terratorch.prediction.maps.writer import Georeference
 from terratorch.prediction.partial import Unfinished
 from terratorch.prediction.scenes.area import Limits, SelectedPixels
-from terratorch.prediction.scenes.strip import RowReader, StripSource, ValidRows
+from terratorch.prediction.scenes.strip import (
+    PatchSource,
+    RowReader,
+    StripSource,
+    TakeValid,
+    ValidRows,
+    valid_and_wanted,
+)
 from terratorch.prediction.spread.segments import Extent, Part
 from terratorch.tiles.engine import Forward
 from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.plan import Tile, TilePlan, plan_tiles
+from terratorch.tiles.source import Source
 from terratorch.tiles.tiling import ChipSize, tiles_for, whole
 
 
@@ -34,8 +42,8 @@ class ScenePredictor:
     Attributes:
         open_reader: Opens a file.
         forward: The model: maps tiles to scores.
-        decide: Maps scores `(1, C, n, W)` and the name of a file to their prediction, each pixel by
-            itself.
+        decide: Maps what the model returned, such as scores `(1, C, n, W)`, and the name of a file
+            to its prediction; of rasters each pixel by itself.
         device: Where the model runs.
         tiles: How scenes are cut; None runs those whole that are not too large.
         chip: The chips that the model is for, where they are known.
@@ -44,11 +52,13 @@ class ScenePredictor:
             size of tiles, `auto` finds it out.
         run: Names what the maps are made with: maps of another run are made again.
         limits: What is wanted of the scenes; None for all.
+        output_type: The type of the outputs.
+        patch_size: Pixels of the image along a side of a pixel of the outputs.
     """
 
     open_reader: Callable[[Path], RowReader]
     forward: Forward
-    decide: Callable[[Tensor, str], Prediction]
+    decide: Callable[[Any, str], Prediction]
     device: torch.device
     tiles: TiledInferenceParameters | None = None
     chip: ChipSize | None = None
@@ -56,6 +66,8 @@ class ScenePredictor:
     tile_batch: int | Literal["auto"] | None = None
     run: str = ""
     limits: Limits | None = None
+    output_type: type[OutputValue] = Raster
+    patch_size: int = 1
 
 
 @dataclass(frozen=True)
@@ -64,10 +76,11 @@ class PlannedScene:
 
     Attributes:
         path: The file.
-        reference: Where its pixels lie.
+        reference: Where the pixels of its outputs lie.
         parameters: How it is cut.
-        plan: Its tiles.
-        wanted: Which pixels are wanted; None for all.
+        plan: Its tiles, in pixels of the outputs.
+        size: Height and width of the image.
+        wanted: Which pixels of the outputs are wanted; None for all.
         tiles: Which tiles are, by row and column; None for all.
         unfinished: Maps of an earlier run to go on with.
     """
@@ -76,6 +89,7 @@ class PlannedScene:
     reference: Georeference
     parameters: TiledInferenceParameters
     plan: TilePlan
+    size: tuple[int, int]
     wanted: SelectedPixels | None = None
     tiles: NDArray[np.bool_] | None = None
     unfinished: Unfinished | None = None
@@ -115,21 +129,31 @@ class PlannedScene:
         unfinished = self.unfinished and self.unfinished.without_files()
         return replace(self, wanted=None, unfinished=unfinished)
 
-    def source(self, predictor: ScenePredictor, valid: ValidRows) -> StripSource:
+    def source(self, predictor: ScenePredictor, valid: ValidRows) -> Source:
         """Return where its tiles are read.
 
         Args:
             predictor: What opens its file.
             valid: Is told where the rows are valid.
         """
-        return StripSource(
+        patch_size = self.reference.patch_size
+        strip = StripSource(
             partial(predictor.open_reader, self.path),
-            self.plan,
-            self.reference.height,
-            self.reference.width,
+            self.plan.scaled(patch_size),
+            *self.size,
             self.parameters.padding_mode,
             valid,
         )
+        return strip if patch_size == 1 else PatchSource(strip, patch_size)
+
+    def valid_rows(self, valid: ValidRows) -> TakeValid:
+        """Return what tells which pixels of the outputs are valid and wanted.
+
+        Args:
+            valid: Where the pixels of the image are.
+        """
+        wanted = None if self.wanted is None else self.wanted.rows
+        return partial(valid_and_wanted, valid, self.size, self.reference.patch_size, wanted)
 
     def wants(self, tile: Tile) -> bool:
         """Whether a tile is wanted."""
@@ -148,16 +172,21 @@ def plan_scene(path: Path, predictor: ScenePredictor) -> PlannedScene | None:
     """
     with open_raster(path) as dataset:
         refuse_map(path, dataset)
-        reference = Georeference.of_open(path, dataset)
-    wanted = None if predictor.limits is None else predictor.limits.of(reference)
-    height, width = reference.height, reference.width
+        image = Georeference.of_open(path, dataset)
+    height, width = image.height, image.width
+    reference = image.coarsened(predictor.patch_size)
     parameters = tiles_for(height, width, predictor.tiles, predictor.chip, predictor.tile_batch)
     if parameters is None:
         parameters = whole(height, width, predictor.batch_size)
-    plan = plan_tiles(height, width, parameters)
+        in_patches = whole(reference.height, reference.width, predictor.batch_size)
+    else:
+        in_patches = parameters.coarsened(predictor.patch_size)
+    plan = plan_tiles(reference.height, reference.width, in_patches)
+    wanted = None if predictor.limits is None else predictor.limits.of(reference)
     tiles = None if wanted is None else wanted.tiles(plan)
     if tiles is not None and not tiles.any():
         return None
     if tiles is not None and tiles.all():
         tiles = None
-    return PlannedScene(path, reference, parameters, plan, wanted, tiles)
+    size = (height, width)
+    return PlannedScene(path, reference, parameters, plan, size, wanted, tiles)

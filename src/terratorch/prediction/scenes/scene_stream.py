@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -12,17 +13,17 @@ import torch
 
 from terratorch.errors import DataError
 from terratorch.geo.raster import georeferenced_or_not
-from terratorch.prediction.scenes.map_sink import DecidingSink, TakeRows
+from terratorch.prediction.outputs.base import JoinRequest, TakeRows
+from terratorch.prediction.outputs.types import OUTPUT_TYPES
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor
 from terratorch.prediction.scenes.strip import ValidRows
 from terratorch.prediction.scenes.tuning import with_batch_sizes
 from terratorch.prediction.spread.segments import Part
 from terratorch.tiles.batch_size import SplittingForward
 from terratorch.tiles.engine import run_tiles, tile_weights
-from terratorch.tiles.joining import Blending
 from terratorch.tiles.parameters import AUTO
 from terratorch.tiles.scene import Scene
-from terratorch.tiles.sink import RollingCanvas, TileWeights
+from terratorch.tiles.sink import TileWeights
 
 # What GDAL may keep of blocks that were read or are to be written; by default it is a part of the
 # memory of the machine. Blocks are read once, so that little is gained by more.
@@ -77,7 +78,7 @@ class SceneStream:
         """
         part = part or planned.rest()
         plan, some = planned.plan, planned.tiles is not None
-        valid = ValidRows(None if planned.wanted is None else planned.wanted.rows)
+        valid = ValidRows()
 
         def reject(error: DataError) -> None:
             scene.rejected = True  # its source is closed by the thread that reads
@@ -87,13 +88,22 @@ class SceneStream:
             if not scene.rejected:
                 fail(planned.path, error)
 
-        sink = DecidingSink(planned.reference.path, self.predictor.decide, valid, take, reject)
-        zeroed = not plan.even or some  # what is fresh is not known where tiles are left out
-        canvas = RollingCanvas(sink, planned.reference.width, zeroed, part.begin, part.end)
+        request = JoinRequest(
+            filename=planned.reference.path,
+            plan=plan,
+            begin=part.begin,
+            end=part.end,
+            zeroed=not plan.even or some,  # what is fresh is not known if tiles are skipped
+            weights=partial(self._weights_of, planned),
+            decide=self.predictor.decide,
+            valid=planned.valid_rows(valid),
+            take=take,
+            reject=reject,
+        )
         scene = Scene(
             plan=plan,
             source=planned.source(self.predictor, valid),
-            joiner=Blending(canvas, self._weights_of(planned)),
+            joiner=OUTPUT_TYPES[self.predictor.output_type].handling.join(request),
             begin=part.begin,
             end=part.end,
             first=part.first,

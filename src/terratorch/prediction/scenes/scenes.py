@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,11 +17,11 @@ from terratorch.contracts.prediction import FURTHER_LAYERS
 from terratorch.errors import DataError, OutputError
 from terratorch.geo.held_file import leftovers
 from terratorch.geo.raster import files_behind
-from terratorch.prediction.maps.folder import PredictionFolder
-from terratorch.prediction.maps.writer import is_complete
+from terratorch.prediction.outputs.base import SceneFiles, TakeRows
+from terratorch.prediction.outputs.folder import PredictionFolder
+from terratorch.prediction.outputs.types import OUTPUT_TYPES
 from terratorch.prediction.partial import Unfinished, find_unfinished, remove_unfinished
 from terratorch.prediction.report import PredictionReport
-from terratorch.prediction.scenes.map_sink import MapFiles, TakeRows
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor, plan_scene
 from terratorch.prediction.scenes.progress import TileProgress
 from terratorch.prediction.scenes.scene_stream import (
@@ -41,6 +42,14 @@ _WRITES_WAITING = 4
 def _let_go_of_frames(error: DataError) -> None:
     """Keep the message only: the calls that led to it hold files, and rows of pixels."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
+
+
+def _discard(files: SceneFiles) -> None:
+    files.discard()
+
+
+def _suspend(files: SceneFiles) -> None:
+    files.suspend()
 
 
 def predict_scenes(
@@ -84,7 +93,7 @@ class _Run:
         self.overwrite, self.strict = overwrite, strict
         self.report = PredictionReport()
         self.tags: Mapping[str, str] = {RUN_TAG: predictor.run}
-        self.files: dict[Path, MapFiles] = {}
+        self.files: dict[Path, SceneFiles] = {}
         self.leftovers = leftovers(folder.directory)
         self.begun: list[Unfinished] = []
 
@@ -108,13 +117,13 @@ class _Run:
             with TileProgress(total, progress) as bar, WriteBehind(_WRITES_WAITING) as write:
                 run_scenes(planned, self.predictor, self._outlet(write, bar), run)
                 for path in self.report.skipped:
-                    write(self.folder.finish, str(path))
+                    write(self.folder.finish, self.predictor.output_type, str(path))
         except OutputError:
-            self._close(MapFiles.discard)  # what is on the disk may not be whole
+            self._close(_discard)  # what is on the disk may not be whole
             raise
         finally:
             # Where it was interrupted, another run goes on from there.
-            self._close(MapFiles.suspend)
+            self._close(_suspend)
         self._sum_up(planned)
 
     def _planned(self, path: Path) -> PlannedScene | None:
@@ -174,17 +183,16 @@ class _Run:
         digest = hashlib.sha256(repr(states).encode()).hexdigest()
         return {**self.tags, SOURCE_TAG: digest[:16]}
 
-    def _close(self, close: Callable[[MapFiles], None]) -> None:
+    def _close(self, close: Callable[[SceneFiles], None]) -> None:
         with ExitStack() as closing:  # each of them, whatever happens to the others
             for path, files in reversed(self.files.items()):
                 is_failed = path in self.report.failures
-                closing.callback(MapFiles.discard if is_failed else close, files)
+                closing.callback(_discard if is_failed else close, files)
 
     def _is_done(self, scene: PlannedScene) -> bool:
-        name, tags = str(scene.path), self._tags_of(scene.path)
-        if self.overwrite or not is_complete(self.folder.path_of(name), scene.reference, tags):
-            return False
-        return all(path.is_file() for path in self.folder.layers_of(name).values())
+        handling = OUTPUT_TYPES[self.predictor.output_type].handling
+        tags = self._tags_of(scene.path)
+        return not self.overwrite and handling.is_complete(self.folder, scene.reference, tags)
 
     def _log_choices(self, planned: Sequence[PlannedScene]) -> None:
         if self.predictor.tiles is None:
@@ -194,8 +202,11 @@ class _Run:
 
     def _outlet(self, write: WriteBehind, bar: TileProgress) -> Outlet:
         def take(scene: PlannedScene) -> TakeRows:
-            files = self.files[scene.path] = MapFiles(
-                scene.reference, self.folder, self._tags_of(scene.path), scene.unfinished
+            files = self.files[scene.path] = self.folder.scene_files(
+                self.predictor.output_type,
+                scene.reference,
+                self._tags_of(scene.path),
+                scene.unfinished,
             )
             return partial(write, files.write)
 
@@ -220,11 +231,11 @@ class _Run:
             if files is not None:
                 write(files.discard)
 
-    def _stale(self, files: MapFiles) -> list[Path]:
+    def _stale(self, scene: PlannedScene, files: SceneFiles) -> list[Path]:
         """Return what lies beside the maps of a scene and is none of them."""
         if not files.written:
             return []
-        beside = [self.folder.path_of(files.reference.path, name) for name in FURTHER_LAYERS]
+        beside = [self.folder.path_of(scene.reference.path, name) for name in FURTHER_LAYERS]
         return [path for path in beside if path not in files.written and path.is_file()]
 
     def _sum_up(self, planned: Sequence[PlannedScene]) -> None:
@@ -232,6 +243,6 @@ class _Run:
             files = self.files.get(scene.path)
             if files is not None:
                 self.report.written += files.written
-                self.report.stale += self._stale(files)
+                self.report.stale += self._stale(scene, files)
                 self.report.tiles += scene.count
-                self.report.pixels += scene.reference.height * scene.reference.width
+                self.report.pixels += math.prod(scene.size)

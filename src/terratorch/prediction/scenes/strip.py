@@ -14,9 +14,14 @@ from torch import Tensor
 
 from terratorch.contracts.images import Images, each_image
 from terratorch.tiles.plan import Tile, TilePlan
-from terratorch.tiles.source import Stretch, filled
+from terratorch.tiles.source import Source, Stretch, filled
 
 _LEAST_ROWS, _MOST_ROWS = 128, 1024  # of one read: no tiny reads, and no need to hold a whole file
+
+
+# Returns which pixels are valid and wanted, given the first row, the row after the last, and the
+# number of columns.
+TakeValid = Callable[[int, int, int], Tensor | None]
 
 
 class RowReader(Protocol):
@@ -49,33 +54,17 @@ class RowReader(Protocol):
 
 
 class ValidRows:
-    """Where the rows that were read are valid, until they are written.
+    """Where the rows that were read are valid, until they are written."""
 
-    Args:
-        wanted: Gives which pixels `(n, W)` of some rows are wanted at all; None for all.
-    """
-
-    def __init__(self, wanted: Callable[[int, int], NDArray[np.bool_]] | None = None) -> None:
-        self._wanted = wanted
+    def __init__(self) -> None:
         self._parts: deque[tuple[int, NDArray[np.bool_] | None, int]] = deque()
 
     def add(self, begin: int, end: int, valid: NDArray[np.bool_] | None) -> None:
         """Take the `(n, W)` of rows that follow those before; None where all are valid."""
         self._parts.append((begin, valid, end))
 
-    def take(self, begin: int, end: int, width: int) -> Tensor | None:
-        """Return where rows that follow those taken before are valid and wanted.
-
-        Returns:
-            `(n, W)`; None where all are.
-        """
-        valid = self._take(begin, end, width)
-        if self._wanted is not None:
-            wanted = self._wanted(begin, end)
-            valid = wanted if valid is None else valid & wanted
-        return None if valid is None else torch.from_numpy(valid)
-
-    def _take(self, begin: int, end: int, width: int) -> NDArray[np.bool_] | None:
+    def take(self, begin: int, end: int, width: int) -> NDArray[np.bool_] | None:
+        """Return where rows that follow those taken before are valid, `(n, W)`; None if all are."""
         taken: NDArray[np.bool_] | None = None
         while self._parts and self._parts[0][0] < end:
             first, valid, last = self._parts[0]
@@ -87,6 +76,67 @@ class ValidRows:
                 break
             self._parts.popleft()
         return taken
+
+
+def valid_and_wanted(
+    valid: ValidRows,
+    size: tuple[int, int],
+    patch_size: int,
+    wanted: Callable[[int, int], NDArray[np.bool_]] | None,
+    begin: int,
+    end: int,
+    width: int,
+) -> Tensor | None:
+    """Return which pixels of the outputs are valid and wanted, `(n, W)`; None if all are.
+
+    A patch is valid if one of its pixels is.
+
+    Args:
+        valid: Where the pixels of the image are valid.
+        size: Height and width of the image.
+        patch_size: Pixels of the image along a side of a pixel of the outputs.
+        wanted: Returns which pixels of some rows of the outputs are wanted; None for all.
+        begin: The first row of the outputs.
+        end: The row after the last.
+        width: Columns of the outputs.
+    """
+    height, columns = size
+    seen = valid.take(begin * patch_size, min(end * patch_size, height), columns)
+    if seen is not None and patch_size > 1:
+        padding = [
+            (0, count * patch_size - length)
+            for count, length in zip((end - begin, width), seen.shape, strict=True)
+        ]
+        cells = np.pad(seen, padding).reshape(end - begin, patch_size, width, patch_size)
+        seen = np.asarray(cells.any(axis=(1, 3)))
+    if wanted is not None:
+        chosen = wanted(begin, end)
+        seen = chosen if seen is None else seen & chosen
+    return None if seen is None else torch.from_numpy(seen)
+
+
+class PatchSource:
+    """Tiles that are counted in patches, read from an image in pixels.
+
+    Args:
+        source: The image.
+        patch_size: Pixels along a side of a patch.
+    """
+
+    def __init__(self, source: Source, patch_size: int) -> None:
+        self.source, self.patch_size = source, patch_size
+
+    def read(self, tile: Tile) -> Images:
+        """Return what the model sees of a tile, as a batch of one."""
+        return self.source.read(tile.scaled(self.patch_size))
+
+    def facts(self, tile: Tile) -> Mapping[str, Images]:
+        """Return what is known of a tile, as a batch of one."""
+        return self.source.facts(tile.scaled(self.patch_size))
+
+    def close(self) -> None:
+        """Close the image."""
+        self.source.close()
 
 
 class StripSource:

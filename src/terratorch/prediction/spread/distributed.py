@@ -14,7 +14,7 @@ from typing import Protocol
 from terratorch.errors import NotANumberError
 from terratorch.geo.virtual_files import read_virtual_files
 from terratorch.logs import log_once
-from terratorch.prediction.scenes.map_sink import TakeRows
+from terratorch.prediction.outputs.base import TakeRows
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor
 from terratorch.prediction.scenes.scene_stream import Outlet
 from terratorch.prediction.spread.segment_run import Job, Message, Outcome
@@ -150,9 +150,9 @@ class _Group:
                 self.outlet.fail(self.planned[index].path, error)
         if outcome.error is not None:
             raise outcome.error
-        for rows in outcome.rows:
-            if rows.scene not in self.failed:
-                if rows.scene not in self._takes:
-                    self._takes[rows.scene] = self.outlet.take(self.planned[rows.scene])
-                rows.hand_to(self._takes[rows.scene])
+        for packed in outcome.rows:
+            if packed.scene not in self.failed:
+                if packed.scene not in self._takes:
+                    self._takes[packed.scene] = self.outlet.take(self.planned[packed.scene])
+                self._takes[packed.scene](packed.rows)
         self.outlet.on_tiles(segment.tiles)

@@ -7,16 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
 import torch
 from torch import Tensor
 
-from terratorch.contracts.prediction import Prediction
 from terratorch.errors import DataError, TerraTorchError
-from terratorch.prediction.scenes.map_sink import TakeRows
+from terratorch.prediction.outputs.base import FinishedRows
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor
 from terratorch.prediction.scenes.scene_stream import BATCHES_AHEAD, GDAL_CACHE, SceneStream
 from terratorch.prediction.spread.segments import Part
@@ -55,33 +53,21 @@ def _packed(values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PackedRows:
-    """The prediction of rows of a scene as workers send it.
+    """Finished rows of a scene as workers send them.
 
     Attributes:
         scene: Index of the scene.
-        top: The first row.
-        prediction: The rows.
-        valid: Where the image is valid, `(n, W)`; None where all of it is.
-        scores: How many scores it was decided from.
+        rows: The rows, integers in small dtypes.
     """
 
     scene: int
-    top: int
-    prediction: Prediction
-    valid: Tensor | None
-    scores: int
+    rows: FinishedRows
 
     @classmethod
-    def of(
-        cls, scene: int, top: int, prediction: Prediction, valid: Tensor | None, scores: int
-    ) -> PackedRows:
-        """Pack rows; see `TakeRows`."""
-        outputs = {name: output.map(_packed) for name, output in prediction.outputs.items()}
-        return cls(scene, top, replace(prediction, outputs=outputs), valid, scores)
-
-    def hand_to(self, take: TakeRows) -> None:
-        """Give the rows to what takes them."""
-        take(self.top, self.prediction, self.valid, self.scores)
+    def of(cls, scene: int, rows: FinishedRows) -> PackedRows:
+        """Pack rows."""
+        outputs = {name: output.map(_packed) for name, output in rows.prediction.outputs.items()}
+        return cls(scene, replace(rows, prediction=replace(rows.prediction, outputs=outputs)))
 
 
 @dataclass(frozen=True)
@@ -146,8 +132,8 @@ def _scenes(job: Job, predictor: ScenePredictor, outcome: Outcome) -> Iterator[S
     stream = SceneStream(predictor)
     limits = predictor.limits
 
-    def take(index: int, top: int, *rows: Any) -> None:
-        outcome.rows.append(PackedRows.of(index, top, *rows))
+    def take(index: int, rows: FinishedRows) -> None:
+        outcome.rows.append(PackedRows.of(index, rows))
 
     def fail(index: int, path: Path, error: DataError) -> None:
         outcome.failures[index] = error

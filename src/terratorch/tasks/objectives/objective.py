@@ -35,6 +35,8 @@ class Objective(ABC):
     task: ClassVar[str | None] = None
     output_type: ClassVar[type[OutputValue]] = Raster
     available_outputs: ClassVar[tuple[Content, ...]] = (Content.VALUES,)
+    # Pixels of the image along a side of a pixel of the outputs.
+    patch_size: int = 1
 
     def __init__(self, settings: TaskSettings) -> None:
         self.settings = settings
@@ -120,7 +122,8 @@ class Objective(ABC):
         Raises:
             ConfigurationError: If one is not available, or `outputs` is overridden.
         """
-        if type(self).outputs is not Objective.outputs:
+        available = [content.value for content in self.available_outputs]
+        if type(self).outputs is not Objective.outputs and sorted(names) != sorted(available):
             raise ConfigurationError(
                 "outputs",
                 f"{type(self).__name__} overrides outputs(), which decides what is written",
@@ -128,7 +131,6 @@ class Objective(ABC):
             )
         if not names:
             raise ConfigurationError("outputs", "it is empty", "Leave it out, or name some.")
-        available = [content.value for content in self.available_outputs]
         for name in names:
             if name not in available:
                 cure = f"{did_you_mean(name, available)} Outputs: {', '.join(available)}.".strip()
