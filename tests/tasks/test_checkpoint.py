@@ -6,8 +6,9 @@ from torch.utils.data import DataLoader
 
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
+from terratorch.models.config import without_weights
 from terratorch.tasks import SemanticSegmentationTask
-from terratorch.tasks.checkpoint import read_checkpoint, without_weights
+from terratorch.tasks.checkpoint import read_checkpoint
 
 MODEL_ARGS = {
     "backbone": "prithvi_eo_tiny",

@@ -5,6 +5,7 @@ import torch
 from task_tester import ImageModel, PixelModel, trainer
 from torch.utils.data import DataLoader
 
+from terratorch.contracts.model_description import ModelDescription
 from terratorch.tasks.checkpoint import read_checkpoint
 from terratorch.tasks.classification_tasks import ClassificationTask
 from terratorch.tasks.segmentation_tasks import SemanticSegmentationTask
@@ -89,6 +90,6 @@ def test_images_that_chose_the_checkpoint_whole_are_predicted_whole(tmp_path):
     assert tiles_for(81, 96, None, chip).h_crop == 80
 
 
-@pytest.mark.parametrize("built", [None, 32])
-def test_small_chips_make_no_tiles(built):
-    assert ChipSize.known((32, 500), built) is None
+@pytest.mark.parametrize("described", [None, ModelDescription("x", chip_size=(32, 32))])
+def test_small_chips_make_no_tiles(described):
+    assert ChipSize.known((32, 500), described) is None

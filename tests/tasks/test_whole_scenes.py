@@ -6,6 +6,7 @@ import pytest
 import torch
 from task_tester import PixelModel, loader, trainer
 
+from terratorch.contracts.model_description import ModelDescription
 from terratorch.tasks.regression_tasks import PixelwiseRegressionTask
 from terratorch.tasks.segmentation_tasks import SemanticSegmentationTask
 from terratorch.tasks.settings import TaskSettings, TileSettings
@@ -85,9 +86,8 @@ def test_nothing_is_said_of_small_images_and_of_labels(caplog):
     ("fitted", "expected"), [(None, (96, 96, 84, 3)), ((80, 160), (80, 160, 70, 2))]
 )
 def test_tiles_have_the_size_of_the_training_or_that_the_model_was_built_for(fitted, expected):
-    arguments = {"model_args": {"backbone_img_size": 96}, "tiled_inference_on_testing": True}
-    settings = TaskSettings.from_arguments(arguments)
-    chip = ChipSize.known(fitted, settings.model.chip_size)
+    settings = TaskSettings.from_arguments({"tiled_inference_on_testing": True})
+    chip = ChipSize.known(fitted, ModelDescription("x", chip_size=(96, 96)))
     cut = SceneTiles(settings.tiles, is_dense=True)
     tiles = cut.testing(torch.zeros(1, 3, 200, 100), chip)
     assert (tiles.h_crop, tiles.w_crop, tiles.h_stride, tiles.delta) == expected

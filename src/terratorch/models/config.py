@@ -17,6 +17,8 @@ from terratorch.models.model import AuxiliaryHead
 
 # Attributes of a dictionary of modules, which no head of a model can be named after.
 _TAKEN = frozenset(dir(nn.ModuleDict()))
+_PRETRAINED = ("pretrained", "backbone_pretrained", "model_pretrained")
+_WEIGHT_PATHS = ("ckpt_path", "backbone_ckpt_path", "model_ckpt_path")
 
 
 @dataclass(frozen=True)
@@ -213,3 +215,15 @@ def _aux_config(aux: AuxiliaryHead, place: str) -> AuxConfig:
     nested: dict[str, Mapping[str, object] | None] = {"decoder": None, "head": None}
     arguments = split_prefixes(aux.decoder_args or {}, nested, f"{place}.decoder_args")
     return AuxConfig(aux.name, PartConfig(aux.decoder, arguments["decoder"]), arguments["head"])
+
+
+def without_weights(model_args: Mapping[str, object]) -> Arguments:
+    """Return the arguments of a factory, changed so that the model starts from no weight file."""
+    arguments: Arguments = {}
+    for name, value in model_args.items():
+        if name in _WEIGHT_PATHS:
+            continue
+        if isinstance(value, Mapping) and name.endswith("_kwargs"):
+            value = without_weights(value)
+        arguments[name] = False if name in _PRETRAINED else value
+    return arguments

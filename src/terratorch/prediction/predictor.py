@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from terratorch.contracts.facts import read_batch
 from terratorch.contracts.images import Images, each_image
 from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.model_description import description_of
 from terratorch.contracts.outputs import Content, OutputValue
 from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.facts import GivenFacts
@@ -24,6 +25,7 @@ from terratorch.datasets.scenes.prediction_images import PredictionImages
 from terratorch.datasets.scenes.scene_files import SceneFiles
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError
+from terratorch.models.config import without_weights
 from terratorch.models.inputs import (
     inputs_of,
     on_device_of,
@@ -37,7 +39,7 @@ from terratorch.prediction.products.stac import Provenance
 from terratorch.prediction.scene_choices import SceneChoices
 from terratorch.prediction.scenes.in_memory import predict_in_memory
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
-from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint, without_weights
+from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
 from terratorch.tasks.objectives.objective import Objective
 from terratorch.tasks.plain_values import to_plain
 from terratorch.tasks.predicting import as_output, prediction_of
@@ -282,8 +284,8 @@ class Predictor:
     def provenance(self) -> Provenance:
         """Return how its maps are made, for STAC items."""
         files = tuple(path for path in self.checkpoints if path.is_file())
-        names = (self.model_args.get(key) for key in ("backbone", "model"))
-        model = next((name for name in names if isinstance(name, str)), None)
+        described = description_of(self.model)
+        model = None if described is None else described.backbone
         return Provenance(task=self.task, model=model, checkpoints=files)
 
     def run_name(self, choices: SceneChoices, options: MapOptions) -> str:

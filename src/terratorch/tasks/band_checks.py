@@ -1,65 +1,74 @@
-"""Checks that data and model speak of the same bands; torch sees channels, without names."""
+"""Check that data and model agree on band names and order; torch sees channels without names."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from torch import Tensor
 
-from terratorch.bands import expand_bands
+from terratorch.contracts.input_spec import ImageSpec, InputSpec
+from terratorch.contracts.model_description import Bands, description_of
 from terratorch.errors import ConfigurationError
 from terratorch.tasks.settings import PATH
 
 logger = logging.getLogger(__name__)
 
-# Those of the parts that take images: the backbone, or a whole model.
-_PARTS = ("backbone", "model")
-_WEIGHTS = "what the weights of the backbone were trained on"
 
-
-def check_same_bands(
-    datamodule: Any, model_args: Mapping[str, Any], stage: str, model: Any = None
-) -> None:
+def check_bands(datamodule: object, model: object, stage: str) -> None:
     """Raise unless data and model name the same bands in the same order.
 
-    A model that names none, but starts from weights, has the bands of these: another order is an
-    error, other bands are only spoken of, since they may be near enough.
+    The bands of a model that names none are those of the weights that it started from. Another
+    order of these is an error, other bands are only a warning, since they may be close enough.
 
     Args:
-        datamodule: The data module of the Trainer; one without `input_spec`, or to predict without
-            `predict_input_spec`, is not asked.
-        model_args: Arguments of the model factory.
-        stage: What is about to run: images to predict may be read otherwise.
-        model: The model.
+        datamodule: The data module of the Trainer; not checked if it has no `input_spec`, or no
+            `predict_input_spec` to predict.
+        model: The model; not checked if it is not described.
+        stage: The stage that is about to run; images to predict may have other bands.
 
     Raises:
         ConfigurationError: If both name their bands, and differ.
     """
     prefix = "predict_" if stage == "predict" else ""
     spec = getattr(datamodule, f"{prefix}input_spec", None)
-    found = _argument(model_args, "bands") or _bands_of_weights(model, model_args)
-    if spec is None or found is None or isinstance(found[1], int):
+    described = description_of(model)
+    if not isinstance(spec, InputSpec) or described is None or described.bands is None:
         return
-    key, value = found
-    section = f"data.init_args.{prefix}"
-    if spec.is_single and not isinstance(value, Mapping):
-        _check_same(spec.image, key, value, section)
-    elif not spec.is_single and isinstance(value, Mapping):
-        for name in value.keys() & spec.images.keys():
-            _check_same(spec.images[name], f"{key}.{name}", value[name], section, f".{name}")
+    section, argument, bands = f"data.init_args.{prefix}", described.bands_argument, described.bands
+    if spec.is_single and not isinstance(bands, Mapping):
+        _check_same(spec.image, argument, bands, section)
+    elif not spec.is_single and isinstance(bands, Mapping):
+        for name in bands.keys() & spec.images.keys():
+            _check_same(spec.images[name], f"{argument}.{name}", bands[name], section, f".{name}")
 
 
-def _check_same(spec: Any, key: str, value: Any, section: str, modality: str = "") -> None:
-    """Compare the bands of one image with those that the model names."""
-    wanted, given = expand_bands(value, thing=key), spec.selection.names
-    if not _all_named(wanted) or not _all_named(given) or wanted == given:
+def _check_same(
+    spec: ImageSpec, argument: str | None, of_model: Bands, section: str, modality: str = ""
+) -> None:
+    """Compare the bands of one image with those of the model.
+
+    Args:
+        spec: The bands of the image.
+        argument: The argument that names the bands of the model; None if its weights do.
+        of_model: These bands.
+        section: Where the data module is in the configuration.
+        modality: The modality, for the message.
+    """
+    of_data = spec.selection.names
+    if (
+        not _all_named(of_model)
+        or of_data is None
+        or not _all_named(of_data)
+        or of_model == of_data
+    ):
         return
     option = "output_bands" if spec.output_bands is not None else "dataset_bands"
     thing = f"{section}{option}{modality}"
-    seen = f"the images have the bands {_listed(given)}, but {key} is {_listed(wanted)}"
-    if key == _WEIGHTS and set(wanted) != set(given):
+    source = f"{PATH}.model_args.{argument}" if argument else "the weights of the backbone have"
+    seen = f"the images have the bands {_listed(of_data)}, but {source}"
+    seen = f"{seen} {'is ' if argument else ''}{_listed(of_model)}"
+    if argument is None and set(of_model) != set(of_data):
         logger.warning(
             "%s: %s. Name the bands as %s.model_args.backbone_bands, so that the weights are "
             "copied by name.",
@@ -74,50 +83,29 @@ def _check_same(spec: Any, key: str, value: Any, section: str, modality: str = "
     )
 
 
-def _bands_of_weights(model: Any, model_args: Mapping[str, Any]) -> tuple[str, Any] | None:
-    """Return the bands that a backbone takes by default, where it starts from trained weights."""
-    trained = _argument(model_args, "pretrained") or _argument(model_args, "ckpt_path")
-    bands = getattr(getattr(model, "encoder", None), "model_bands", None)
-    return None if not trained or not trained[1] or bands is None else (_WEIGHTS, bands)
-
-
-def check_band_count(image: Any, model_args: Mapping[str, Any]) -> None:
-    """Raise unless images `(B, C, ...)` have as many bands as the arguments of the model say.
+def check_channels(image: object, model: object) -> None:
+    """Raise unless images `(B, C, ...)` have as many bands as the model takes.
 
     Raises:
         ConfigurationError: If they have another number.
     """
-    found = _argument(model_args, "bands") or _argument(model_args, "in_chans")
-    if found is None or not isinstance(image, Tensor) or isinstance(found[1], Mapping):
+    described = description_of(model)
+    expected = None if described is None else described.in_chans
+    # A user's own backbone may put time into its channels: only plain images are compared.
+    if expected is None or not isinstance(image, Tensor) or image.ndim != 4:
         return
-    key, value = found
-    expected = value if isinstance(value, int) else len(expand_bands(value, thing=key))
-    # A backbone of people's own may put time into its channels: only plain images are compared.
-    if image.ndim == 4 and image.shape[1] != expected:
+    if image.shape[1] != expected:
+        argument = (described and described.bands_argument) or "backbone_in_chans"
         raise ConfigurationError(
-            key,
+            f"{PATH}.model_args.{argument}",
             f"{expected} band{'' if expected == 1 else 's'}, but the images have {image.shape[1]}",
-            f"Say {image.shape[1]} there, or choose bands of the files with "
+            f"Give {image.shape[1]} there, or choose bands of the files with "
             "data.init_args.output_bands.",
         )
 
 
-def _argument(model_args: Mapping[str, Any], name: str) -> tuple[str, Any] | None:
-    """Return an argument of the part that takes images, in either form, and its path."""
-    for part in _PARTS:
-        nested = model_args.get(f"{part}_kwargs") or {}
-        forms = {
-            f"{part}_{name}": model_args.get(f"{part}_{name}"),
-            f"{part}_kwargs.{name}": nested.get(name),
-        }
-        for key, value in forms.items():
-            if value is not None:
-                return f"{PATH}.model_args.{key}", value
-    return None
-
-
-def _all_named(bands: Iterable[object] | None) -> bool:
-    return bands is not None and all(isinstance(band, str) for band in bands)
+def _all_named(bands: Iterable[object]) -> bool:
+    return all(isinstance(band, str) for band in bands)
 
 
 def _listed(bands: Iterable[object]) -> str:

@@ -10,6 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from terratorch.contracts.model_description import description_of
 from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError
 from terratorch.models.model import ModelOutput
@@ -121,7 +122,7 @@ class TerraTorchTask(arguments.RecordedArguments, StagedModule):
     @property
     def chip_size(self) -> ChipSize | None:
         """The size of the chips that the model was trained on, or else built for."""
-        return ChipSize.known(self.fitted_chips.size, self.settings.model.chip_size)
+        return ChipSize.known(self.fitted_chips.size, description_of(self.model))
 
     # Steps
 

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.model_description import description_of
 from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
+from terratorch.models.config import without_weights
 from terratorch.ops.torch_files import is_of_torch
 from terratorch.registry import TASK_REGISTRY
 from terratorch.tasks.checkpoint_format import (
@@ -38,12 +40,10 @@ if TYPE_CHECKING:
     from terratorch.tasks.base_task import TerraTorchTask
 
 # Arguments that fetch weights from elsewhere: a checkpoint has its own.
-_PRETRAINED = ("pretrained", "backbone_pretrained", "model_pretrained")
 _NOT_A_CHECKPOINT = (
     "Give a .ckpt file that holds weights and plain values; `terratorch fit` prints where it keeps "
     "those that it writes."
 )
-_WEIGHT_PATHS = ("ckpt_path", "backbone_ckpt_path", "model_ckpt_path")
 _MODEL = "model."  # what the names of a model's weights start with in those of its task
 
 
@@ -127,7 +127,7 @@ class CheckpointInfo:
         }
         check_same_weights(model.state_dict(), weights)
         model.load_state_dict(weights)
-        chip_size = ChipSize.known(self.chip_size, settings.model.chip_size)
+        chip_size = ChipSize.known(self.chip_size, description_of(model))
         return TrainedModel(model.eval(), objective, chip_size)
 
     def build_task(self, model: nn.Module | None = None) -> TerraTorchTask:
@@ -234,18 +234,6 @@ def read_checkpoint(path: str | Path) -> CheckpointInfo:
         model_by_name=described["model_by_name"],
         terratorch_version=described["terratorch_version"],
     )
-
-
-def without_weights(model_args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a model, so that building it fetches no weights."""
-    arguments: dict[str, Any] = {}
-    for name, value in model_args.items():
-        if name in _WEIGHT_PATHS:
-            continue
-        if isinstance(value, Mapping) and name.endswith("_kwargs"):
-            value = without_weights(value)
-        arguments[name] = False if name in _PRETRAINED else value
-    return arguments
 
 
 def _load(path: Path) -> dict[str, Any]:

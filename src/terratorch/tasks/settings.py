@@ -35,12 +35,6 @@ class ModelSettings:
     factory: Annotated[str | None, "model_factory"] = None
     auxiliary_heads: Annotated[tuple[AuxiliaryHead, ...], "aux_heads"] = ()
 
-    @property
-    def chip_size(self) -> int | None:
-        """The pixels a side that the model was built for, if its arguments name them."""
-        size = self.arguments.get("backbone_img_size", self.arguments.get("img_size"))
-        return size if isinstance(size, int) else None
-
 
 @dataclass(frozen=True)
 class ClassSettings:

@@ -12,8 +12,9 @@ from torchmetrics import MetricCollection
 
 from terratorch.contracts.images import Images
 from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.model_description import description_of
 from terratorch.models.inputs import inputs_of_batch
-from terratorch.tasks.band_checks import check_band_count, check_same_bands
+from terratorch.tasks.band_checks import check_bands, check_channels
 from terratorch.tasks.batch_checks import BatchChecks
 from terratorch.tasks.epoch_checks import check_epoch, check_same_classes, check_test_names
 from terratorch.tasks.fitted_chips import FittedChips
@@ -70,7 +71,7 @@ class StagedModule(LightningModule):
 
     def read_inputs(self, batch: Batch) -> tuple[Images, dict[str, Any]]:
         """Return the images of a batch, and what else the model takes by keyword."""
-        check_band_count(batch["image"], self.settings.model.arguments)
+        check_channels(batch["image"], self.model)
         images, facts = inputs_of_batch(self.model, self._spec_of_batches(), batch)
         if self.training and self._trainer is not None:
             self.fitted_facts = (self.fitted_facts or set()) | facts.keys()
@@ -95,7 +96,7 @@ class StagedModule(LightningModule):
     def setup(self, stage: str) -> None:
         """Check that the data and the model agree on classes and bands."""
         datamodule = getattr(self.trainer, "datamodule", None)
-        check_same_bands(datamodule, self.settings.model.arguments, stage, self.model)
+        check_bands(datamodule, self.model, stage)
         if stage != "predict":
             check_same_classes(datamodule, self.objective.num_classes)
         self.scene_tiles.reset()
@@ -108,8 +109,8 @@ class StagedModule(LightningModule):
 
     def _logged_names(self) -> set[str] | None:
         """Return the names of all metrics; None if others may be logged too."""
-        model = self.settings.model
-        with_heads = bool(model.auxiliary_heads) or "aux_decoders" in model.arguments
+        described = description_of(self.model)
+        with_heads = self.settings.model.auxiliary_heads or (described and described.aux_heads)
         if with_heads or not self.model_by_name:
             return None
         if may_log_more(self.trainer, self, self.criterion):

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from terratorch.contracts.model_description import ModelDescription
 from terratorch.tiles.parameters import (
     TiledInferenceParameters,
     fitting_delta,
@@ -36,16 +37,19 @@ class ChipSize:
     fitted: bool = False
 
     @classmethod
-    def known(cls, fitted: tuple[int, int] | None, built: int | None) -> ChipSize | None:
+    def known(
+        cls, fitted: tuple[int, int] | None, described: ModelDescription | None
+    ) -> ChipSize | None:
         """Return what is known; None where it is nothing, or they are too small for tiles.
 
         Args:
             fitted: Height and width of the largest chips of the training and validation.
-            built: Pixels a side that the model was built for.
+            described: The description of the model, for the size that it was built for.
         """
         if fitted is not None and min(fitted) >= _SMALLEST_CHIP:
             return cls(*fitted, fitted=True)
-        return None if built is None or built < _SMALLEST_CHIP else cls(built, built)
+        built = None if described is None else described.chip_size
+        return None if built is None or min(built) < _SMALLEST_CHIP else cls(*built)
 
     def holds(self, height: int, width: int) -> bool:
         """Whether a scene is no larger."""

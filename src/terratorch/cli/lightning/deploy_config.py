@@ -11,7 +11,7 @@ from lightning.fabric.utilities.cloud_io import get_filesystem
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
-from terratorch.tasks.checkpoint import without_weights
+from terratorch.models.config import without_weights
 
 DEPLOY_FILE = "config_deploy.yaml"
 

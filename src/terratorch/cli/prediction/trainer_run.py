@@ -32,7 +32,7 @@ from terratorch.prediction.options import ENSEMBLE_OPTIONS, PredictionOptions
 from terratorch.prediction.predictor import Predictor
 from terratorch.prediction.report import PredictionReport
 from terratorch.prediction.run import check_whole_images, predict
-from terratorch.tasks.band_checks import check_same_bands
+from terratorch.tasks.band_checks import check_bands
 from terratorch.tasks.base_task import TerraTorchTask
 from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
 
@@ -153,7 +153,7 @@ def predictor_of(
     trainer: Trainer,
 ) -> Predictor:
     """Return a predictor with the model of a task, on the device of a Trainer."""
-    check_same_bands(datamodule, task.settings.model.arguments, "predict", task.model)
+    check_bands(datamodule, task.model, "predict")
     precision = Precision.parse(trainer.precision)
     return Predictor.from_task(task, source.input_spec, trainer.strategy.root_device, precision)
 

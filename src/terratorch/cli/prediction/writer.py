@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 
 from terratorch.cli.prediction.messages import print_report
 from terratorch.cli.prediction.processes import gathered, process_group
+from terratorch.contracts.model_description import description_of
 from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.map_products import build_products, map_options
@@ -19,7 +20,6 @@ from terratorch.prediction.options import PredictionOptions, missing_folder
 from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.products.stac import Provenance
 from terratorch.prediction.report import PredictionReport
-from terratorch.tasks.base_task import TerraTorchTask
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -154,11 +154,10 @@ def _provenance(
 ) -> Provenance:
     files = (checkpoint, *(settings.further_ckpt_paths or ()))
     paths = tuple(Path(file) for file in files if file is not None)
-    arguments = task.settings.model.arguments if isinstance(task, TerraTorchTask) else {}
-    model = arguments.get("backbone") or arguments.get("model")
+    described = description_of(getattr(task, "model", None))
     return Provenance(
         task=type(task).__name__,
-        model=model if isinstance(model, str) else None,
+        model=None if described is None else described.backbone,
         checkpoints=tuple(path for path in paths if path.is_file()),
     )
 
