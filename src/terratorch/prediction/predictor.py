@@ -56,7 +56,7 @@ CPU = torch.device("cpu")
 _SAMPLED = 256  # values of each tensor that identify the weights
 
 
-@dataclass
+@dataclass(eq=False)  # a key of messages that are logged once
 class Predictor:
     """A trained model, with all that is needed to predict files. It can be pickled.
 
