@@ -20,7 +20,7 @@ from PIL import Image
 from terratorch.colors import Color
 from terratorch.drawing.paint import ValueRange
 from terratorch.drawing.round_numbers import round_length
-from terratorch.geo.held_file import replacing
+from terratorch.geo.partial_file import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

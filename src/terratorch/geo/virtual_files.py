@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from terratorch.errors import OutputError
-from terratorch.geo.held_file import replacing
+from terratorch.geo.partial_file import replacing
 
 
 def read_virtual_files(paths: Iterable[Path]) -> dict[Path, bytes]:

@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from terratorch.contracts.map_tags import LAYERS_TAG, MAP_TAG
 from terratorch.contracts.prediction import MAIN_LAYER
 from terratorch.errors import DataError
-from terratorch.geo.held_file import HeldFile, claim, leftovers, name_with, number_of
+from terratorch.geo.partial_file import PartialFile, claim, leftovers, name_with, number_of
 from terratorch.geo.raster import open_raster
 
 
@@ -46,7 +46,7 @@ class Unfinished:
         rows: How many rows of pixels are finished in all of them.
     """
 
-    files: Mapping[str, HeldFile]
+    files: Mapping[str, PartialFile]
     rows: int
 
     def release(self) -> None:
@@ -107,7 +107,7 @@ def remove_unfinished(files: Iterable[Path], path_of: Callable[[str], Path]) -> 
 
 def _groups(
     files: Iterable[Path], path_of: Callable[[str], Path]
-) -> Iterator[tuple[dict[str, HeldFile], bool]]:
+) -> Iterator[tuple[dict[str, PartialFile], bool]]:
     """Claim what runs have left of a scene, and yield the files of each, and whether all are there.
 
     Who has the file of the main layer has the others.
@@ -137,7 +137,7 @@ def _layers_of(file: Path) -> list[str]:
 
 
 def _rows_of_all(
-    group: Mapping[str, HeldFile], height: int, width: int, tags: Mapping[str, str]
+    group: Mapping[str, PartialFile], height: int, width: int, tags: Mapping[str, str]
 ) -> int:
     """Return how many rows of pixels are finished in all files, and can be read."""
     rows = height

@@ -94,7 +94,7 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("terratorch.geo.held_file.os.replace", full)
+    monkeypatch.setattr("terratorch.geo.partial_file.os.replace", full)
     with pytest.raises(OSError, match="No space"):
         quicklook(path, tmp_path / "out" / "map.png")
     assert os.listdir(tmp_path / "out") == [path.name]

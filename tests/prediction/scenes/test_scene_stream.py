@@ -16,7 +16,7 @@ from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, TerraTorchError
-from terratorch.geo.held_file import create
+from terratorch.geo.partial_file import create
 from terratorch.geo.raster import open_for_long
 from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.products.mosaic import Mosaic

@@ -21,7 +21,7 @@ from terratorch.contracts.input_spec import InputSpec
 from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import DataError, NotANumberError, OutputError
-from terratorch.geo.held_file import claim, leftovers, number_of
+from terratorch.geo.partial_file import claim, leftovers, number_of
 from terratorch.prediction.maps import finishing, writer
 from terratorch.prediction.outputs import raster
 from terratorch.prediction.outputs.folder import PredictionFolder

@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
 from terratorch.errors import MissingFileError
-from terratorch.geo.held_file import replacing
+from terratorch.geo.partial_file import replacing
 
 # Sentinel-2 band -> name, in the order of the raster and of the YAML.
 BANDS = {

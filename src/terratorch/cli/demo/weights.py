@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from terratorch.errors import WeightsError
-from terratorch.geo.held_file import replacing
+from terratorch.geo.partial_file import replacing
 
 _BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 _BLOCKS = [f"{i}.{j}" for i, count in enumerate(_BLOCKS_PER_STAGE) for j in range(count)]

@@ -16,7 +16,7 @@ from markupsafe import Markup
 import terratorch
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.evaluation.pages import formats
-from terratorch.geo.held_file import replacing
+from terratorch.geo.partial_file import replacing
 
 PAGE_SUFFIXES = (".html", ".htm")
 

@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning
 
 from terratorch.errors import DataError
-from terratorch.geo.held_file import HeldFile, temporary_folder
+from terratorch.geo.partial_file import PartialFile, temporary_folder
 from terratorch.geo.raster import open_raster
 from terratorch.prediction.maps.encoding import Encoding
 from terratorch.prediction.partial import is_on_disk
@@ -22,7 +22,7 @@ from terratorch.prediction.partial import is_on_disk
 _SMALL = 512
 
 
-def finish(partial: HeldFile, encoding: Encoding) -> None:
+def finish(partial: PartialFile, encoding: Encoding) -> None:
     """Add overviews to a map, make it cloud-optimised if that is asked for, and check it.
 
     Args:
@@ -62,7 +62,7 @@ def _add_overviews(path: Path, encoding: Encoding) -> None:
             dataset.build_overviews(factors, resampling)
 
 
-def _optimise(partial: HeldFile) -> None:
+def _optimise(partial: PartialFile) -> None:
     """Replace a GeoTIFF with its copy in the order that readers over a network want."""
     path = partial.path
     with rasterio.open(path) as dataset:

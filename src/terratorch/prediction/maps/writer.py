@@ -24,7 +24,7 @@ from terratorch.contracts.map_tags import PATCH_TAG
 from terratorch.errors import DataError, OutputError, TerraTorchError
 from terratorch.geo.disk import why_not_written
 from terratorch.geo.grid import PixelGrid
-from terratorch.geo.held_file import HeldFile, create
+from terratorch.geo.partial_file import PartialFile, create
 from terratorch.geo.raster import open_raster
 from terratorch.geo.types import CRS, Affine, Array, DatasetReader, DatasetWriter
 from terratorch.prediction.maps.encoding import Encoding
@@ -151,7 +151,7 @@ class MapWriter:
         reference: Georeference,
         encoding: Encoding,
         tags: Mapping[str, str] | None = None,
-        unfinished: HeldFile | None = None,
+        unfinished: PartialFile | None = None,
         begin: int = 0,
     ) -> None:
         self.path = path

@@ -17,7 +17,7 @@ from torch import Tensor
 from terratorch.contracts.outputs import Boxes, OutputValue, pixel_window
 from terratorch.contracts.prediction import MAIN_LAYER, Prediction
 from terratorch.errors import DataError
-from terratorch.geo.held_file import temporary_folder
+from terratorch.geo.partial_file import temporary_folder
 from terratorch.geo.vector_files import VECTOR_FORMATS, import_writers
 from terratorch.optional import import_optional
 from terratorch.prediction.maps.writer import Georeference, make_folder, output_errors

@@ -12,7 +12,7 @@ from torch import Tensor
 from terratorch.contracts.outputs import Content, OutputValue, Table
 from terratorch.contracts.prediction import MAIN_LAYER, Prediction
 from terratorch.errors import DataError
-from terratorch.geo.held_file import HeldFile, create
+from terratorch.geo.partial_file import PartialFile, create
 from terratorch.prediction.maps.writer import output_errors
 from terratorch.prediction.outputs.base import FinishImage, OutputFolder
 
@@ -30,7 +30,7 @@ class TableFile:
 
     def __init__(self, folder: OutputFolder, finish: FinishImage) -> None:
         self.path = folder.directory / f"{folder.prefix}{LABELS_FILE}"
-        self._open: tuple[HeldFile, TextIO] | None = None
+        self._open: tuple[PartialFile, TextIO] | None = None
 
     def add(self, prediction: Prediction) -> list[Path]:
         """Add a row for each image; outputs of scores have a column for each class."""

@@ -17,7 +17,7 @@ from terratorch.contracts.map_tags import CONTENT_TAG, PATCH_TAG
 from terratorch.contracts.outputs import Content, OutputValue, PatchVectors, Raster, Vectors
 from terratorch.contracts.prediction import Prediction
 from terratorch.errors import DataError
-from terratorch.geo.held_file import HeldFile, create, replacing
+from terratorch.geo.partial_file import PartialFile, create, replacing
 from terratorch.geo.raster import open_raster
 from terratorch.geo.types import DatasetReader
 from terratorch.optional import import_optional
@@ -181,7 +181,7 @@ class VectorFile:
         self.path = folder.directory / f"{folder.prefix}{VECTORS_FILE}"
         self._pyarrow = import_optional("pyarrow", "vector", _PURPOSE)
         self._parquet = import_optional("pyarrow.parquet", "vector", _PURPOSE)
-        self._open: tuple[HeldFile, ParquetWriter] | None = None
+        self._open: tuple[PartialFile, ParquetWriter] | None = None
 
     def add(self, prediction: Prediction) -> list[Path]:
         """Add a row for each image: file name and vector."""

@@ -20,7 +20,7 @@ from rasterio.errors import RasterioError
 from terratorch.contracts.prediction import MAIN_LAYER
 from terratorch.errors import DataError, TerraTorchError
 from terratorch.geo.disk import why_not_written
-from terratorch.geo.held_file import temporary_folder
+from terratorch.geo.partial_file import temporary_folder
 
 logger = logging.getLogger(__name__)
 

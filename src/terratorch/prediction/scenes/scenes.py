@@ -15,7 +15,7 @@ from pathlib import Path
 from terratorch.contracts.map_tags import RUN_TAG, SOURCE_TAG
 from terratorch.contracts.prediction import FURTHER_LAYERS
 from terratorch.errors import DataError, OutputError
-from terratorch.geo.held_file import leftovers
+from terratorch.geo.partial_file import leftovers
 from terratorch.geo.raster import files_behind
 from terratorch.prediction.outputs.base import SceneFiles, TakeRows
 from terratorch.prediction.outputs.folder import PredictionFolder

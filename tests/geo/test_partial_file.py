@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from terratorch.geo import held_file
-from terratorch.geo.held_file import (
+from terratorch.geo import partial_file
+from terratorch.geo.partial_file import (
     claim,
     create,
     leftovers,
@@ -38,7 +38,7 @@ def no_locks(monkeypatch):
 def here():
     """Find out anew where we are."""
     yield
-    held_file._place.cache_clear()
+    partial_file._machine.cache_clear()
 
 
 def left(folder, number) -> Path:
@@ -49,8 +49,8 @@ def left(folder, number) -> Path:
 
 def number_here(process) -> int:
     """The number that a process of this machine gives its files."""
-    places = held_file._PROCESSES * held_file._TRIALS
-    return held_file._place() * places + process
+    places = partial_file._PROCESSES * partial_file._TRIALS
+    return partial_file._machine() * places + process
 
 
 def dead_process() -> int:
@@ -169,12 +169,12 @@ def test_without_locks_files_of_other_machines_and_containers_are_left_alone(
     process = dead_process()
     path = left(tmp_path, number_here(process))
     if where == "machine":
-        monkeypatch.setattr(held_file.socket, "gethostname", lambda: "node-7")
+        monkeypatch.setattr(partial_file.socket, "gethostname", lambda: "node-7")
     elif where == "container":
-        monkeypatch.setattr(held_file.os, "readlink", lambda _path: "pid:[1]")
+        monkeypatch.setattr(partial_file.os, "readlink", lambda _path: "pid:[1]")
     else:
         monkeypatch.setattr(Path, "read_text", lambda _path: "a boot")
-    held_file._place.cache_clear()
+    partial_file._machine.cache_clear()
     assert claim(path) is None
     remove_leftovers(tmp_path)
     assert path.exists()
