@@ -33,19 +33,19 @@ def write_at(path, crs, transform, size=(10, 20)):
 def test_the_place_is_the_centre_of_a_window_latitude_first(tmp_path):
     path = write_at(tmp_path / "a.tif", "EPSG:4326", from_origin(10, 50, 0.1, 0.1))
     facts = facts_of(path)
-    assert facts.at()["location_coords"].tolist() == pytest.approx([49.5, 11])
-    assert facts.at(0, 0, 2, 4)["location_coords"].tolist() == pytest.approx([49.9, 10.2])
-    assert facts.at()["bounds"].tolist() == pytest.approx([10, 49, 12, 50])
-    assert facts.at()["location_coords"].dtype == torch.float32
+    assert facts.of_file()["location_coords"].tolist() == pytest.approx([49.5, 11])
+    assert facts.of_window(0, 0, 2, 4)["location_coords"].tolist() == pytest.approx([49.9, 10.2])
+    assert facts.of_file()["bounds"].tolist() == pytest.approx([10, 49, 12, 50])
+    assert facts.of_file()["location_coords"].dtype == torch.float32
 
 
 def test_pixels_have_a_size_in_metres(tmp_path):
     path = write_tif(tmp_path / "a.tif", np.ones((1, 8, 8), np.uint8))
-    assert facts_of(path).at()["gsd"].item() == pytest.approx(10)
+    assert facts_of(path).of_file()["gsd"].item() == pytest.approx(10)
     feet = write_at(tmp_path / "b.tif", "EPSG:2263", Affine(10, 0, 980_000, 0, -10, 200_000))
-    assert facts_of(feet).at()["gsd"].item() == pytest.approx(3.048, rel=1e-3)
+    assert facts_of(feet).of_file()["gsd"].item() == pytest.approx(3.048, rel=1e-3)
     degrees = write_at(tmp_path / "c.tif", "EPSG:4326", from_origin(10, 60.05, 0.01, 0.01))
-    assert facts_of(degrees).at()["gsd"].item() == pytest.approx(1113.2 * 0.5**0.5, rel=1e-3)
+    assert facts_of(degrees).of_file()["gsd"].item() == pytest.approx(1113.2 * 0.5**0.5, rel=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -53,7 +53,9 @@ def test_what_is_not_known_is_nan(tmp_path):
     path = write_at(tmp_path / "a.tif", None, Affine.identity())
     facts = facts_of(path)
     assert facts.date_source == ""
-    assert all(torch.isnan(value).all() for value in facts.at().values())
+    known = facts.of_file()
+    assert known.pop("crs") == ""
+    assert all(torch.isnan(value).all() for value in known.values())
 
 
 def test_the_dates_of_several_steps_in_a_name(tmp_path):
@@ -109,7 +111,7 @@ def test_what_the_user_gives_comes_first(tmp_path):
     assert given == GivenFacts((datetime(2021, 3, 1, 12, tzinfo=UTC),), (-33.9, 18.4))
     facts = facts_of(path, given=given)
     assert facts.dates.tolist() == [[2021, 59]]
-    assert facts.at(2, 2, 2, 2)["location_coords"].tolist() == pytest.approx([-33.9, 18.4])
+    assert facts.of_window(2, 2, 2, 2)["location_coords"].tolist() == pytest.approx([-33.9, 18.4])
     with pytest.raises(ConfigurationError, match=r"date: 1 dates, but .*\.tif has 2 time steps"):
         facts_of(path, (1, 2), given)
 

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,10 +92,10 @@ class FileFacts:
             )
         known = None if given.dates else dates_of(path, dataset, steps)
         dates = given.dates or [entry.when for entry in known or ()]
-        is_placed = dataset.crs is not None and not dataset.transform.is_identity
+        transform = dataset.transform
         return cls(
-            crs=dataset.crs if is_placed else None,
-            transform=dataset.transform,
+            crs=None if transform.is_identity else dataset.crs,
+            transform=transform,
             height=dataset.height,
             width=dataset.width,
             dates=_coordinates(dates, len(steps)),
@@ -101,28 +103,27 @@ class FileFacts:
             location=given.location,
         )
 
-    def at(
-        self, top: int = 0, left: int = 0, height: int | None = None, width: int | None = None
-    ) -> dict[str, Tensor]:
-        """Return the facts of a window, the whole file by default, as a sample has them.
+    def of_file(self) -> dict[str, Any]:
+        """Return the facts of the whole file, as a sample has them."""
+        corners = [(0, 0), (0, self.height), (self.width, 0), (self.width, self.height)]
+        (center, *places) = self._places([(self.width / 2, self.height / 2), *corners])
+        bounds = [*np.min(places, axis=0), *np.max(places, axis=0)]
+        return {
+            **self._placed(center),
+            "bounds": torch.tensor(bounds, dtype=torch.float32),
+            "crs": _crs_name(self.crs),
+        }
 
-        The location is the centre of the window.
-        """
-        height, width = height or self.height, width or self.width
-        center = (left + width / 2, top + height / 2)
-        corners = [
-            (left + across * width, top + down * height) for across in (0, 1) for down in (0, 1)
-        ]
-        places = self._places([center, *corners])
-        latitude = float(places[0, 1])
-        location = self.location or (latitude, float(places[0, 0]))
+    def of_window(self, top: int, left: int, height: int, width: int) -> dict[str, Tensor]:
+        """Return the facts of a window that a model may take; its place is its centre."""
+        return self._placed(*self._places([(left + width / 2, top + height / 2)]))
+
+    def _placed(self, center: NDArray[np.float64]) -> dict[str, Tensor]:
+        longitude, latitude = center.tolist()
         return {
             "temporal_coords": self.dates,
-            "location_coords": torch.tensor(location, dtype=torch.float32),
-            "gsd": torch.tensor(self._metres(latitude), dtype=torch.float32),
-            "bounds": torch.tensor(
-                [*places[1:].min(axis=0), *places[1:].max(axis=0)], dtype=torch.float32
-            ),
+            "location_coords": torch.tensor(self.location or (latitude, longitude)),
+            "gsd": torch.tensor(self._metres(latitude)),
         }
 
     def _places(self, pixels: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
@@ -144,7 +145,8 @@ class FileFacts:
         return side * float(self.crs.linear_units_factor[1])
 
 
-def crs_name(crs: CRS | None) -> str:
+@lru_cache
+def _crs_name(crs: CRS | None) -> str:
     """Return the name of a CRS, such as `EPSG:32633`; empty if there is none."""
     return "" if crs is None else crs.to_string()
 

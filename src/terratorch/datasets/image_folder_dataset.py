@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from terratorch.contracts.input_spec import ImageSpec
 from terratorch.datasets.delivery import DeliversErrors
-from terratorch.datasets.facts import FileFacts, crs_name
+from terratorch.datasets.facts import FileFacts
 from terratorch.datasets.image_reader import ImageReader
 from terratorch.datasets.transforms.pipeline import as_pipeline
 from terratorch.errors import DataError
@@ -99,8 +99,7 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
 
     def _look(self, path: Path, facts: dict[str, Any], dataset: DatasetReader) -> None:
         steps = self._reader.spec.selection.steps(dataset.count)
-        of_file = FileFacts.of(path, dataset, steps)
-        facts |= {**of_file.at(), "crs": crs_name(of_file.crs), "filename": str(path)}
+        facts |= {**FileFacts.of(path, dataset, steps).of_file(), "filename": str(path)}
 
     def _check_bands(self, path: Path, bands: int) -> None:
         if self._bands is not None and bands != self._bands:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -171,21 +172,21 @@ def _tagged(dataset: DatasetReader, tags: tuple[tuple[str | None, str], ...]) ->
 
 
 def _from_item(file: str) -> Acquisition | None:
-    """Return the time that a STAC item beside a file gives."""
-    if is_virtual(file):
-        return None
-    path = Path(file)
-    for name in (f"{path.stem}.json", f"{path.stem}_stac.json"):
+    """Return the time in a STAC item in the folder of a file, with a name like the file."""
+    stem = file.removesuffix(Path(file).suffix)
+    for path in (f"{stem}.json", f"{stem}_stac.json"):
+        if is_virtual(file) or not os.path.isfile(path):
+            continue
         try:
-            item = json.loads(path.with_name(name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            item = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # another kind of file
             continue
         if isinstance(item, dict) and "stac_version" in item:
             properties = item.get("properties") or {}
             time = properties.get("datetime") or properties.get("start_datetime") or ""
             when = parse_time(str(time))
             if when is not None:
-                return Acquisition(when, f"STAC item {name}")
+                return Acquisition(when, f"STAC item {Path(path).name}")
     return None
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, default_collate
 
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.delivery import DeliversErrors
-from terratorch.datasets.facts import FileFacts, GivenFacts, crs_name
+from terratorch.datasets.facts import FileFacts, GivenFacts
 from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import open_raster, read_bands
 
@@ -46,8 +46,7 @@ class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
             "image": self._reader.image(raster, bands),
             "valid": torch.from_numpy(raster.valid),
             "filename": str(path),
-            "crs": crs_name(facts.crs),
-            **facts.at(),
+            **facts.of_file(),
             **missing,
         }
 

@@ -80,11 +80,12 @@ class SceneReader:
     def facts(
         self, top: int = 0, left: int = 0, height: int | None = None, width: int | None = None
     ) -> dict[str, Images]:
-        """Return what is known of a window, the whole image by default, as a batch of one.
+        """Return the facts of a window, by default of the whole image, as a batch of one.
 
         See `terratorch.contracts.facts` for the names.
         """
-        known = self._facts.at(top, left, height, width)
+        size = height or self._dataset.height, width or self._dataset.width
+        known = self._facts.of_window(top, left, *size)
         facts: dict[str, Images] = {name: value.unsqueeze(0) for name, value in known.items()}
         if not self._spec.is_single:
             facts["missing"] = each_image(
