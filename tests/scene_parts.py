@@ -1,6 +1,7 @@
 """Scenes, models and predictors for tests of predictions."""
 
 import pickle
+from itertools import islice
 
 import numpy as np
 import rasterio
@@ -86,27 +87,39 @@ def maps(paths, folder, chosen, workers=None, **options):
 
 def _content(path):
     with rasterio.open(path) as dataset:
-        return dataset.read().tobytes(), dataset.dtypes, dataset.tags(), dataset.descriptions
+        return dataset.read(), (dataset.dtypes, dataset.tags(), dataset.descriptions)
+
+
+def assert_same_maps(found, expected, tolerance=1e-5):
+    """Compare what `maps` returned: floats within a tolerance, everything else exactly."""
+    assert found.keys() == expected.keys()
+    for name, (pixels, facts) in found.items():
+        assert facts == expected[name][1]
+        np.testing.assert_allclose(pixels, expected[name][0], rtol=0, atol=tolerance)
 
 
 class Here:
-    """Workers that are this process; segments are done in no order."""
+    """Workers that are this process; segments finish out of order."""
 
     def __init__(self, chosen, count=3):
         self.predictor, self.count = chosen, count
-        self.jobs, self.outcomes, self.done = {}, {}, []
+        self.done = []
         self.memory, self.virtual_files = MemoryLimit(), VirtualFiles()
 
-    def submit(self, number, job):
-        self.jobs[number] = pickle.loads(pickle.dumps(job))
+    def run(self, jobs):
+        jobs = enumerate(jobs)
+        while some := list(islice(jobs, self.count)):
+            outcomes = {}
+            for number, job in reversed(some):
+                outcome = self.run_one(pickle.loads(pickle.dumps(job)))
+                outcomes[number] = pickle.loads(pickle.dumps(outcome))
+                self.done.append(number)
+            for number, _ in some:
+                yield self.outcome(number, outcomes[number])
 
-    def outcome(self, number):
-        for other in reversed(sorted(self.jobs)):
-            outcome = self.run(self.jobs.pop(other))
-            self.outcomes[other] = pickle.loads(pickle.dumps(outcome))
-            self.done.append(other)
-        return self.outcomes.pop(number)
+    def outcome(self, number, outcome):
+        return outcome
 
-    def run(self, job):
+    def run_one(self, job):
         self.virtual_files.put(job.virtual_files)
         return run_job_apart(job, self.predictor, self.memory)

@@ -145,7 +145,7 @@ class Counter(BasePredictionWriter):
 )
 def test_a_writer_of_ones_own(options, error, fitted, scenes, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("terratorch.prediction.spread.ray_workers.import_ray", lambda: None)
+    monkeypatch.setattr("terratorch.prediction.spread.cluster.import_ray", lambda: None)
     (tmp_path / "own_writer.py").write_text(OWN_WRITER)
     writer = {"class_path": "own_writer.Counter", "init_args": {"path": str(tmp_path / "seen")}}
     config = yaml.safe_load((fitted / "given.yaml").read_text())

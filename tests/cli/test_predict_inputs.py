@@ -110,7 +110,7 @@ def test_the_batch_size_does_not_change_maps(options, scene, predict, tmp_path, 
     [
         (("--area", "somewhere.geojson"), "area 'somewhere.geojson': does not exist"),
         (("--area", "1,2,0,3", "--area_crs", "EPSG:32633"), "nothing between these bounds"),
-        (("--area_crs", "EPSG:32633"), "area_crs: is given without area"),
+        (("--area_crs", "EPSG:32633"), "area_crs: is set without area"),
         (("--valid_mask", "mask.tif"), "valid_mask 'mask.tif': does not exist"),
         (("--crop", "32", "--stride", "40"), "h_stride: 40 is more than h_crop (32)"),
         (("--batch_size", "many"), "batch_size: 'many' is not a whole number"),

@@ -11,16 +11,11 @@ from itertools import count
 import pytest
 import torch
 
-from scene_parts import Transformer, maps, predictor, scene, tiles
+from scene_parts import Transformer, assert_same_maps, maps, predictor, scene, tiles
 from terratorch.errors import ConfigurationError, TerraTorchError
 from terratorch.prediction.spread import ray_workers
-from terratorch.prediction.spread.ray_workers import (
-    Demand,
-    ProcessState,
-    RayWorkers,
-    demand_of,
-    import_ray,
-)
+from terratorch.prediction.spread.cluster import Demand, demand_of, import_ray
+from terratorch.prediction.spread.ray_workers import ProcessState, RayWorkers
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -29,47 +24,42 @@ def nodes(*resources):
     return [{"Alive": True, "Resources": has} for has in resources]
 
 
-@pytest.fixture
-def threads(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
-
-
 @pytest.mark.parametrize(
-    ("resources", "device", "given", "expected"),
+    ("resources", "uses_gpu", "workers", "expected"),
     [
-        ([{"CPU": 8}], CPU, None, Demand(2, 4, 0, 4)),
-        ([{"CPU": 6}, {"CPU": 9}], CPU, None, Demand(3, 4, 0, 4)),
-        ([{"CPU": 2}], CPU, None, Demand(1, 1, 0, 4)),
-        ([{"CPU": 8}], CPU, 2, Demand(2, 4, 0, 4)),
-        ([{"CPU": 8}], CPU, 8, Demand(8, 1, 0, 4)),
-        ([{"CPU": 8, "GPU": 2}, {"CPU": 8, "GPU": 1}], GPU, None, Demand(3, 1, 1, 4)),
-        ([{"CPU": 8, "GPU": 2}], GPU, 1, Demand(1, 1, 1, 4)),
-        ([{"CPU": 8, "GPU": 2}], CPU, None, Demand(2, 4, 0, 4)),
+        ([{"CPU": 8}], False, None, Demand(2, 4, 0, 4)),
+        ([{"CPU": 6}, {"CPU": 9}], False, None, Demand(3, 4, 0, 4)),
+        ([{"CPU": 2}], False, None, Demand(1, 1, 0, 4)),
+        ([{"CPU": 8}], False, 2, Demand(2, 4, 0, 4)),
+        ([{"CPU": 8}], False, 8, Demand(8, 1, 0, 4)),
+        ([{"CPU": 8, "GPU": 2}, {"CPU": 8, "GPU": 1}], True, None, Demand(3, 1, 1, 4)),
+        ([{"CPU": 8, "GPU": 2}], True, 1, Demand(1, 1, 1, 4)),
+        ([{"CPU": 8, "GPU": 2}], False, None, Demand(2, 4, 0, 4)),
     ],
     ids=str,
 )
-def test_workers_take_what_there_is(resources, device, given, expected, threads):
+def test_workers_take_what_there_is(resources, uses_gpu, workers, expected):
     dead = {"Alive": False, "Resources": {"CPU": 64, "GPU": 8}}
-    assert demand_of([*nodes(*resources), dead], device, given) == expected
+    assert demand_of([*nodes(*resources), dead], uses_gpu, workers, threads=4) == expected
 
 
-def test_gpus_that_are_not_used_are_told(threads, caplog):
+def test_gpus_that_are_not_used_are_told(caplog):
     caplog.set_level("INFO", "terratorch")
-    demand_of(nodes({"CPU": 8, "GPU": 2}), CPU, None)
+    demand_of(nodes({"CPU": 8, "GPU": 2}), False, None, 4)
     assert "GPUs of the Ray cluster are not used" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("resources", "device", "given", "message"),
+    ("resources", "uses_gpu", "workers", "message"),
     [
-        ([{"CPU": 8}], GPU, None, "workers: 1, but the Ray cluster has no GPUs. Give fewer"),
-        ([{"CPU": 8, "GPU": 1}], GPU, 2, "workers: 2, but the Ray cluster has 1 GPU. Give"),
-        ([{"CPU": 8}], CPU, 9, "workers: 9, but the Ray cluster has 8 CPUs. Give fewer"),
+        ([{"CPU": 8}], True, None, "workers: 1, but the Ray cluster has no GPUs. Use fewer"),
+        ([{"CPU": 8, "GPU": 1}], True, 2, "workers: 2, but the Ray cluster has 1 GPU. Use"),
+        ([{"CPU": 8}], False, 9, "workers: 9, but the Ray cluster has 8 CPUs. Use fewer"),
     ],
 )
-def test_too_many_workers_are_refused(resources, device, given, message, threads):
+def test_too_many_workers_are_refused(resources, uses_gpu, workers, message):
     with pytest.raises(ConfigurationError, match=message):
-        demand_of(nodes(*resources), device, given)
+        demand_of(nodes(*resources), uses_gpu, workers, 4)
 
 
 def test_what_workers_are_is_said():
@@ -82,10 +72,10 @@ def test_a_worker_takes_over_the_state_of_the_process(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     state = ProcessState.here()
     taken = ProcessState(str(tmp_path), ("/added",), state.threads, state.matmul_precision)
-    taken.take_over()
+    taken.apply()
     assert os.getcwd() == str(tmp_path)
     assert sys.path[-1] == "/added"
-    ProcessState("/not/there", (), state.threads, state.matmul_precision).take_over()
+    ProcessState("/not/there", (), state.threads, state.matmul_precision).apply()
     assert os.getcwd() == str(tmp_path)
 
 
@@ -151,7 +141,7 @@ def test_a_worker_that_dies_is_replaced(ray, tmp_path, caplog):
         _, expected = maps(paths, tmp_path / "whole", chosen)
         with RayWorkers(partial(mortal, tmp_path, 2), CPU, 2) as workers:
             report, found = maps(paths, tmp_path / "spread", chosen, workers)
-    assert found == expected
+    assert_same_maps(found, expected)
     assert len(report.written) == 4
     assert len(list(tmp_path.glob("died*"))) == 2
     assert caplog.text.count("A Ray worker died and is replaced") == 2

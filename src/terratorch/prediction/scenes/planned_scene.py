@@ -19,6 +19,7 @@ from terratorch.prediction.maps.recognition import refuse_map
 from terratorch.prediction.maps.writer import Georeference
 from terratorch.prediction.partial import Unfinished
 from terratorch.prediction.scenes.area import Limits, SelectedPixels
+from terratorch.prediction.scenes.extent import Extent, RowBand
 from terratorch.prediction.scenes.strip import (
     PatchSource,
     RowReader,
@@ -27,7 +28,6 @@ from terratorch.prediction.scenes.strip import (
     ValidRows,
     valid_and_wanted,
 )
-from terratorch.prediction.spread.segments import Extent, Part
 from terratorch.tiles.engine import Forward
 from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.plan import Tile, TilePlan, plan_tiles
@@ -107,19 +107,15 @@ class PlannedScene:
     @property
     def count(self) -> int:
         """How many tiles are to be run."""
-        return self.extent.count if self.unfinished is None else len(self.todo)
+        extent = self.extent
+        if self.unfinished is None:
+            return extent.count
+        return len(extent.tiles_for(self.begin, self.reference.height))
 
-    @property
-    def todo(self) -> range:
-        """The wanted tiles, by number, that touch rows that are not predicted yet."""
-        return self.extent.tiles_for(self.begin, self.reference.height)
-
-    def rest(self) -> Part:
-        """Return what is not predicted yet, with the tiles before it that are in its batch."""
-        extent, todo = self.extent, self.todo
-        first = todo.start - todo.start % self.parameters.tiles_at_once
-        places = extent.place(first), extent.place(todo.stop - 1) + 1
-        return Part(0, self.begin, self.reference.height, *places)
+    def rest(self) -> RowBand:
+        """Return the rows that are not predicted yet, in the batches of a run of the whole."""
+        height = self.reference.height
+        return self.extent.band(self.begin, height, self.parameters.tiles_at_once)
 
     def for_workers(self) -> PlannedScene:
         """Return the scene as it travels to those who run it, and do not write.

@@ -15,10 +15,10 @@ from terratorch.errors import DataError
 from terratorch.geo.raster import georeferenced_or_not
 from terratorch.prediction.outputs.base import JoinRequest, TakeRows
 from terratorch.prediction.outputs.types import OUTPUT_TYPES
+from terratorch.prediction.scenes.extent import RowBand
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor
 from terratorch.prediction.scenes.strip import ValidRows
 from terratorch.prediction.scenes.tuning import with_batch_sizes
-from terratorch.prediction.spread.segments import Part
 from terratorch.tiles.batch_size import SplittingForward
 from terratorch.tiles.engine import run_tiles, tile_weights
 from terratorch.tiles.parameters import AUTO
@@ -66,7 +66,7 @@ class SceneStream:
         planned: PlannedScene,
         take: TakeRows,
         fail: Callable[[Path, DataError], None],
-        part: Part | None = None,
+        rows: RowBand | None = None,
     ) -> Scene:
         """Return a scene that is read from its file.
 
@@ -74,9 +74,9 @@ class SceneStream:
             planned: The scene.
             take: Takes the prediction of its rows.
             fail: Is told that it cannot be read, or not be decided.
-            part: What is wanted of it; None for all.
+            rows: The rows to predict; None for all that are not predicted yet.
         """
-        part = part or planned.rest()
+        rows = rows or planned.rest()
         plan, some = planned.plan, planned.tiles is not None
         valid = ValidRows()
 
@@ -91,8 +91,8 @@ class SceneStream:
         request = JoinRequest(
             filename=planned.reference.path,
             plan=plan,
-            begin=part.begin,
-            end=part.end,
+            begin=rows.begin,
+            end=rows.end,
             zeroed=not plan.even or some,  # what is fresh is not known if tiles are skipped
             weights=partial(self._weights_of, planned),
             decide=self.predictor.decide,
@@ -104,10 +104,10 @@ class SceneStream:
             plan=plan,
             source=planned.source(self.predictor, valid),
             joiner=OUTPUT_TYPES[self.predictor.output_type].handling.join(request),
-            begin=part.begin,
-            end=part.end,
-            first=part.first,
-            stop=part.stop,
+            begin=rows.begin,
+            end=rows.end,
+            first=rows.first,
+            stop=rows.stop,
             wants=planned.wants if some else None,
             on_failure=on_failure,
         )

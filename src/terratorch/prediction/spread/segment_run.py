@@ -1,4 +1,4 @@
-"""Run one segment of a prediction: what a worker takes, and what it gives back."""
+"""Run one segment of a prediction: what a worker takes, and what it returns."""
 
 from __future__ import annotations
 
@@ -29,15 +29,13 @@ class Job:
 
     Attributes:
         parts: What it takes of each scene.
-        scenes: The scenes.
-        failed: The scenes, by index, whose tiles are left out.
-        splits: Whether fewer tiles go through the model at once where the memory is too small.
-        virtual_files: The files that only the process which sends it may have, and their content.
+        scenes: The scene of each part.
+        splits: Whether to run smaller batches if memory runs out.
+        virtual_files: Files that only the process which sends the job may have, with their content.
     """
 
     parts: tuple[Part, ...]
     scenes: tuple[PlannedScene, ...]
-    failed: frozenset[int] = frozenset()
     splits: bool = False
     virtual_files: Mapping[Path, bytes] = field(default_factory=dict)
 
@@ -72,12 +70,12 @@ class PackedRows:
 
 @dataclass(frozen=True)
 class Message:
-    """What a worker says in the log.
+    """A message for the log.
 
     Attributes:
         logger: The name of the logger.
-        level: How much it matters.
-        template: The message without what it is about.
+        level: Its level.
+        template: The message without its arguments.
         text: The message.
     """
 
@@ -89,13 +87,13 @@ class Message:
 
 @dataclass
 class Outcome:
-    """What came of a segment.
+    """The outcome of a segment.
 
     Attributes:
-        rows: The rows that are wanted, in order.
-        failures: The scenes, by index, that have no map, and why.
-        error: A mistake of the user that ends the run.
-        messages: What is to be said in the log.
+        rows: The predicted rows, in order.
+        failures: Scenes without a map, by index, and why.
+        error: A mistake of the user, which ends the run.
+        messages: What to log.
     """
 
     rows: list[PackedRows] = field(default_factory=list)
@@ -110,14 +108,15 @@ def run_job(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Outcome:
     Args:
         job: The segment.
         predictor: What turns files into maps.
-        limit: What segments before have shown of the memory here.
+        limit: How many tiles the memory holds, from earlier segments.
     """
     outcome = Outcome()
-    scenes = list(_scenes(job, predictor, outcome))
+    if not job.scenes:
+        return outcome
     try:
         with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE), torch.no_grad():
             run_tiles(
-                scenes,
+                _scenes(job, predictor, outcome),
                 SplittingForward(predictor.forward, limit) if job.splits else predictor.forward,
                 job.scenes[0].parameters.tiles_at_once,
                 predictor.device,
@@ -135,40 +134,38 @@ def _scenes(job: Job, predictor: ScenePredictor, outcome: Outcome) -> Iterator[S
     def take(index: int, rows: FinishedRows) -> None:
         outcome.rows.append(PackedRows.of(index, rows))
 
-    def fail(index: int, path: Path, error: DataError) -> None:
+    def fail(index: int, _path: Path, error: DataError) -> None:
         outcome.failures[index] = error
 
     for part, planned in zip(job.parts, job.scenes, strict=True):
-        # Masks of pixels do not travel: they are made of what is wanted of all scenes.
+        # Masks of pixels are not sent, but made here.
         wanted = None if limits is None else limits.of(planned.reference)
-        scene = stream.scene(
+        yield stream.scene(
             replace(planned, wanted=wanted),
             partial(take, part.scene),
             partial(fail, part.scene),
-            part,
+            part.rows,
         )
-        scene.failed = part.scene in job.failed
-        yield scene
 
 
 class _Listener(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.heard: list[Message] = []
+        self.messages: list[Message] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(
+        self.messages.append(
             Message(record.name, record.levelno, str(record.msg), record.getMessage())
         )
 
 
 def run_job_apart(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Outcome:
-    """Run a segment in a process that has no log of its own: the outcome holds its messages.
+    """Run a segment in a process without a log of its own: the outcome has its messages.
 
     Args:
         job: The segment.
         predictor: What turns files into maps.
-        limit: What segments before have shown of the memory here.
+        limit: How many tiles the memory holds, from earlier segments.
     """
     listener = _Listener()
     log = logging.getLogger("terratorch")
@@ -177,5 +174,5 @@ def run_job_apart(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Ou
         outcome = run_job(job, predictor, limit)
     finally:
         log.removeHandler(listener)
-    outcome.messages = listener.heard
+    outcome.messages = listener.messages
     return outcome
