@@ -35,12 +35,12 @@ DEFAULT_RGB = (3, 2, 1)
 
 _LONGEST = 1600  # pixels of a side; larger rasters are read at a lower resolution
 _DISTORTION = 0.05  # a projection that stretches pixels more is not used for measuring
-_MAX_UNNAMED = 255  # ids that a map of bytes can hold beside nodata
+_MAX_UNNAMED = 255  # ids that a map of bytes can hold in addition to nodata
 
 
 @dataclass(frozen=True)
 class DrawnMap:
-    """One band of a map, as it is drawn.
+    """One band of a map, ready to be drawn.
 
     Attributes:
         pixels: Class ids or values, `(h, w)`.
@@ -199,7 +199,7 @@ def _metres_on_ground(dataset: DatasetReader) -> float | None:
     if points is None:
         return None
     across, up = points[1] - points[0]
-    across = (across + 180) % 360 - 180  # the antimeridian may lie between the two
+    across = (across + 180) % 360 - 180  # the two may be on both sides of the antimeridian
     shrunk = across * math.cos(math.radians(points[0, 1]))
     return math.hypot(shrunk, up) * METRES_PER_DEGREE
 
@@ -245,7 +245,7 @@ def rgb_bands(dataset: DatasetReader) -> list[int]:
 def read_image(
     path: str | Path, rgb: Sequence[int] | None = None, longest: int = _LONGEST
 ) -> NDArray[np.uint8]:
-    """Read a scene as a picture `(h, w, 3)`, white where there is nodata.
+    """Read a scene as a picture `(h, w, 3)`; nodata is white.
 
     Args:
         path: The file.

@@ -35,7 +35,7 @@ _DPI = 100
 _SHEET_WIDTH, _LARGEST_UNIT = 1100, 2.0
 _MARGIN, _GAP, _TITLE, _NAME, _LINE_HEIGHT, _NOTICE = 20, 14, 36, 24, 18, 18
 _BAR_WIDTH, _BAR_HEIGHT = 260, 12  # of a scale of values
-_MIN_WIDTH = 420  # leaves room for the legend of a narrow map
+_MIN_WIDTH = 420  # makes room for the legend of a narrow map
 _MAX_ENTRIES = 24
 _TITLE_SIZE, _TEXT_SIZE, _SMALL_SIZE = 15.0, 11.0, 8.5  # points
 _COMPRESSION = 1  # of PNG; more takes twice the time and saves a fifth
@@ -253,7 +253,7 @@ def _draw_scale(figure: Figure, layout: _Layout, key: ValueScale, top: int) -> N
         x, y = layout.point(layout.margin, top)
         figure.text(x, y, key.label, va="top", size=_TEXT_SIZE, color=_INK)
         top += layout.pixels(_NAME)
-    # The first number is as wide as it is: it is centred below the end of the bar.
+    # The first number is centred below the end of the bar, and needs room on the left.
     box = (layout.margin + layout.gap, top, layout.pixels(_BAR_WIDTH), layout.pixels(_BAR_HEIGHT))
     low, high = key.limits or (0.0, 1.0)
     drawn = ScalarMappable(Normalize(low, high if high > low else low + 1), "viridis")

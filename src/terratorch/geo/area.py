@@ -65,7 +65,7 @@ class AreaOfInterest:
             outline = shapely.box(0, 0, grid.width, grid.height)
             (placed,) = grid.placed(np.array([outline], dtype=object))
             polygons = self._projected(grid.crs, placed.bounds)
-        elif self.crs.is_geographic:  # rasters may go on beyond 180 degrees, or up to 360
+        elif self.crs.is_geographic:  # rasters may extend beyond 180 degrees
             turns = np.repeat([-360.0, 0.0, 360.0], len(polygons))
             polygons = _shifted(np.tile(polygons, 3), turns)
         moved: NDArray[np.object_] = shapely.transform(
@@ -129,7 +129,7 @@ def read_area(path: Path, crs: str | None, option: str) -> AreaOfInterest:
     option_crs = None if crs is None else parse_crs(crs, f"{option}_crs")
     if option_crs is not None and file_crs is not None and option_crs != file_crs:
         raise ConfigurationError(
-            f"{option}_crs", f"{crs}, but the file {path} says {file_crs}", "Leave it out."
+            f"{option}_crs", f"{crs}, but the file {path} has {file_crs}", "Remove the option."
         )
     polygons = tuple(_polygons(geometries, subject))
     if not polygons:
@@ -201,10 +201,10 @@ def _transformed(source: CRS, target: CRS, points: Array) -> NDArray[np.float64]
 
 
 def _clipped(polygons: Polygons, bounds: Bounds) -> NDArray[np.object_]:
-    """Return the parts of polygons within bounds, those of which something is left."""
+    """Return the parts of polygons within bounds, without empty ones."""
     parts = shapely.clip_by_rect(np.asarray(polygons, dtype=object), *bounds)
-    left: NDArray[np.object_] = parts[~shapely.is_empty(parts)]
-    return left
+    inside: NDArray[np.object_] = parts[~shapely.is_empty(parts)]
+    return inside
 
 
 def _windows(bounds: Bounds) -> list[Bounds]:

@@ -1,4 +1,4 @@
-"""Why a file could not be written: libraries do not always tell that a disk is full."""
+"""Why a file could not be written: libraries do not always report a full disk."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-_FULL = 2**16  # bytes that are free where nothing more can be written
+_FULL = 2**16  # free bytes of a disk that counts as full
 
 
 def why_not_written(folder: Path, error: BaseException) -> str:
     """Return the reason of an error, in words.
 
     Args:
-        folder: Where the file was to go.
+        folder: The folder of the file.
         error: What was raised.
     """
     if isinstance(error, MemoryError):

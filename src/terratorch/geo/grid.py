@@ -78,7 +78,7 @@ class PixelGrid:
 
         Args:
             other: The other grid.
-            tolerance: Pixels that its corners may lie beside those of pixels of this grid.
+            tolerance: Pixels that its corners may differ from those of pixels of this grid.
 
         Returns:
             None if it has another CRS, or its pixels are not those of this grid, continued.

@@ -1,7 +1,7 @@
 """Bands of several files as one raster: a VRT of GDAL, so that whatever reads one file reads them.
 
-Files of several resolutions are brought to the finest by repeating pixels: values stay as they are,
-and the same wherever a window begins.
+Files of several resolutions are brought to the finest by repeating pixels: values stay unchanged,
+and do not depend on where a window begins.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from terratorch.geo.remote import is_virtual
 from terratorch.geo.types import CRS
 from terratorch.geo.vrt import GDAL_TYPES, VrtBand, VrtSource, write_vrt
 
-# The tag of a band that says which of the inputs of a model it belongs to.
+# The tag of a band that names the input of the model that it belongs to.
 MODALITY_TAG = "TERRATORCH_MODALITY"
 
 _TOLERANCE = 0.5  # of the coarser pixel, that the corners of two files may differ by
@@ -46,7 +46,7 @@ class FileBand:
         dtype: Of its values.
         nodata: The value for no data.
         ground: Ground control points.
-        rpcs: Rational polynomial coefficients, None if there are none.
+        rpcs: Rational polynomial coefficients, None without any.
     """
 
     path: Path
@@ -91,7 +91,7 @@ def file_bands(
     Args:
         path: The file.
         band: The band that the file's name states; None reads the descriptions of its bands.
-        extra_names: Names of bands beside the standard ones.
+        extra_names: Names of bands in addition to the standard ones.
 
     Raises:
         DataError: If it is not an image, has a mask, or has several bands although its name states
@@ -101,8 +101,8 @@ def file_bands(
         if band is not None and dataset.count > 1:
             raise DataError(
                 str(path),
-                f"{dataset.count} bands, but its name says {band}",
-                "Give a file for each band, or leave the name of the band out.",
+                f"{dataset.count} bands, but its name states {band}",
+                "Give a file for each band, or a name without a band.",
             )
         if has_mask(dataset, dataset.indexes):
             raise DataError(

@@ -2,8 +2,8 @@
 
 The kernel releases a lock when its process ends, however it ends: an unlocked temporary file was
 left behind, and another run may take it over. The lock is on the temporary file itself, and on
-folders too, so that a killed run leaves nothing else. `filelock` would need a lock file beside each
-one, which nobody removes after a kill.
+folders too, so that no other files remain after a kill. `filelock` would need a lock file for each
+one, which would remain.
 
 On file systems without locks process numbers decide instead, and only for files that were created
 here: the process numbers of other machines and containers mean nothing.
@@ -31,10 +31,10 @@ _NO_LOCK = -1  # in place of a descriptor, on file systems without locks
 
 
 class PartialFile:
-    """A temporary file or folder that other runs leave alone until it is released.
+    """A temporary file or folder that other runs do not touch until it is released.
 
     Args:
-        path: Where it is.
+        path: Its temporary name.
         descriptor: The open file, which has the lock.
     """
 
@@ -65,14 +65,14 @@ class PartialFile:
         self.release()
 
     def release(self) -> None:
-        """Unlock it, as it is, for other runs."""
+        """Unlock it for other runs, unchanged."""
         if self._descriptor != _NO_LOCK:
             os.close(self._descriptor)
             self._descriptor = _NO_LOCK
 
 
 def create(path: Path, make: Callable[[Path], None] | None = None) -> PartialFile:
-    """Create an empty hidden temporary file beside a file.
+    """Create an empty hidden temporary file in the folder of a file.
 
     Args:
         path: The final name.

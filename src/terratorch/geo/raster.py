@@ -1,17 +1,15 @@
 """Open a raster and read the bands and the window that are needed, as numpy.
 
-GDAL settings are scoped to one open file; nothing global is changed, and no coordinate arrays are
-built.
+GDAL settings are scoped to one open file; nothing global is changed.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -22,16 +20,17 @@ from rasterio.windows import Window
 
 from terratorch.errors import DataError, MissingFileError
 from terratorch.geo.remote import is_on_network, is_virtual, network_settings
+from terratorch.geo.types import Array, DatasetReader
 
 # Without it GDAL lists the whole folder at each open, which is slow in folders of many chips. Side
 # files (.aux.xml, .ovr) are still found by their names.
 _GDAL_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
 
-# The tag of a virtual raster that joins the files of a scene, and is gone with the run.
+# The tag of a virtual raster that joins the files of a scene for one run.
 JOINED_TAG = "TERRATORCH_JOINED"
 
-# Files beside an image that a viewer may add at any time.
-_OF_VIEWERS = (".aux.xml", ".ovr")
+# Files that viewers may add to an image at any time.
+_VIEWER_FILES = (".aux.xml", ".ovr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +40,18 @@ class Raster:
     Args:
         path: The file.
         data: The bands, `(C, H, W)`, in the dtype of the file.
-        invalid: True where a value is nodata, NaN or infinite, `(C, H, W)`; None if there is none.
-        nodata: The value that stands for no data in the file, or None.
+        invalid: Values that are nodata, NaN or infinite, `(C, H, W)`; None if all are valid.
+        nodata: The value for no data in the file, or None.
     """
 
     path: Path
-    data: NDArray[Any]
+    data: Array
     invalid: NDArray[np.bool_] | None
     nodata: float | None
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """Where all bands are valid, `(H, W)`."""
+        """Pixels of which all bands are valid, `(H, W)`."""
         if self.invalid is None:
             return np.ones(self.data.shape[-2:], bool)
         hidden: NDArray[np.bool_] = np.any(self.invalid, axis=0)
@@ -60,19 +59,19 @@ class Raster:
 
 
 @contextmanager
-def open_raster(path: str | Path) -> Iterator[Any]:
-    """Open a raster for reading, as a `rasterio.DatasetReader`.
+def open_raster(path: str | Path) -> Iterator[DatasetReader]:
+    """Open a raster for reading.
 
     Raises:
         MissingFileError: If there is no such file.
-        DataError: If it is not an image, or cannot be read to its end.
+        DataError: If it is not an image, or is damaged.
     """
     with _settings(), _open(path) as dataset, reading_errors(path):
         yield dataset
 
 
-def open_for_long(path: str | Path) -> Any:
-    """Open a raster that is read bit by bit, within `reading_errors`; the caller closes it.
+def open_for_long(path: str | Path) -> DatasetReader:
+    """Open a raster to be read piece by piece, within `reading_errors`; the caller closes it.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -88,7 +87,7 @@ def _settings() -> rasterio.Env:
 
 @contextmanager
 def reading_errors(path: str | Path) -> Iterator[None]:
-    """Raise what goes wrong while an image is read as a `DataError` that names it."""
+    """Raise errors of reading an image as a `DataError` that names it."""
     try:
         with _settings() if is_on_network(path) else nullcontext():
             yield
@@ -98,23 +97,23 @@ def reading_errors(path: str | Path) -> Iterator[None]:
         raise DataError(
             str(path),
             f"the image is damaged: {_reason(error)}",
-            "It may have been cut off while it was copied: get it again, or leave it out.",
+            "It may have been cut off while it was copied: get it again, or skip it.",
         ) from error
 
 
 @contextmanager
 def georeferenced_or_not() -> Iterator[None]:
-    """Let rasters without georeferencing, such as PNG masks, pass without a warning.
+    """Suppress the warning about rasters without georeferencing, such as PNG masks.
 
-    Filters of warnings are the process's: threads that set them undo each other's, so that a run
-    with threads sets this around them all.
+    Warning filters belong to the process, and threads undo each other's: a run with threads sets
+    this around all of them.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
 
 
-def _open(path: str | Path) -> Any:
+def _open(path: str | Path) -> DatasetReader:
     try:
         with georeferenced_or_not():
             return rasterio.open(str(path) if is_virtual(path) else path)
@@ -137,8 +136,8 @@ def _network_error(path: str | Path, error: BaseException) -> DataError:
     return DataError(
         str(path),
         f"cannot be read over the network ({_reason(error)})",
-        "Check the address and the connection, and run again: what is complete is not made again. "
-        "GDAL_HTTP_TIMEOUT and GDAL_HTTP_MAX_RETRY let it wait longer.",
+        "Check the address and the connection, and run again: complete maps are skipped. "
+        "GDAL_HTTP_TIMEOUT and GDAL_HTTP_MAX_RETRY make it wait longer.",
     )
 
 
@@ -149,7 +148,7 @@ def _reason(error: BaseException) -> str:
 
 
 def files_behind(path: str | Path) -> list[Path]:
-    """Return the local files that pixels come from, of a virtual raster those behind it as well.
+    """Return the local files that pixels are read from: a virtual raster and its sources.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -160,15 +159,15 @@ def files_behind(path: str | Path) -> list[Path]:
     names = [str(path)]
     if Path(path).suffix.lower() == ".vrt":
         with open_raster(path) as dataset:
-            names = [name for name in dataset.files if not name.endswith(_OF_VIEWERS)]
+            names = [name for name in dataset.files if not name.endswith(_VIEWER_FILES)]
     return [file for file in map(Path, names) if file.exists()]
 
 
 def images_behind(path: str | Path) -> list[str]:
-    """Return the files of a scene that was joined for a run; any other image alone.
+    """Return the files of a scene that was joined for a run, or else the image itself.
 
     Args:
-        path: The image; it need not be there any more.
+        path: The image; it may have been removed.
 
     Raises:
         DataError: If it is a virtual raster that cannot be read.
@@ -178,12 +177,12 @@ def images_behind(path: str | Path) -> list[str]:
     with open_raster(path) as dataset:
         if JOINED_TAG not in dataset.tags():
             return [str(path)]
-        files = [name for name in dataset.files if not name.endswith(_OF_VIEWERS)]
+        files = [name for name in dataset.files if not name.endswith(_VIEWER_FILES)]
         return [name for name in files if Path(name) != Path(path)]
 
 
 def read_bands(
-    dataset: Any,
+    dataset: DatasetReader,
     indexes: Sequence[int] | None = None,
     window: Window | None = None,
     shape: tuple[int, int] | None = None,
@@ -191,21 +190,20 @@ def read_bands(
     """Read bands of an open raster.
 
     Args:
-        dataset: An open `rasterio.DatasetReader`.
-        indexes: Which bands, counted from 1, in the order wanted; all where None.
-        window: Which part; the whole where None.
-        shape: Height and width, where they are fewer than those of the part: the nearest pixels.
+        dataset: An open raster.
+        indexes: Which bands, counted from 1, in the order of the result; None reads all.
+        window: Which part; None reads the whole.
+        shape: Height and width, if fewer than those of the part: the nearest pixels are read.
     """
     indexes = list(dataset.indexes if indexes is None else indexes)
-    how: dict[str, Any] = {"window": window}
-    if shape is not None:
-        how["out_shape"] = (len(indexes), *shape)
-    data = dataset.read(indexes, **how)
+    out_shape = None if shape is None else (len(indexes), *shape)
+    data = dataset.read(indexes, window=window, out_shape=out_shape)
     nodata = [dataset.nodatavals[index - 1] for index in indexes]
     invalid = _invalid(data, nodata)
-    masked = _masked(dataset, indexes, how)
-    if masked is not None:
-        invalid = masked if invalid is None else invalid | masked
+    if has_mask(dataset, indexes):
+        hidden = dataset.read_masks(indexes, window=window, out_shape=out_shape) == 0
+        if hidden.any():
+            invalid = hidden if invalid is None else invalid | hidden
     return Raster(Path(dataset.name), data, invalid, dataset.nodata)
 
 
@@ -217,13 +215,13 @@ def read_raster(
         return read_bands(dataset, indexes, window)
 
 
-def _invalid(data: NDArray[Any], nodata: Sequence[float | None]) -> NDArray[np.bool_] | None:
-    """Return where values are nodata, NaN or infinite, or None if nowhere."""
+def _invalid(data: Array, nodata: Sequence[float | None]) -> NDArray[np.bool_] | None:
+    """Return which values are nodata, NaN or infinite; None if all are valid."""
     invalid: NDArray[np.bool_] | None = None
     if data.dtype.kind in "fc":
         invalid = ~np.isfinite(data)
     if any(value is not None for value in nodata):
-        # One comparison for all bands where they share a value, as they do in a GeoTIFF.
+        # One comparison for all bands if they share a value, as they do in a GeoTIFF.
         same = all(value == nodata[0] for value in nodata)
         equal = (
             _equals(data, nodata[0])
@@ -234,7 +232,7 @@ def _invalid(data: NDArray[Any], nodata: Sequence[float | None]) -> NDArray[np.b
     return invalid if invalid is not None and invalid.any() else None
 
 
-def _equals(data: NDArray[Any], value: float | None) -> NDArray[np.bool_]:
+def _equals(data: Array, value: float | None) -> NDArray[np.bool_]:
     if value is None or np.isnan(value):
         return np.zeros(data.shape, bool)
     if data.dtype.kind in "iu":
@@ -244,24 +242,14 @@ def _equals(data: NDArray[Any], value: float | None) -> NDArray[np.bool_]:
     return data == data.dtype.type(value)
 
 
-def _masked(
-    dataset: Any, indexes: Sequence[int], how: Mapping[str, Any]
-) -> NDArray[np.bool_] | None:
-    """Return where a mask of the file hides pixels, or None if nowhere."""
-    if not has_mask(dataset, indexes):
-        return None
-    hidden = dataset.read_masks(indexes, **how) == 0
-    return hidden if hidden.any() else None
+def has_mask(dataset: DatasetReader, indexes: Sequence[int]) -> bool:
+    """Return whether a mask of an open raster may hide pixels of bands.
 
-
-def has_mask(dataset: Any, indexes: Sequence[int]) -> bool:
-    """Whether a mask of an open raster may hide pixels of bands.
-
-    An alpha band that is read is data: GDAL calls the last of four bytes alpha, such as near
-    infrared beside red, green and blue.
+    An alpha band that is read is data: GDAL calls the last of four bytes alpha, even if it is near
+    infrared.
 
     Args:
-        dataset: An open `rasterio.DatasetReader`.
+        dataset: An open raster.
         indexes: The bands that are read, counted from 1.
     """
     if MaskFlags.per_dataset not in dataset.mask_flag_enums[indexes[0] - 1]:

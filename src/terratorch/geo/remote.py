@@ -1,4 +1,4 @@
-"""Rasters that are no files of a local disk: their names, and how GDAL reads them."""
+"""Rasters on servers and in archives: their names, and how GDAL reads them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from pathlib import Path, PosixPath, WindowsPath
-from typing import Any
 from urllib.parse import urlsplit
 
 if sys.platform == "win32":
@@ -14,7 +13,7 @@ if sys.platform == "win32":
 else:
     _LocalPath = PosixPath
 
-# By default GDAL waits without end, and gives up at the first error of a server. Seconds.
+# By default GDAL waits forever, and gives up at the first error of a server. In seconds.
 _SETTINGS = {
     "GDAL_HTTP_CONNECTTIMEOUT": "10",
     "GDAL_HTTP_TIMEOUT": "60",
@@ -28,16 +27,16 @@ _NETWORK = re.compile(r"(https?|ftp|s3|gs|az|oss)://|/vsi(curl|s3|gs|az|adls|oss
 class VirtualPath(_LocalPath):
     """A URL, or another name that GDAL reads, among paths.
 
-    What a path would tidy up stays as it is, such as `//`, and a query is no part of the name.
+    It is not normalised, so that `//` stays, and a query does not belong to the name.
 
     Args:
         url: The URL, such as `https://HOST/scene.tif`, or `/vsizip//FOLDER/scenes.zip/scene.tif`.
     """
 
-    url: str | None = None  # of parents, which are made by other ways
+    url: str | None = None  # None for parents, which are made in other ways
 
     def __new__(cls, url: str) -> VirtualPath:
-        """Make it of a URL."""
+        """Make a path from a URL."""
         path: VirtualPath = super().__new__(cls, url)
         path.url = url
         return path
@@ -48,11 +47,11 @@ class VirtualPath(_LocalPath):
     def __fspath__(self) -> str:
         return str(self)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[type[VirtualPath], tuple[str]]:
         return VirtualPath, (str(self),)
 
     def with_segments(self, *segments: str | os.PathLike[str]) -> Path:
-        """Make parents and the like plain paths, from Python 3.12 on."""
+        """Make parents and other derived paths plain ones, from Python 3.12 on."""
         return Path(*segments)
 
     @property
@@ -67,15 +66,15 @@ def parse_path(text: str) -> Path:
 
 
 def is_virtual(path: str | Path) -> bool:
-    """Whether it is for GDAL to say if there is something: a URL, or in an archive or a cloud."""
+    """Return whether only GDAL can read it: a URL, or a file in an archive or a cloud."""
     return _URL.match(str(path)) is not None or str(path).startswith("/vsi")
 
 
 def is_on_network(path: str | Path) -> bool:
-    """Whether the network is needed to read it."""
+    """Return whether the network is needed to read it."""
     return _NETWORK.match(str(path)) is not None
 
 
 def network_settings() -> dict[str, str]:
-    """Return settings of GDAL for the network, but for those that the environment gives."""
+    """Return GDAL's settings for the network, except those that the environment sets."""
     return {name: value for name, value in _SETTINGS.items() if name not in os.environ}

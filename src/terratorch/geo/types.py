@@ -1,4 +1,4 @@
-"""Names for what rasterio and numpy hand around, so that signatures can say it."""
+"""Types of rasterio and numpy, for signatures."""
 
 from __future__ import annotations
 

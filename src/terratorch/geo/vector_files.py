@@ -24,7 +24,7 @@ class VectorFormat:
     Attributes:
         suffix: Of the file.
         write: Writes a frame with its attribute `description`; `geometry_type` defaults to polygon.
-        described: Reads the description back, None if there is none.
+        described: Reads the description back, None without one.
     """
 
     suffix: str

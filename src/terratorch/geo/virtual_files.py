@@ -1,7 +1,7 @@
-"""Virtual rasters that only the process that spreads a prediction has: workers get them as text.
+"""Copy virtual rasters to the workers of a distributed prediction.
 
-The bands or dates of a scene in several files are joined by a VRT, which is written to the folder
-of temporary files. Other machines do not have that, but the files that it names.
+The bands or dates of a scene in several files are joined by a VRT in the folder of temporary files,
+which other machines do not share. They do share the files that it names.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ def read_virtual_files(paths: Iterable[Path]) -> dict[Path, bytes]:
     }
 
 
-# Ends a virtual raster that was put, which tells it from that of the process that spreads: a worker
-# may be killed, and the one in its place removes the file.
+# Ends a copy, and distinguishes it from the original: if a worker is killed, the one that replaces
+# it removes the file.
 _MARK = b"\n<!-- put here by a worker -->\n"
 
 
 class VirtualFiles:
-    """Files that are put where they are missing, and removed in the end.
+    """Files that are written if they are missing, and removed at the end.
 
-    Workers of one machine share them: they all leave when everything is done.
+    Workers of one machine share them: all of them end at the same time.
     """
 
     def __init__(self) -> None:
         self._files: set[Path] = set()
 
     def put(self, contents: Mapping[Path, bytes]) -> None:
-        """Write files where there are none; each appears when it is complete.
+        """Write missing files; each appears when it is complete.
 
         Raises:
             OutputError: If one cannot be written.
@@ -49,11 +49,11 @@ class VirtualFiles:
         for path, content in contents.items():
             marked = content + _MARK
             try:
-                found = path.read_bytes() if path.exists() else None
-                if found is not None and not found.endswith(_MARK):
+                current = path.read_bytes() if path.exists() else None
+                if current is not None and not current.endswith(_MARK):
                     continue
                 self._files.add(path)
-                if found != marked:
+                if current != marked:
                     _write(path, marked)
             except OSError as error:
                 raise OutputError(
@@ -63,11 +63,11 @@ class VirtualFiles:
                 ) from error
 
     def remove(self) -> None:
-        """Remove what workers have put, and the folders of these files where they are empty."""
+        """Remove the files, and their folders if they are empty."""
         for path in self._files:
             path.unlink(missing_ok=True)
         for folder in {path.parent for path in self._files} - {Path(tempfile.gettempdir())}:
-            with suppress(OSError):  # there are other files, or another worker was faster
+            with suppress(OSError):  # it has other files, or another worker was faster
                 folder.rmdir()
 
 

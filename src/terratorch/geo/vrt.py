@@ -31,7 +31,7 @@ ColorTable = Mapping[int, tuple[int, int, int, int]]
 
 @dataclass(frozen=True)
 class VrtSource:
-    """The whole of a band of a file, and where it lies in the virtual raster.
+    """The whole of a band of a file, and its position in the virtual raster.
 
     Attributes:
         name: The file, relative to the virtual raster or absolute.
@@ -64,7 +64,7 @@ class VrtBand:
         scale: With the offset, from stored to true values.
         offset: See `scale`.
         colors: Its colour table.
-        tags: What else is known of it.
+        tags: Its metadata.
     """
 
     dtype: str
@@ -128,7 +128,7 @@ def _add_band(root: Xml.Element, number: int, band: VrtBand) -> None:
 
 
 def _add_source(band: Xml.Element, source: VrtSource, dtype: str) -> None:
-    # Only complex sources leave nodata out.
+    # Only complex sources skip nodata.
     kind = "SimpleSource" if source.nodata is None else "ComplexSource"
     element = _add(band, kind, resampling="nearest")
     is_relative = not Path(source.name).is_absolute() and "://" not in source.name

@@ -252,7 +252,7 @@ def test_files_that_do_not_belong_together(tmp_path):
     with pytest.raises(DataError, match=r"2 files for the band BLUE: BLUE\.tif, old_BLUE\.tif"):
         join_scene(folder, spec(), tmp_path)
     write_tif(folder / "old_BLUE.tif", np.stack([pixels(1)] * 2))
-    with pytest.raises(DataError, match=r"old_BLUE\.tif: 2 bands, but its name says BLUE"):
+    with pytest.raises(DataError, match=r"old_BLUE\.tif: 2 bands, but its name states BLUE"):
         join_scene(folder, spec(), tmp_path)
     with pytest.raises(ConfigurationError, match=r"dataset_bands: .* told apart by the names"):
         join_scene(folder, spec([0, 1, 2]), tmp_path)

@@ -206,7 +206,7 @@ def test_holes_and_several_polygons_and_the_crs_of_an_old_file(tmp_path):
     expected[2:12, 2:12] = expected[30:35, 20:25] = True
     expected[5:8, 5:8] = False
     assert np.array_equal(wanted_of(path, area), expected)
-    with pytest.raises(ConfigurationError, match=r"EPSG:4326, but the file .* says EPSG:32633"):
+    with pytest.raises(ConfigurationError, match=r"EPSG:4326, but the file .* has EPSG:32633"):
         wanted_of(path, area, "EPSG:4326")
 
 

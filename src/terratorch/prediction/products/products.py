@@ -1,6 +1,6 @@
-"""What is made of finished maps: pictures, polygons, catalogue items, a mosaic.
+"""Products of finished maps: pictures, polygons, catalogue items, a mosaic.
 
-A product takes files, not tensors: it can be made of a map that an earlier run has written.
+A product reads files, not tensors, so that maps of an earlier run get theirs too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from terratorch.geo.partial_file import temporary_folder
 
 logger = logging.getLogger(__name__)
 
-# What goes wrong with one product of one map, and not with the program.
+# Errors that concern one product of one map, and not the program.
 _FAILURES = (TerraTorchError, OSError, RasterioError, CPLE_BaseError, MemoryError)
 
 
@@ -34,7 +34,7 @@ class FinishedMap:
 
     Attributes:
         image: The image that was predicted.
-        layers: The file of each layer that is there.
+        layers: The file of each layer that was written.
         draw: Draws it, given itself and the path of a PNG; None draws a map.
     """
 
@@ -60,11 +60,11 @@ class MapProduct(ABC):
     suffix: str
 
     def path_of(self, finished: FinishedMap) -> Path:
-        """Return the file, which lies beside the map."""
+        """Return the file, which is in the folder of the map."""
         return finished.path.with_name(f"{finished.path.stem}{self.suffix}")
 
     def is_current(self, finished: FinishedMap) -> bool:
-        """Whether the file is there and need not be made again: it is not older than the map."""
+        """Return whether the file exists and is not older than the map."""
         return is_newer(self.path_of(finished), finished.path)
 
     @abstractmethod
@@ -73,8 +73,7 @@ class MapProduct(ABC):
 
         Args:
             finished: The map.
-            path: Where to write: the final name in a temporary folder, which is thrown away with
-                all that is left in it.
+            path: The final name, in a temporary folder that is removed with all its files.
         """
 
 
@@ -92,24 +91,24 @@ class FolderProduct(ABC):
         """Write the files into a temporary folder, and yield them.
 
         Args:
-            maps: The maps, those of earlier runs that were complete among them.
-            folder: Where the files go in the end.
-            temporary: Where to write.
+            maps: The maps, including complete ones of earlier runs.
+            folder: The folder that the files are moved to.
+            temporary: The folder to write to.
         """
 
 
 @dataclass
 class Products:
-    """What was asked for, made of each map as it is finished and of all in the end.
+    """Makes the requested products of each map when it is finished, and of all maps at the end.
 
-    A product that fails is noted and the rest goes on: the map is there.
+    A product that fails is recorded and the others continue, as the map is complete.
 
     Attributes:
         of_maps: Made of each map, in this order.
-        of_folder: Made in the end.
+        of_folder: Made at the end.
         strict: Whether the first failure is raised.
         written: The files.
-        failures: What could not be made, and why.
+        failures: The error of each file that could not be made.
     """
 
     of_maps: Sequence[MapProduct] = ()
@@ -120,15 +119,15 @@ class Products:
     _maps: list[FinishedMap] = field(default_factory=list)
 
     def take(self, finished: FinishedMap) -> None:
-        """Make what is asked for of a map, unless it is there already.
+        """Make the products of a map that are not current.
 
         Raises:
-            TerraTorchError: If something cannot be made and `strict` is set.
+            TerraTorchError: If a product fails and `strict` is set.
         """
         self._maps.append(finished)
         for product in self.of_maps:
             path = product.path_of(finished)
-            with self._failures_noted(product.name, path):
+            with self._recording_failures(product.name, path):
                 if product.is_current(finished):
                     continue
                 with temporary_folder(path.parent) as temporary:
@@ -138,27 +137,30 @@ class Products:
                 self.written.append(path)
 
     def close(self, folder: Path) -> None:
-        """Make what is asked for of all maps.
+        """Make the products of all maps.
 
         Raises:
-            TerraTorchError: If something cannot be made and `strict` is set.
+            TerraTorchError: If a product fails and `strict` is set.
         """
         for product in self.of_folder:
-            with self._failures_noted(product.name, folder), temporary_folder(folder) as temporary:
+            with (
+                self._recording_failures(product.name, folder),
+                temporary_folder(folder) as temporary,
+            ):
                 for made in product.make(self._maps, folder, temporary):
                     path = folder / made.name
                     os.replace(made, path)
                     self.written.append(path)
 
     @contextmanager
-    def _failures_noted(self, name: str, path: Path) -> Iterator[None]:
+    def _recording_failures(self, name: str, path: Path) -> Iterator[None]:
         try:
             yield
         except _FAILURES as error:
             failure = _failure(name, path, error)
             if self.strict:
                 raise failure from error
-            logger.warning("The %s of %s failed; the reason is told at the end", name, path)
+            logger.warning("The %s of %s failed; the summary lists the reason", name, path)
             self.failures[path] = failure
 
 
@@ -168,10 +170,10 @@ def _failure(name: str, path: Path, error: BaseException) -> TerraTorchError:
     return DataError(
         str(path),
         f"the {name} could not be made ({why_not_written(path.parent, error)})",
-        "The map is complete: run again, and only what is missing is made.",
+        "The map is complete: run again, and only missing products are made.",
     )
 
 
 def is_newer(path: Path, source: Path) -> bool:
-    """Whether a file is there and was not made before another."""
+    """Return whether a file exists and is not older than another."""
     return path.is_file() and path.stat().st_mtime_ns >= source.stat().st_mtime_ns

@@ -1,6 +1,6 @@
-"""A STAC item beside each map: where and when it is, what is in it, and how it was made.
+"""A STAC item for each map: place, time, content and provenance.
 
-Written by the specification, version 1.1.0 (https://github.com/radiantearth/stac-spec), with its
+It follows version 1.1.0 of the specification (https://github.com/radiantearth/stac-spec), with its
 extensions for projections, classifications, rasters and processing. All hrefs are relative, so that
 the folder can be moved.
 """
@@ -15,21 +15,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
 
-from rasterio.enums import ColorInterp
+import numpy as np
+import shapely
 from rasterio.warp import transform_geom
+from shapely.geometry import mapping
 
 from terratorch import __version__
 from terratorch.contracts.map_tags import CLASS_NAMES_TAG, RUN_TAG
 from terratorch.contracts.prediction import MAIN_LAYER
+from terratorch.drawing.maps import color_table
 from terratorch.geo.acquisition import acquired
-from terratorch.geo.extent import LON_LAT, Bounds, lon_lat_bounds
+from terratorch.geo.extent import LON_LAT, lon_lat_bounds
+from terratorch.geo.grid import PixelGrid
 from terratorch.geo.raster import images_behind, open_raster
+from terratorch.geo.types import Bounds, DatasetReader
+from terratorch.geo.vrt import ColorTable
 from terratorch.prediction.products.products import FinishedMap, MapProduct, is_newer
 
 STAC_VERSION = "1.1.0"
+
+_Json: TypeAlias = dict[str, Any]
 
 _SCHEMAS = "https://stac-extensions.github.io"
 _PROJECTION = f"{_SCHEMAS}/projection/v2.0.0/schema.json"
@@ -43,8 +51,8 @@ _EDGE_POINTS = 8  # of each side of a footprint, which is bent in longitude and 
 
 
 @dataclass(frozen=True)
-class _FileKind:
-    """A file beside a map that an item leads to."""
+class _ProductKind:
+    """A product of a map that its item links to."""
 
     key: str
     title: str
@@ -52,12 +60,12 @@ class _FileKind:
     role: str
 
 
-# By what follows the name of the map.
-_BESIDE: dict[str, _FileKind] = {
-    ".png": _FileKind("thumbnail", "Picture of the map", "image/png", "thumbnail"),
-    ".gpkg": _FileKind("gpkg", "Polygons", "application/geopackage+sqlite3", "data"),
-    ".geojson": _FileKind("geojson", "Polygons", "application/geo+json", "data"),
-    ".parquet": _FileKind("parquet", "Polygons", "application/vnd.apache.parquet", "data"),
+# By the suffix of the file.
+_PRODUCTS: dict[str, _ProductKind] = {
+    ".png": _ProductKind("thumbnail", "Picture of the map", "image/png", "thumbnail"),
+    ".gpkg": _ProductKind("gpkg", "Polygons", "application/geopackage+sqlite3", "data"),
+    ".geojson": _ProductKind("geojson", "Polygons", "application/geo+json", "data"),
+    ".parquet": _ProductKind("parquet", "Polygons", "application/vnd.apache.parquet", "data"),
 }
 
 
@@ -67,7 +75,7 @@ class Provenance:
 
     Attributes:
         task: The class of the task.
-        model: The name of its backbone, or model, where it has one.
+        model: The name of its backbone or model, None if unknown.
         checkpoints: The files of the weights.
     """
 
@@ -76,9 +84,9 @@ class Provenance:
     checkpoints: tuple[Path, ...] = ()
 
     @cached_property
-    def properties(self) -> dict[str, Any]:
-        """The properties of an item that say so."""
-        properties: dict[str, Any] = {"processing:software": {"terratorch": __version__}}
+    def properties(self) -> _Json:
+        """The properties of an item that describe it."""
+        properties: _Json = {"processing:software": {"terratorch": __version__}}
         if self.task:
             properties["terratorch:task"] = self.task
         if self.model is not None:
@@ -109,21 +117,21 @@ class StacItem(MapProduct):
         self.provenance = provenance
 
     def is_current(self, finished: FinishedMap) -> bool:
-        """Whether the file says what it would say if it were made now."""
+        """Return whether the file has the content that it would get now."""
         path = self.path_of(finished)
         if not super().is_current(finished):
             return False
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:  # something else has this name; it will be replaced
+            current = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:  # another file with this name; it will be replaced
             return False
-        return bool(found == json.loads(_text_of(self.item(finished))))
+        return bool(current == json.loads(_text_of(self.item(finished))))
 
     def make(self, finished: FinishedMap, path: Path) -> None:
         """Write the item."""
         path.write_text(_text_of(self.item(finished)), encoding="utf-8")
 
-    def item(self, finished: FinishedMap) -> dict[str, Any]:
+    def item(self, finished: FinishedMap) -> _Json:
         """Return the item, as JSON has it."""
         with open_raster(finished.path) as dataset:
             place = _place(dataset)
@@ -133,9 +141,9 @@ class StacItem(MapProduct):
             "map" if name == MAIN_LAYER else name: _map_asset(path, name == MAIN_LAYER)
             for name, path in finished.layers.items()
         }
-        assets |= _assets_beside(finished.path)
+        assets |= _product_assets(finished.path)
         acquisition = acquired(finished.image, finished.path)
-        properties: dict[str, Any] = {
+        properties: _Json = {
             "datetime": _time(acquisition.when),
             "terratorch:datetime_source": acquisition.source,
             "created": _time(_modified(finished.path)),
@@ -163,7 +171,7 @@ class StacItem(MapProduct):
         }
 
 
-def _text_of(item: dict[str, Any]) -> str:
+def _text_of(item: _Json) -> str:
     return f"{json.dumps(item, indent=2, ensure_ascii=False, allow_nan=False)}\n"
 
 
@@ -175,8 +183,8 @@ def _modified(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def _place(dataset: Any) -> dict[str, Any]:
-    """Return geometry and bbox in longitude and latitude; a map that lies nowhere has none."""
+def _place(dataset: DatasetReader) -> _Json:
+    """Return geometry and bbox in longitude and latitude, without bbox if they are unknown."""
     bounds = lon_lat_bounds(dataset)
     if bounds is None:
         return {"geometry": None}
@@ -186,45 +194,32 @@ def _place(dataset: Any) -> dict[str, Any]:
     }
 
 
-def _footprint(dataset: Any, bounds: Bounds) -> dict[str, Any]:
+def _footprint(dataset: DatasetReader, bounds: Bounds) -> _Json:
     """Return the border of a map, cut at the antimeridian."""
-    steps = [index / _EDGE_POINTS for index in range(_EDGE_POINTS)]
-    # Counter-clockwise from the upper left corner, where rows run downwards.
-    edge = [(0.0, step) for step in steps]
-    edge += [(step, 1.0) for step in steps]
-    edge += [(1.0, 1.0 - step) for step in steps]
-    edge += [(1.0 - step, 0.0) for step in steps]
-    corners = [dataset.transform * (x * dataset.width, y * dataset.height) for x, y in edge]
-    if dataset.transform.determinant > 0:  # rows run upwards
-        corners.reverse()
-    footprint = {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
-    beyond = any(abs(longitude) > 180 or abs(latitude) > 90 for longitude, latitude in corners)
-    if dataset.crs.is_geographic and beyond:
-        return _boxes(bounds)
-    cut: dict[str, Any] = transform_geom(
-        dataset.crs, LON_LAT, footprint, antimeridian_cutting=True, precision=7
+    grid = PixelGrid.of(dataset)
+    border = shapely.segmentize(
+        shapely.box(0, 0, grid.width, grid.height), max(grid.width, grid.height) / _EDGE_POINTS
+    )
+    (footprint,) = shapely.orient_polygons(grid.placed(np.array([border], dtype=object)))
+    left, bottom, right, top = footprint.bounds
+    if dataset.crs.is_geographic and (left < -180 or right > 180 or bottom < -90 or top > 90):
+        # GDAL does not cut what is already in degrees.
+        west, south, east, north = (round(value, 7) for value in bounds)
+        spans = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
+        boxes = [shapely.box(start, south, end, north) for start, end in spans]
+        parts: _Json = mapping(boxes[0] if len(boxes) == 1 else shapely.MultiPolygon(boxes))
+        return parts
+    cut: _Json = transform_geom(
+        dataset.crs, LON_LAT, mapping(footprint), antimeridian_cutting=True, precision=7
     )
     return cut
 
 
-def _boxes(bounds: Bounds) -> dict[str, Any]:
-    """Return bounds as polygons: GDAL does not cut what is in degrees already."""
-    west, south, east, north = (round(value, 7) for value in bounds)
-    spans = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
-    boxes = [
-        [[(left, north), (left, south), (right, south), (right, north), (left, north)]]
-        for left, right in spans
-    ]
-    if len(boxes) == 1:
-        return {"type": "Polygon", "coordinates": boxes[0]}
-    return {"type": "MultiPolygon", "coordinates": boxes}
-
-
-def _projection(dataset: Any) -> dict[str, Any]:
+def _projection(dataset: DatasetReader) -> _Json:
     if dataset.crs is None:
         return {"proj:code": None, "proj:shape": [dataset.height, dataset.width]}
     authority = dataset.crs.to_authority()
-    projection: dict[str, Any] = {"proj:code": ":".join(authority) if authority else None}
+    projection: _Json = {"proj:code": ":".join(authority) if authority else None}
     if authority is None:
         projection["proj:wkt2"] = dataset.crs.to_wkt(version="WKT2_2019")
     return projection | {
@@ -233,7 +228,7 @@ def _projection(dataset: Any) -> dict[str, Any]:
     }
 
 
-def _extensions(assets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _extensions(assets: Mapping[str, _Json]) -> list[str]:
     bands = [band for asset in assets.values() for band in asset.get("bands", ())]
     extensions = [_PROJECTION, _PROCESSING]
     if any("classification:classes" in band for band in bands):
@@ -243,7 +238,7 @@ def _extensions(assets: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return extensions
 
 
-def _map_asset(path: Path, is_main: bool) -> dict[str, Any]:
+def _map_asset(path: Path, is_main: bool) -> _Json:
     with open_raster(path) as dataset:
         layout = dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT")
         return {
@@ -255,8 +250,8 @@ def _map_asset(path: Path, is_main: bool) -> dict[str, Any]:
         }
 
 
-def _band(dataset: Any, index: int) -> dict[str, Any]:
-    band: dict[str, Any] = {"name": dataset.descriptions[index - 1] or f"band_{index}"}
+def _band(dataset: DatasetReader, index: int) -> _Json:
+    band: _Json = {"name": dataset.descriptions[index - 1] or f"band_{index}"}
     band["data_type"] = dataset.dtypes[index - 1]
     nodata = dataset.nodata
     if nodata is not None:
@@ -266,23 +261,14 @@ def _band(dataset: Any, index: int) -> dict[str, Any]:
         band |= {"raster:scale": scale, "raster:offset": offset}
     names = dataset.tags().get(CLASS_NAMES_TAG)
     if names and index == 1:
-        band["classification:classes"] = _classes(json.loads(names), _colors(dataset))
+        band["classification:classes"] = _classes(json.loads(names), color_table(dataset))
     return band
 
 
-def _colors(dataset: Any) -> Mapping[int, tuple[int, int, int, int]]:
-    if dataset.colorinterp[0] is not ColorInterp.palette:
-        return {}
-    colors: Mapping[int, tuple[int, int, int, int]] = dataset.colormap(1)
-    return colors
-
-
-def _classes(
-    names: list[str], colors: Mapping[int, tuple[int, int, int, int]]
-) -> list[dict[str, Any]]:
-    classes: list[dict[str, Any]] = []
+def _classes(names: list[str], colors: ColorTable) -> list[_Json]:
+    classes: list[_Json] = []
     for value, name in enumerate(names):
-        entry: dict[str, Any] = {"value": value, "name": _machine_name(name, value), "title": name}
+        entry: _Json = {"value": value, "name": _machine_name(name, value), "title": name}
         if value in colors:
             entry["color_hint"] = "".join(f"{level:02X}" for level in colors[value][:3])
         classes.append(entry)
@@ -297,10 +283,10 @@ def _machine_name(name: str, value: int) -> str:
     return kept.strip("_") or f"class_{value}"
 
 
-def _assets_beside(path: Path) -> dict[str, Any]:
-    """Return what was made of this map, and not of one that had its name before."""
-    assets: dict[str, Any] = {}
-    for suffix, kind in _BESIDE.items():
+def _product_assets(path: Path) -> _Json:
+    """Return the products of this map, without those of an earlier one of this name."""
+    assets: _Json = {}
+    for suffix, kind in _PRODUCTS.items():
         file = path.with_suffix(suffix)
         if is_newer(file, path):
             assets[kind.key] = {
@@ -313,7 +299,7 @@ def _assets_beside(path: Path) -> dict[str, Any]:
 
 
 def _href(image: str, folder: Path) -> str:
-    """Return the way from a folder to an image; an address on the network stays one."""
+    """Return the relative path from a folder to an image; a URL stays unchanged."""
     if "://" in image or image.startswith("/vsi"):
         return image
     return quote(Path(os.path.relpath(image, folder)).as_posix())
