@@ -13,7 +13,7 @@ from rasterio import DatasetReader
 
 from terratorch.contracts.input_spec import ImageSpec
 from terratorch.errors import DataError
-from terratorch.geo.raster import Raster, open_raster, read_bands
+from terratorch.geo.raster import RasterData, open_raster, read_bands
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class ImageReader:
         raster = self._read(path)
         return self.filled(raster), raster.valid
 
-    def filled(self, raster: Raster, fill: Sequence[float] | None = None) -> NDArray[np.float32]:
+    def filled(
+        self, raster: RasterData, fill: Sequence[float] | None = None
+    ) -> NDArray[np.float32]:
         """Turn pixels that were read into an image without gaps; floats may change in place.
 
         Args:
@@ -78,7 +80,7 @@ class ImageReader:
             places = self.indexes(path, dataset)
         return self.spec.selection.count or len(places)
 
-    def _read(self, path: Path, look: Callable[[DatasetReader], None] | None = None) -> Raster:
+    def _read(self, path: Path, look: Callable[[DatasetReader], None] | None = None) -> RasterData:
         with open_raster(path) as dataset:
             if look is not None:
                 look(dataset)
@@ -104,7 +106,7 @@ class ImageReader:
         self.spec.selection.check_order(path, [dataset.descriptions[index - 1] for index in own])
         return tuple(own[place - 1] for place in places)
 
-    def _finish(self, raster: Raster, replacement: float | None) -> NDArray[np.float32]:
+    def _finish(self, raster: RasterData, replacement: float | None) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # nodata of float64 files is beyond float32
             image: NDArray[np.float32] = raster.data.astype(np.float32, copy=False)
         if raster.invalid is not None and replacement is not None:
@@ -118,7 +120,7 @@ class ImageReader:
         return image
 
 
-def _what_is_invalid(raster: Raster) -> str:
+def _what_is_invalid(raster: RasterData) -> str:
     data: NDArray[Any] = raster.data
     assert raster.invalid is not None
     pixels = int(raster.invalid.any(axis=0).sum())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terratorch.errors import DataError
-from terratorch.geo.raster import Raster, open_raster, read_bands
+from terratorch.geo.raster import RasterData, open_raster, read_bands
 
 NO_LABEL = -1
 """The class id of a pixel without label, where nothing else was asked for."""
@@ -68,7 +68,7 @@ def read_value_mask(
     return values
 
 
-def _read_one_band(path: Path) -> Raster:
+def _read_one_band(path: Path) -> RasterData:
     with open_raster(path) as dataset:
         if dataset.count != 1:
             raise DataError(

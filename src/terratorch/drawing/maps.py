@@ -27,7 +27,7 @@ from terratorch.drawing.paint import (
 )
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.geo.extent import METRES_PER_DEGREE, lon_lat_points
-from terratorch.geo.raster import Raster, open_raster, read_bands
+from terratorch.geo.raster import RasterData, open_raster, read_bands
 from terratorch.geo.types import Array, DatasetReader
 
 DEFAULT_RGB = (3, 2, 1)
@@ -118,7 +118,7 @@ def _read_real(
     bands: Sequence[int],
     window: Window | None,
     shape: tuple[int, int] | None,
-) -> Raster:
+) -> RasterData:
     """Read bands as `read_bands` does, and refuse complex numbers, which have no order."""
     dtypes = {dataset.dtypes[band - 1] for band in bands}
     if any(dtype.startswith("complex") for dtype in dtypes):

@@ -97,7 +97,7 @@ def draw_panels(
 
     columns = columns or len(panels)
     width, height = size
-    layout = _Layout(columns, width)
+    layout = _SheetLayout(columns, width)
     lines = max(f"{panel.title}{panel.note}".count("\n") + 1 for panel in panels)
     named = any(panel.title or panel.note for panel in panels)
     heading = layout.pixels((_NAME - _LINE_HEIGHT + lines * _LINE_HEIGHT) * named)
@@ -142,7 +142,7 @@ def save_figure(figure: Figure, path: Path) -> None:
         picture.save(partial, format="PNG", compress_level=_COMPRESSION)
 
 
-class _Layout:
+class _SheetLayout:
     """Pixels from the upper left corner of a figure, as the shares that matplotlib counts in."""
 
     def __init__(self, columns: int, panel_width: int) -> None:
@@ -172,7 +172,7 @@ class _Layout:
         return x, y, width / self.width, height / self.height
 
 
-def _draw_title(figure: Figure, layout: _Layout, title: str) -> None:
+def _draw_title(figure: Figure, layout: _SheetLayout, title: str) -> None:
     text = _fitting(title, layout.characters(_TITLE_SIZE * 1.1))
     x, y = layout.point(layout.margin, layout.margin)
     figure.suptitle(text, x=x, y=y, ha="left", size=_TITLE_SIZE, weight="bold", color=_INK)
@@ -235,7 +235,7 @@ def _legend(figure: Figure, key: ClassLegend, room: int) -> Legend:
 
 
 def _key_height(
-    layout: _Layout, legend: Legend | None, key: ClassLegend | ValueScale | None
+    layout: _SheetLayout, legend: Legend | None, key: ClassLegend | ValueScale | None
 ) -> int:
     if legend is not None:
         return math.ceil(legend.get_window_extent().height)
@@ -244,7 +244,7 @@ def _key_height(
     return 0
 
 
-def _draw_scale(figure: Figure, layout: _Layout, key: ValueScale, top: int) -> None:
+def _draw_scale(figure: Figure, layout: _SheetLayout, key: ValueScale, top: int) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.ticker import MaxNLocator
@@ -276,7 +276,7 @@ def _scale_bar_length(metres_per_pixel: float | None, width: int) -> tuple[int, 
     return round(metres / metres_per_pixel), text
 
 
-def _draw_scale_bar(figure: Figure, layout: _Layout, top: int, length: int, text: str) -> None:
+def _draw_scale_bar(figure: Figure, layout: _SheetLayout, top: int, length: int, text: str) -> None:
     from matplotlib.lines import Line2D
 
     right, bottom = layout.margin + layout.inner, top + layout.pixels(22)

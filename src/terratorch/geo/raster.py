@@ -34,7 +34,7 @@ _VIEWER_FILES = (".aux.xml", ".ovr")
 
 
 @dataclass(frozen=True, slots=True)
-class Raster:
+class RasterData:
     """Pixels that were read.
 
     Args:
@@ -186,7 +186,7 @@ def read_bands(
     indexes: Sequence[int] | None = None,
     window: Window | None = None,
     shape: tuple[int, int] | None = None,
-) -> Raster:
+) -> RasterData:
     """Read bands of an open raster.
 
     Args:
@@ -204,12 +204,12 @@ def read_bands(
         hidden = dataset.read_masks(indexes, window=window, out_shape=out_shape) == 0
         if hidden.any():
             invalid = hidden if invalid is None else invalid | hidden
-    return Raster(Path(dataset.name), data, invalid, dataset.nodata)
+    return RasterData(Path(dataset.name), data, invalid, dataset.nodata)
 
 
 def read_raster(
     path: str | Path, indexes: Sequence[int] | None = None, window: Window | None = None
-) -> Raster:
+) -> RasterData:
     """Read bands of a file; see `read_bands`."""
     with open_raster(path) as dataset:
         return read_bands(dataset, indexes, window)

@@ -14,7 +14,7 @@ from terratorch.optional import import_optional
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-_PURPOSE = "read and write polygons"
+_PURPOSE = "write polygons and boxes"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from terratorch.contracts.input_spec import SINGLE, ImageSpec, InputSpec
 from terratorch.datasets.image_reader import ImageReader
 from terratorch.errors import DataError
 from terratorch.geo.joined_raster import MODALITY_TAG
-from terratorch.geo.raster import Raster
+from terratorch.geo.raster import RasterData
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class PredictionReader:
             indexes += found
         return FileBands(tuple(indexes), parts, self._steps(places))
 
-    def image(self, raster: Raster, bands: FileBands) -> Images:
+    def image(self, raster: RasterData, bands: FileBands) -> Images:
         """Return `(C, H, W)`, or `(C, T, H, W)`, of pixels that were read; floats in place.
 
         Args:
@@ -159,12 +159,12 @@ class _Input:
             )
         return found
 
-    def image(self, raster: Raster) -> Tensor:
+    def image(self, raster: RasterData) -> Tensor:
         return torch.from_numpy(self.reader.filled(raster, self._fill))
 
 
-def _part(raster: Raster, bands: slice) -> Raster:
+def _part(raster: RasterData, bands: slice) -> RasterData:
     invalid = None if raster.invalid is None else raster.invalid[bands]
     if invalid is not None and not invalid.any():
         invalid = None
-    return Raster(raster.path, raster.data[bands], invalid, raster.nodata)
+    return RasterData(raster.path, raster.data[bands], invalid, raster.nodata)

@@ -17,7 +17,7 @@ from terratorch.contracts.images import Images, each_image
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.facts import FileFacts, GivenFacts
 from terratorch.datasets.scenes.prediction_reader import PredictionReader
-from terratorch.geo.raster import Raster, open_for_long, read_bands, reading_errors
+from terratorch.geo.raster import RasterData, open_for_long, read_bands, reading_errors
 
 _GRID = 256  # pixels a side of the sample
 
@@ -68,7 +68,7 @@ class SceneReader:
         """Return the normalised `(1, C, h, w)`, or `(1, C, T, h, w)`, of pixels that were read."""
         if data.dtype == np.float32:
             data = data.copy()  # it is filled and scaled in place, and other tiles look at it too
-        images = self._reader.image(Raster(self.path, data, invalid, None), self._bands)
+        images = self._reader.image(RasterData(self.path, data, invalid, None), self._bands)
         batch = each_image(images, partial(torch.unsqueeze, dim=0))
         return self._spec.normalize(batch, in_place=True)
 
@@ -93,13 +93,13 @@ class SceneReader:
             )
         return facts
 
-    def _sample(self, raster: Raster) -> dict[str, Any]:
+    def _sample(self, raster: RasterData) -> dict[str, Any]:
         """Return a batch of a grid of pixels."""
         down, across = (max(size // _GRID, 1) for size in raster.data.shape[1:])
         grid = (slice(None), slice(None, None, down), slice(None, None, across))
         data = raster.data[grid]
         invalid = None if raster.invalid is None else raster.invalid[grid]
-        sample = Raster(self.path, data, invalid, None)
+        sample = RasterData(self.path, data, invalid, None)
         return {
             "image": self.to_image(data, invalid),
             "valid": torch.from_numpy(sample.valid).unsqueeze(0),

@@ -20,7 +20,7 @@ from terratorch.prediction.products.products import FinishedMap, FolderProduct
 
 logger = logging.getLogger(__name__)
 
-_TOLERANCE = 0.01  # pixels that the corners of maps on one grid may lie beside it
+_TOLERANCE = 0.01  # pixels that the corners of maps may differ from those of their grid
 _MAX_LISTED = 10  # maps of a message
 
 
@@ -60,7 +60,7 @@ class Mosaic(FolderProduct):
             raise DataError(
                 str(folder / f"{self.prefix}mosaic.vrt"),
                 "it has no maps, as none of the images has a CRS and a transform",
-                "Leave out --mosaic.",
+                "Remove --mosaic.",
             )
         if unplaced:
             logger.warning(

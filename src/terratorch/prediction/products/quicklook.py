@@ -1,4 +1,4 @@
-"""A picture of a map: scene and labels beside it, a legend or a scale of values, a scale bar."""
+"""A picture of a map, with scene and labels, a legend or a scale of values, and a scale bar."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def quicklook(
         map_path: A map that `terratorch predict` wrote: classes, or values; each of several bands
             has a panel.
         png_path: The picture.
-        image_path: The image that was predicted, drawn beside the map.
+        image_path: The image that was predicted, drawn next to the map.
         labels_path: Labels of the same classes or values, drawn between them.
         title: A heading.
         attribution: The source of the data, written below.

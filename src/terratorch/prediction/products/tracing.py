@@ -53,9 +53,9 @@ def trace(dataset: DatasetReader, measure: Measure, min_area: float = 0.0) -> Tr
     GDAL reads the map line by line: memory depends on the polygons, not on the map.
 
     Args:
-        dataset: An open map; its nodata is left out.
+        dataset: An open map; its nodata is skipped.
         measure: Returns the areas.
-        min_area: Smaller polygons are left out.
+        min_area: Smaller polygons are dropped.
     """
     traced = (
         (shape["coordinates"], int(value))

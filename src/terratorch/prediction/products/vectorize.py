@@ -37,7 +37,7 @@ class PolygonFile(MapProduct):
 
     Args:
         file_format: A key of `VECTOR_FORMATS`.
-        min_area: Polygons of a smaller area are left out: in m2, or in square units of a map
+        min_area: Smaller polygons are dropped: in m2, or in square units of a map
             without a CRS.
         tolerance: In metres, or in units of a map without a CRS; see `tracing.simplified`. None
             keeps the corners of the pixels.
@@ -89,7 +89,7 @@ class PolygonFile(MapProduct):
         frame.attrs["description"] = self.description
         try:
             self.format.write(frame, path)
-        except RuntimeError as error:  # of pyogrio, whose errors have no common class of their own
+        except RuntimeError as error:  # from pyogrio, whose errors have no common class
             raise OSError(str(error)) from error
 
 
@@ -128,7 +128,7 @@ def _mean_probabilities(traced: Traced, dataset: DatasetReader, layer: Path) -> 
         def read(top: int, bottom: int) -> Array:
             window = Window(0, top, dataset.width, bottom - top)
             stack = probabilities.read(window=window)
-            # Nodata is outside all polygons: any class will do for it.
+            # Nodata is outside all polygons: its class does not matter.
             classes = np.clip(dataset.read([1], window=window).astype(np.intp), 0, len(stack) - 1)
             of_class = np.take_along_axis(stack, classes, 0)[0] * scale + offset
             return np.nan_to_num(of_class.astype(np.float64))

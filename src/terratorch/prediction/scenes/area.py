@@ -1,4 +1,4 @@
-"""Which pixels of a scene are predicted: those within an area, and those that a mask leaves.
+"""Which pixels of a scene are predicted: those within an area and a mask.
 
 Masks are made for some rows at a time, always the same ones, so that the rows that tiles are
 selected by and the rows that are written agree.
@@ -29,7 +29,7 @@ from terratorch.tiles.plan import TilePlan
 _ROWS = 256  # that are masked at once
 _CACHED = 4  # such masks are kept
 _STEM = "{stem}"
-_TOLERANCE = 0.1  # pixels that the corners of a mask may lie beside those of its scene
+_TOLERANCE = 0.1  # pixels that the corners of a mask may differ from those of its scene
 
 # Returns the mask of the rows from the first to before the second, `(n, W)`.
 MaskRows = Callable[[int, int], NDArray[np.bool_]]
@@ -132,7 +132,7 @@ class Limits:
 
     @property
     def name(self) -> str:
-        """A hash that tells maps of these limits from others."""
+        """A hash of the limits, by which maps of different limits are distinguished."""
         digest = hashlib.sha256(repr(self.mask).encode())
         if self.area is not None:
             digest.update(self.area.crs.to_string().encode())
