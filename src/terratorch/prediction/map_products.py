@@ -8,8 +8,8 @@ from terratorch.contracts.outputs import Content, OutputValue
 from terratorch.errors import ConfigurationError
 from terratorch.geo.vector_files import import_writers
 from terratorch.prediction.maps.encoding import MapOptions
-from terratorch.prediction.options import OPTIONS, STORAGE_OPTIONS, PredictionOptions
-from terratorch.prediction.outputs.types import OUTPUT_TYPES
+from terratorch.prediction.options import OPTIONS, PredictionOptions
+from terratorch.prediction.outputs.types import CHECKED_OPTIONS, OUTPUT_TYPES
 from terratorch.prediction.products.mosaic import Mosaic
 from terratorch.prediction.products.products import FolderProduct, MapProduct, Products
 from terratorch.prediction.products.quicklook import QuicklookProduct
@@ -62,7 +62,7 @@ def check_outputs(
         ConfigurationError: If an option is for other outputs, or polygons lack classes.
     """
     row = OUTPUT_TYPES[output_type]
-    for name in STORAGE_OPTIONS:
+    for name in CHECKED_OPTIONS:
         value = getattr(options, name)
         if value != OPTIONS[name].default:
             row.check_option(name, value)

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 import torch
-from rasterio.features import rasterize, shapes
+from numpy.typing import NDArray
+from rasterio.features import rasterize
 from rasterio.transform import Affine
+from shapely import MultiPolygon
 from torch import Tensor
 
 from terratorch.contracts.outputs import Boxes, OutputValue, pixel_window
@@ -204,7 +207,6 @@ def _frame(prediction: Prediction, reference: Georeference) -> GeoDataFrame:
         "score": boxes.scores[0].double().numpy(),
         **{side: corners[:, index] for index, side in enumerate(_SIDES)},
     }
-    shapely = import_optional("shapely", "vector", _PURPOSE)
     if boxes.masks is None:
         polygons = shapely.box(*corners.T)
     else:
@@ -228,15 +230,15 @@ def _frame(prediction: Prediction, reference: Georeference) -> GeoDataFrame:
     return frame
 
 
-def _outline(mask: Any, window: tuple[int, int, int, int]) -> Any:
+def _outline(mask: NDArray[np.bool_], window: tuple[int, int, int, int]) -> MultiPolygon:
     """Return the outline of a mask along the sides of its pixels, in pixels of the image."""
-    shapely = import_optional("shapely", "vector", _PURPOSE)
-    geometry = import_optional("shapely.geometry", "vector", _PURPOSE)
     left, top, _, _ = window
-    traced = shapes(
-        mask.astype(np.uint8), mask, transform=Affine.translation(left, top), connectivity=4
-    )
-    return shapely.multipolygons([geometry.shape(shape) for shape, _ in traced])
+    steps = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, starts = np.nonzero(steps == 1)
+    ends = np.nonzero(steps == -1)[1]
+    runs = shapely.box(left + starts, top + rows, left + ends, top + rows + 1)
+    outline = shapely.simplify(shapely.union_all(runs), 0)  # without corners on straight sides
+    return shapely.multipolygons(shapely.get_parts(outline))
 
 
 def boxes_of(image: Prediction) -> Boxes:
@@ -286,12 +288,14 @@ def read_boxes(path: Path) -> Boxes:
         raise DataError(str(path), "it does not hold boxes that terratorch predict wrote")
     geopandas = import_optional("geopandas", "vector", _PURPOSE)
     frame = geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path)
-    boxes = torch.from_numpy(frame[_SIDES].to_numpy(np.float64)).float()
+    if frame.empty:  # GeoJSON without features has no columns
+        return Boxes((torch.zeros(0, 4),), (torch.zeros(0),), (torch.zeros(0).long(),))
+    boxes = torch.tensor(frame[_SIDES].to_numpy(np.float32))
     masks = None
     if (frame.geometry.geom_type == "MultiPolygon").any():
         masks = (_masks(frame, boxes, ~Affine(*described["transform"])),)
-    scores = torch.from_numpy(frame["score"].to_numpy(np.float64)).float()
-    labels = torch.from_numpy(frame["class_id"].to_numpy(np.int64))
+    scores = torch.tensor(frame["score"].to_numpy(np.float32))
+    labels = torch.tensor(frame["class_id"].to_numpy(np.int64))
     return Boxes((boxes,), (scores,), (labels,), masks)
 
 

@@ -19,6 +19,7 @@ from terratorch.contracts.outputs import (
 from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.maps.writer import Georeference
+from terratorch.prediction.options import ENSEMBLE_OPTIONS, STORAGE_OPTIONS
 from terratorch.prediction.outputs import boxes, pictures, raster, table, vectors
 from terratorch.prediction.outputs.base import (
     BatchFiles,
@@ -48,7 +49,6 @@ class SceneHandling:
         gather: Puts a scene together in memory.
         is_complete: Returns whether an image has complete files of a run with some tags.
         layers: Returns the files of an image by layer.
-        on_ray: Whether parts of a scene can run on several workers.
     """
 
     join: Callable[[JoinRequest], Joiner]
@@ -56,7 +56,6 @@ class SceneHandling:
     gather: Callable[[Georeference], GatheredScene]
     is_complete: Callable[[OutputFolder, Georeference, Mapping[str, str]], bool]
     layers: Callable[[OutputFolder, str], dict[str, Path]]
-    on_ray: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class OutputType:
     Attributes:
         stored_as: What the files are, in messages: "is written as ...".
         formats: The values of `--format` that it can be stored in; the first is the default.
-        options: The options of storage and of products that apply to it.
+        options: The options of storage, products and several predictions that apply to it.
         batch_files: Opens the files of images that are predicted whole.
         read: Reads a file of the main layer.
         in_python: Returns what Python users get of a batch of one.
@@ -94,18 +93,19 @@ class OutputType:
         return self.scenes
 
     def check_option(self, name: str, value: object) -> None:
-        """Check that an option of storage or of products applies to this type.
+        """Check that an option applies to this type.
 
         Args:
-            name: The option.
+            name: One of `CHECKED_OPTIONS`.
             value: Its value, which is not the default.
 
         Raises:
             ConfigurationError: If it does not.
         """
         if name not in self.options:
+            listed = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             raise ConfigurationError(
-                name, f"{value}, but predictions are written as {self.stored_as}", "Leave it out."
+                name, f"{listed}, but predictions are written as {self.stored_as}", "Leave it out."
             )
         if name == "format" and value not in self.formats:
             raise ConfigurationError(
@@ -115,13 +115,15 @@ class OutputType:
             )
 
 
-_MAP_OPTIONS = ("out_dtype", "scores_dtype", "format", "vectorize", "stac", "mosaic")
+_MEMBERS = ("augment", "further_ckpt_paths")
+# Boxes of the parts of a scene would have to be merged across workers.
+CHECKED_OPTIONS = (*STORAGE_OPTIONS, *ENSEMBLE_OPTIONS, "distributed")
 
 OUTPUT_TYPES: dict[type[OutputValue], OutputType] = {
     Raster: OutputType(
         stored_as="maps",
         formats=("gtiff", "cog"),
-        options=_MAP_OPTIONS,
+        options=CHECKED_OPTIONS,
         batch_files=raster.RasterImages,
         read=raster.read_raster,
         summarise=raster.summarise_raster,
@@ -137,7 +139,7 @@ OUTPUT_TYPES: dict[type[OutputValue], OutputType] = {
     Table: OutputType(
         stored_as="one table, and not as maps",
         formats=("csv",),
-        options=(),
+        options=(*ENSEMBLE_OPTIONS, "distributed"),  # another message names workers
         batch_files=table.TableFile,
         read=table.read_table,
         summarise=table.summarise_table,
@@ -158,13 +160,12 @@ OUTPUT_TYPES: dict[type[OutputValue], OutputType] = {
             gather=boxes.GatheredBoxes,
             is_complete=boxes.is_box_file_complete,
             layers=boxes.box_layers,
-            on_ray=False,
         ),
     ),
     PatchVectors: OutputType(
         stored_as="rasters of vectors",
         formats=("gtiff", "cog", "parquet"),
-        options=("format", "mosaic"),
+        options=("format", "mosaic", "distributed", *_MEMBERS),
         batch_files=vectors.PatchImages,
         read=vectors.read_patches,
         summarise=vectors.summarise_vectors,
@@ -182,7 +183,7 @@ OUTPUT_TYPES: dict[type[OutputValue], OutputType] = {
     Vectors: OutputType(
         stored_as="one table of vectors",
         formats=("parquet",),
-        options=("format",),
+        options=("format", "distributed", *_MEMBERS),
         batch_files=vectors.VectorFile,
         read=vectors.read_vectors,
         summarise=vectors.summarise_vectors,

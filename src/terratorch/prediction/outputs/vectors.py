@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
@@ -133,7 +134,6 @@ def _cells(
     dataset: DatasetReader, rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> list[bytes]:
     """Return each patch as a polygon in WKB."""
-    shapely = import_optional("shapely", "vector", _PURPOSE)
     transform = dataset.transform
     corners = [
         np.stack(transform @ (columns + right, rows + lower), axis=1)
