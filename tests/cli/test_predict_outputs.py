@@ -13,6 +13,7 @@ from chip_files import write_tif
 from map_files import write_maps
 from terratorch.cli.main import main
 from terratorch.prediction.maps.encoding import PROBABILITY_STEP
+from terratorch.tasks.predicting import prediction_of
 
 NAMES = ("forest", "crops", "water")
 
@@ -164,7 +165,7 @@ def test_labels_have_the_columns_that_are_asked_for(outputs, columns, tmp_path):
     task = ClassificationTask({"num_classes": 2}, model=torch.nn.Identity(), class_names=["a", "b"])
     if outputs is not None:
         task.objective.choose_outputs(outputs)
-    prediction = task.prediction_of(torch.tensor([[0.0, 2.0]]), ["image.tif"])
+    prediction = prediction_of(task.objective, torch.tensor([[0.0, 2.0]]), ["image.tif"])
     (path,) = write_maps(prediction, tmp_path)
     header, row = label_rows(path)
     assert header == ["filename", "class_id", "class_name", *columns]

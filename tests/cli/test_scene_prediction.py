@@ -10,6 +10,7 @@ from terratorch.contracts.input_spec import InputSpec
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.tasks import SemanticSegmentationTask
 from terratorch.tasks.objectives.segmentation import SegmentationObjective
+from terratorch.tasks.predicting import prediction_of
 
 
 def with_own(base, name, *args, **kwargs):
@@ -59,4 +60,6 @@ def test_a_task_with_an_objective_of_its_own_needs_no_trainer():
     model = torch.nn.Conv2d(1, 2, 1)
     own = OwnTask({"num_classes": 2}, model=model)
     assert runs_without_trainer(own, Trainer(logger=False))
-    assert own.prediction_of(torch.tensor([[[[3.0]], [[1.0]]]]), ["a.tif"]).main.values == 1
+    assert (
+        prediction_of(own.objective, torch.tensor([[[[3.0]], [[1.0]]]]), ["a.tif"]).main.values == 1
+    )

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule
@@ -32,8 +34,15 @@ class Data(LightningDataModule):
         return loader(torch.zeros(2, 8, 8, dtype=torch.long), "mask")
 
 
-def write(path, **arguments):
-    task = SemanticSegmentationTask(**arguments)
+class Shifted(SemanticSegmentationTask):
+    """A user's own task."""
+
+    def forward(self, *args, **kwargs):
+        return super().forward(*args, **kwargs)
+
+
+def write(path, task=SemanticSegmentationTask, **arguments):
+    task = task(**arguments)
     run = trainer()
     run.validate(task, datamodule=Data(), verbose=False)
     run.save_checkpoint(path)
@@ -162,3 +171,41 @@ def test_building_from_a_checkpoint_fetches_no_weights():
         "backbone_pretrained": False,
         "decoder_kwargs": {"pretrained": False, "channels": 4},
     }
+
+
+FIRST_FORMAT = Path(__file__).parents[1] / "data" / "segmentation_v1.ckpt"
+
+
+def test_a_checkpoint_of_the_first_format_predicts_as_it_did():
+    info = read_checkpoint(FIRST_FORMAT)
+    assert info.input.image.output_bands == ("RED", "GREEN", "BLUE")
+    assert info.input.image.means == (1000, 1100, 900)
+    assert info.class_names == ["water", "land", "ice"]
+    assert info.chip_size == (32, 32)
+    image = torch.linspace(-1, 1, 3 * 32 * 32).reshape(1, 3, 32, 32)
+    trained, task = info.build_trained(), info.build_task()
+    with torch.no_grad():
+        scores = trained.objective.scores(trained.model(image))
+        assert torch.equal(scores, task(image).output)
+    expected = [-0.855325, -0.793965, -0.836759, -0.772201, -0.813765, -0.763977]
+    assert scores.flatten()[:6].tolist() == pytest.approx(expected, abs=1e-5)
+    assert task.settings.loss.loss == ["ce", "dice"]
+    assert task.settings.optimizer.optimizer == "SGD"
+
+
+def test_model_and_objective_are_built_without_the_task(saved):
+    path, task = saved
+    with pytest.raises(WeightsError, match="the model was passed as an object"):
+        read_checkpoint(path).build_trained()
+    trained = read_checkpoint(path).build_trained(PixelModel())
+    assert not trained.model.training
+    assert torch.equal(trained.model.head.weight, task.model.head.weight)
+    assert trained.objective.settings == task.settings
+    with pytest.raises(WeightsError, match=r"head\.weight"):
+        read_checkpoint(path).build_trained(PixelModel(5))
+
+
+def test_hooks_of_a_users_own_task_are_known_from_its_checkpoint(saved, tmp_path):
+    assert read_checkpoint(saved[0]).custom_hooks == frozenset()
+    write(tmp_path / "own.ckpt", task=Shifted, model=PixelModel(), model_args={"num_classes": 4})
+    assert read_checkpoint(tmp_path / "own.ckpt").custom_hooks == {"forward"}

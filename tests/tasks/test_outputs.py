@@ -9,6 +9,7 @@ from terratorch.contracts.prediction import layers_of
 from terratorch.errors import ConfigurationError
 from terratorch.tasks import PixelwiseRegressionTask, SemanticSegmentationTask
 from terratorch.tasks.objectives.segmentation import SegmentationObjective
+from terratorch.tasks.predicting import prediction_of
 
 SCORES = torch.tensor([0.0, 1.0]).reshape(1, 2, 1, 1).expand(1, 2, 3, 4)
 
@@ -32,9 +33,9 @@ def test_the_first_is_the_main_layer_unless_there_are_classes(names, layers):
 
 def test_outputs_win_over_the_arguments_of_the_task():
     task = segmentation(output_on_inference="logits", output_most_probable=False)
-    assert task.prediction_of(SCORES, ["a"]).main.content is Content.LOGITS
+    assert prediction_of(task.objective, SCORES, ["a"]).main.content is Content.LOGITS
     task.objective.choose_outputs(["classes", "probabilities"])
-    prediction = task.prediction_of(SCORES, ["a"])
+    prediction = prediction_of(task.objective, SCORES, ["a"])
     assert prediction.main.values.tolist() == torch.ones(1, 3, 4).tolist()
     assert torch.equal(prediction.outputs["probabilities"].values, SCORES.softmax(1))
     (one,) = prediction.split()
@@ -44,7 +45,7 @@ def test_outputs_win_over_the_arguments_of_the_task():
 def test_scores_alone_are_values():
     task = segmentation()
     task.objective.choose_outputs(["probabilities"])
-    prediction = task.prediction_of(SCORES, ["a"])
+    prediction = prediction_of(task.objective, SCORES, ["a"])
     assert prediction.main.content is Content.PROBABILITIES
 
 
@@ -64,7 +65,7 @@ def test_what_a_task_does_not_have_is_named(names, message):
 def test_a_regression_has_values():
     task = PixelwiseRegressionTask({}, model=nn.Identity())
     task.objective.choose_outputs(["values"])
-    assert task.prediction_of(SCORES[:, :1], ["a"]).main.values.shape == (1, 3, 4)
+    assert prediction_of(task.objective, SCORES[:, :1], ["a"]).main.values.shape == (1, 3, 4)
     with pytest.raises(ConfigurationError, match="Outputs: values"):
         task.objective.choose_outputs(["classes"])
 
@@ -78,6 +79,6 @@ def test_an_objective_with_its_own_outputs_decides_what_is_written():
         objective_class = Own
 
     task = OwnTask({"num_classes": 2}, model=nn.Identity())
-    assert task.prediction_of(SCORES, ["a"]).main.content is Content.VALUES
+    assert prediction_of(task.objective, SCORES, ["a"]).main.content is Content.VALUES
     with pytest.raises(ConfigurationError, match=r"Own overrides outputs\(\)"):
         task.objective.choose_outputs(["classes"])

@@ -6,6 +6,7 @@ import torch
 from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.errors import NotANumberError
 from terratorch.tasks import PixelwiseRegressionTask, SemanticSegmentationTask
+from terratorch.tasks.predicting import prediction_of
 from terratorch.tasks.prediction_checks import check_output, check_scale
 
 SPEC = InputSpec.create(means=[1000.0, 2000.0, 1500.0], stds=[500.0, 400.0, 300.0])
@@ -114,7 +115,7 @@ def test_tasks_refuse_what_overflowed(task):
     model = torch.nn.Conv2d(3, 1 if of_values else 4, 1)
     output = torch.zeros(1, 1 if of_values else 4, 8, 8)
     built = task({} if of_values else {"num_classes": 4}, model=model)
-    assert len(built.prediction_of(output, ["a.tif"])) == 1
+    assert len(prediction_of(built.objective, output, ["a.tif"])) == 1
     output[..., 0, 0] = -torch.inf
     with pytest.raises(NotANumberError, match=r"^a\.tif: the output of the model is infinite"):
-        built.prediction_of(output, ["a.tif"])
+        prediction_of(built.objective, output, ["a.tif"])

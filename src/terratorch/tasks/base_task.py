@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from lightning.pytorch.trainer.states import TrainerFn
@@ -13,15 +12,15 @@ from torchmetrics import MetricCollection
 from terratorch.contracts.model_description import description_of
 from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError
-from terratorch.models.model import ModelOutput
 from terratorch.tasks import arguments, checkpoint_format, figures, predicting
 from terratorch.tasks.batch_checks import BatchChecks, batch_size_of, filenames_of
 from terratorch.tasks.fitted_chips import FittedChips
+from terratorch.tasks.hyperparameters import RecordedArguments
 from terratorch.tasks.loss_handler import log_losses
 from terratorch.tasks.model_building import build_model, check_given_model, freeze_parts
 from terratorch.tasks.objectives.objective import Objective
 from terratorch.tasks.optimizer_factory import build_optimizer
-from terratorch.tasks.plain_values import holds_module, to_plain
+from terratorch.tasks.plain_values import holds_module
 from terratorch.tasks.prediction_checks import check_scale
 from terratorch.tasks.settings import TaskSettings
 from terratorch.tasks.stages import StagedModule
@@ -32,7 +31,7 @@ from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.tiling import ChipSize
 
 
-class TerraTorchTask(arguments.RecordedArguments, StagedModule):
+class TerraTorchTask(RecordedArguments, StagedModule):
     """The base of all tasks: the life cycle around a model and an objective.
 
     A task names its `objective_class`, or overrides `build_objective`. Its constructor only
@@ -65,12 +64,11 @@ class TerraTorchTask(arguments.RecordedArguments, StagedModule):
         self.settings = TaskSettings.from_arguments(values)
         built: nn.Module | None = values["model"]
         check_given_model(built, self.settings.model)
-        self._keep_hyperparameters()
+        self.keep_hyperparameters(task=self.objective_class and self.objective_class.task)
         self.objective = self.build_objective()
         self.checks = BatchChecks()
         self.ensemble: Ensemble | None = None
-        is_dense = not self.objective.output_type.per_image
-        self.scene_tiles = SceneTiles(self.settings.tiles, is_dense)
+        self.scene_tiles = SceneTiles(self.settings.tiles, not self.objective.output_type.per_image)
         self.input_spec = self.fitted_facts = None
         self.fitted_chips = FittedChips()
         # Whether the arguments alone, as a checkpoint keeps them, build the model again.
@@ -80,19 +78,6 @@ class TerraTorchTask(arguments.RecordedArguments, StagedModule):
         self.configure_models()
         self.configure_losses()
         self.configure_metrics()
-
-    def _keep_hyperparameters(self) -> None:
-        """Keep the arguments as plain values, for checkpoints and loggers.
-
-        `save_hyperparameters` would look for them in stack frames.
-        """
-        values = self.own_arguments()
-        del self._calls
-        if "task" in values and self.objective_class is not None:
-            values["task"] = values["task"] or self.objective_class.task
-        self.hparams.update({name: to_plain(value, name) for name, value in values.items()})
-        self._hparams_initial = copy.deepcopy(self.hparams)
-        self._log_hyperparams = True
 
     # Set-up
 
@@ -174,30 +159,18 @@ class TerraTorchTask(arguments.RecordedArguments, StagedModule):
             self.fitted_chips.add(targets)
         return result
 
-    def forward_jointly(self, images: Any, **extras: Any) -> Any:
-        """Return the output of the model, or of the ensemble if one is set."""
-        if self.ensemble is None:
-            return self(images, **extras)
-        return ModelOutput(self.ensemble(self, images, extras))
-
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Prediction:
         """Return the prediction of a batch."""
         datamodule = getattr(self._trainer, "datamodule", None)
         check_scale(batch, getattr(datamodule, "input_spec", None), owner=self)
-        tiles = self.settings.tiles.parameters
-        forward, objective = self.forward_jointly, self.objective
+        count = batch_size_of(batch)
+        names = filenames_of(batch) or [f"image_{batch_idx}_{index}" for index in range(count)]
         images, facts = self.read_inputs(batch)
-        output = predicting.forward_batch(forward, objective, images, facts, tiles)
+        forward, tiles = predicting.joined(self, self.ensemble), self.settings.tiles.parameters
+        output = predicting.forward_batch(forward, self.objective, images, facts, tiles)
         # In half precision probabilities would not sum to one, and files cannot hold bfloat16.
-        scores = objective.scores(output).float()
-        names = filenames_of(batch) or [f"image_{batch_idx}_{i}" for i in range(len(scores))]
-        return self.prediction_of(scores, names, batch.get("valid"))
-
-    def prediction_of(
-        self, scores: Tensor, filenames: Sequence[str], valid: Tensor | None = None
-    ) -> Prediction:
-        """Return the prediction of a batch from its scores."""
-        return predicting.prediction_of(self.objective, scores, filenames, valid, self.ensemble)
+        scores, valid = self.objective.scores(output).float(), batch.get("valid")
+        return predicting.prediction_of(self.objective, scores, names, valid, self.ensemble)
 
     # Checkpoints
 
@@ -215,10 +188,7 @@ class TerraTorchTask(arguments.RecordedArguments, StagedModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check the format, and keep what describes the input."""
-        described = checkpoint_format.description(checkpoint)
-        self.restore_inputs(
-            checkpoint_format.input_of(described), checkpoint_format.size_of(described)
-        )
+        self.restore_inputs(*checkpoint_format.inputs_of(checkpoint))
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Load weights; those of another model are an error that names the first difference."""

@@ -53,6 +53,12 @@ def input_of(described: Mapping[str, Any]) -> InputSpec | None:
     return None if values is None else InputSpec.from_dict(values)
 
 
+def inputs_of(checkpoint: Mapping[str, Any]) -> tuple[InputSpec | None, tuple[int, int] | None]:
+    """Return how images were read, and the size of chips, from a checkpoint of any task."""
+    described = description(checkpoint)
+    return input_of(described), size_of(described)
+
+
 def task_name(kind: type) -> str:
     """Return the name of a task: as it is registered, or the path of a user's own class."""
     name = kind.__name__

@@ -17,11 +17,10 @@ from terratorch.tasks.prediction_checks import check_output
 from terratorch.tiles.ensemble import Ensemble, Pooled
 from terratorch.tiles.parameters import TiledInferenceParameters
 
-# Methods of a task that take part in a prediction. A task with its own version of one of them is
-# predicted batch by batch through its `predict_step`; any other by model and objective alone.
+# Methods of a task that take part in a prediction. A task that overrides one of them is predicted
+# batch by batch through its `predict_step`; any other by model and objective alone.
 HOOKS = (
-    *("forward", "forward_jointly", "predict_step", "prediction_of"),
-    *("setup", "teardown", "configure_model"),
+    *("forward", "predict_step", "setup", "teardown", "configure_model"),
     *("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer"),
     *("on_predict_start", "on_predict_epoch_start", "on_predict_model_eval"),
     *("on_predict_batch_start", "on_predict_batch_end", "on_predict_epoch_end", "on_predict_end"),
@@ -36,6 +35,17 @@ def overridden_hooks(task: type, base: type) -> frozenset[str]:
 def as_output(output: Any) -> Any:
     """Return what a model returned, a tensor as `ModelOutput`."""
     return ModelOutput(output) if isinstance(output, Tensor) else output
+
+
+def joined(forward: Callable[..., Any], ensemble: Ensemble | None) -> Callable[..., Any]:
+    """Return the forward of a model, or of an ensemble of which it is the first model."""
+    if ensemble is None:
+        return forward
+
+    def joint(images: Images, **facts: Any) -> ModelOutput:
+        return ModelOutput(ensemble(forward, images, facts))
+
+    return joint
 
 
 def forward_batch(

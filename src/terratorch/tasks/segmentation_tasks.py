@@ -17,7 +17,7 @@ class SemanticSegmentationTask(TerraTorchTask):
 
     def __init__(
         self,
-        model_args: arguments.ModelArgs | None = None,
+        model_args: arguments.OptionalModelArgs = None,
         model_factory: arguments.Factory = None,
         model: arguments.BuiltModel = None,
         loss: arguments.LossNames = "ce",

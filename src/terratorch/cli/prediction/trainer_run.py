@@ -125,7 +125,7 @@ def add_ensemble(
 
 
 # Hooks that make the scores of a prediction.
-_PREDICTING = frozenset({"predict_step", "forward_jointly", "prediction_of"})
+_PREDICTING = frozenset({"predict_step"})
 
 
 def runs_without_trainer(task: LightningModule, trainer: Trainer) -> bool:
