@@ -112,7 +112,7 @@ _ENUM_PREFIX = re.compile(r"^(HLSBands|OpticalBands|SARBands)\.", re.IGNORECASE)
 
 
 def _squeezed(name: str) -> str:
-    """Return a name as it is looked up: `nir-narrow`, `NIR_NARROW` and `b2`, `B02` are one each."""
+    """Return the key of a name: `nir-narrow` and `NIR_NARROW` have the same, and `b2` and `B02`."""
     letters = re.sub(r"[^A-Z0-9]", "", name.upper())
     return re.sub(r"^B(\d)$", r"B0\1", letters)
 
@@ -133,7 +133,7 @@ def parse_band(band: object, *, known_only: bool = False, thing: str = "bands") 
         thing: What the value is called in error messages, such as a path in the configuration.
 
     Raises:
-        ConfigurationError: If it is none of these.
+        ConfigurationError: If it is not one of these.
     """
     if isinstance(band, Enum):
         band = band.value

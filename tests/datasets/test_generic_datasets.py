@@ -126,7 +126,7 @@ def test_whole_numbers_in_float_masks_are_ids(tmp_path):
     ("mask", "message"),
     [
         (np.array([[0.5]], np.float32), "0.5, which is not a class id"),
-        (np.array([[-3]], np.int16), "-3, which is not a class id.* -1 is no label"),
+        (np.array([[-3]], np.int16), "-3, which is not a class id.* -1 means unlabelled"),
         (np.zeros((3, 2, 2), np.uint8), "3 bands, but a label has one.* label_grep"),
     ],
 )

@@ -151,4 +151,4 @@ def test_a_batch_is_read_into_images_targets_and_facts():
 
 
 def test_each_fact_says_what_it_holds():
-    assert all(fact.holds and (fact.cure or not fact.for_models) for fact in FACTS.values())
+    assert all(fact.holds and (fact.source or not fact.for_models) for fact in FACTS.values())

@@ -156,7 +156,7 @@ def test_single_parameters_beside_the_whole_object_are_refused():
     x = image(1, 1, 20, 18)
     y = tiled_inference(identity, x, inference_parameters=parameters, padding=False)
     assert torch.allclose(y, x, atol=1e-6)
-    with pytest.raises(ConfigurationError, match="single parameters are given beside inference_pa"):
+    with pytest.raises(ConfigurationError, match="single parameters are set together with infe"):
         tiled_inference(identity, x, inference_parameters=parameters, crop=32)
 
 

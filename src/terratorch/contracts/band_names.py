@@ -24,12 +24,12 @@ _LANDSAT8_BANDS = {
 }
 _LANDSAT8 = re.compile(r"^(L[COT]0[89]_|HLS\.L30\.)", re.IGNORECASE)
 _LANDSAT_BEFORE = re.compile(r"^L[ETM]0[1-7]_", re.IGNORECASE)
-# The masks of a Sentinel-2 product bear the names of bands.
+# The masks of a Sentinel-2 product have the names of bands.
 _MASK = re.compile(r"^MSK_", re.IGNORECASE)
 
 
 def band_in(name: str, own: Iterable[str] = ()) -> str | None:
-    """Return the standard name of the band that a name holds as a word; None without exactly one.
+    """Return the standard name of the one band that a name contains as a word; None if not one.
 
     `scene_RED_EDGE_1`, `red-edge-1` and `T33UUP_20200101_B05_20m` are one band. Numbers are those
     of Sentinel-2, but of Landsat 8 and 9 in names that begin as theirs.
@@ -42,7 +42,7 @@ def band_in(name: str, own: Iterable[str] = ()) -> str | None:
 
 
 def split_band(name: str, own: Iterable[str] = ()) -> tuple[str, str | None]:
-    """Return a name without that of its band, and the band; the name as it is without exactly one.
+    """Return a name without that of its band, and the band; the whole name and None if not one.
 
     Args:
         name: The name of a file without its suffix, or the description of a band.

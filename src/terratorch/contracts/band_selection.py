@@ -21,9 +21,9 @@ class BandSelection:
     """The bands that are read from each file.
 
     Args:
-        dataset_bands: The bands of a file, in order; None where they have no names.
-        output_bands: The bands wanted, in order; None for all. A position selects by place, unless
-            `dataset_bands` itself holds positions: then it is looked up there.
+        dataset_bands: The bands of a file, in order; None if they have no names.
+        output_bands: The bands to read, in order; None for all. A position counts from the first
+            band of the file, unless `dataset_bands` holds positions: then it is one of these.
         expand_time: Whether a file holds these bands several times, once for each time step.
         band_major: Whether all time steps of a band follow each other in the file, instead of all
             bands of a time step.
@@ -167,7 +167,7 @@ def _expand(bands: Iterable[object] | None, thing: str) -> tuple[str | int, ...]
         return None
     expanded = expand_bands(bands, thing=thing)
     if not expanded:
-        raise ConfigurationError(thing, "an empty list", "Leave it out for all bands.")
+        raise ConfigurationError(thing, "an empty list", "Omit it for all bands.")
     return expanded
 
 

@@ -1,7 +1,7 @@
-"""Facts: what is known of images beside their pixels, and how a batch carries them.
+"""Facts: what is known about images apart from their pixels, and how batches carry them.
 
-A fact is a key of the batch. Models ask for facts by these names (`terratorch.models.inputs`);
-facts that no model asks for are left aside, so samples may carry all that is known.
+A fact is a key of the batch. Models take facts by these names (`terratorch.models.inputs`);
+facts that the model does not take are ignored, so samples may carry all that is known.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Fact:
 
     Attributes:
         holds: What a batch holds under the name, with shape, order and unit.
-        cure: Where the fact comes from, for the message if a model asks for it and it is missing.
+        source: Where the fact comes from, for the message if a model takes it and it is not known.
         for_models: Whether a model may ask for it.
         per_batch: Whether one value holds for all images of a batch.
     """
 
     holds: str
-    cure: str = ""
+    source: str = ""
     for_models: bool = True
     per_batch: bool = False
 
@@ -35,8 +35,8 @@ class Fact:
 FACTS: dict[str, Fact] = {
     "temporal_coords": Fact(
         "(B, T, 2): year and day of year, 0 to 365, of each time step; NaN if not known",
-        "The date is read from the tags of a file, from a STAC item beside it, or from its name, "
-        "such as scene_20200131.tif. For prediction, --date 2020-01-31 sets it.",
+        "The date is read from the tags of a file, from its STAC item, or from its name, such as "
+        "scene_20200131.tif. For prediction, --date 2020-01-31 sets it.",
     ),
     "location_coords": Fact(
         "(B, 2): latitude and longitude of the centre, in degrees (WGS 84); NaN if not known",
@@ -87,9 +87,8 @@ class Batch:
 def read_batch(batch: Mapping[str, object]) -> Batch:
     """Read the public keys of a batch into images, targets and facts.
 
-    For images by modality the facts always have `missing`: a modality that no sample of the batch
-    has is left out of the images, and one that some samples lack holds zeros there. Data sets of
-    several modalities mark both in `missing`; without it, nothing is missing.
+    For images by modality the facts always include `missing`. A modality that no sample of the
+    batch has is not in the images; one that some samples lack holds its means in their place.
     """
     images = batch["image"]
     assert isinstance(images, (Tensor, dict))

@@ -26,7 +26,7 @@ _COMPUTE = "`terratorch compute_statistics` prints both."
 
 
 class TimeLayout(StrEnum):
-    """How the time steps of a series lie in a file."""
+    """The order of time steps and bands in a file."""
 
     NONE = "none"  # one time step
     TIME_MAJOR = "time_major"  # all bands of a time step, then those of the next
@@ -51,7 +51,7 @@ class ImageSpec:
         stds: The standard deviation of each output band.
         constant_scale: Values are multiplied by this when they are read.
         no_data_replace: Replaces nodata and NaN, before scaling; they are errors if None.
-        time: Whether a file holds several time steps, and how they lie in it.
+        time: Whether a file holds several time steps, and in which order.
         rgb_indices: The output bands to show as red, green and blue; found by name if None.
     """
 
@@ -200,7 +200,7 @@ class InputSpec:
 
     @property
     def may_lack_modalities(self) -> bool:
-        """Whether the model was told in training which modalities are missing."""
+        """Whether the model was trained with the fact `missing`."""
         return not self.is_single and "missing" in (self.facts or ())
 
     @property

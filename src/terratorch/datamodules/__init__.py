@@ -1,6 +1,6 @@
 """Data modules: loaders, splits and normalisation for data sets.
 
-The data modules are imported when they are asked for.
+The data modules are imported when they are first used.
 """
 
 from __future__ import annotations

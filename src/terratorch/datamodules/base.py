@@ -41,9 +41,9 @@ class Loading:
     Args:
         batch_size: Chips in a batch.
         num_workers: Processes that read; 0 reads in the main process.
-        drop_last: Whether an incomplete last batch of training is left out.
-        pin_memory: Whether batches are copied to pinned memory, where there is a GPU.
-        check_sizes: Whether images of different sizes in a batch are explained.
+        drop_last: Whether to drop an incomplete last batch of training.
+        pin_memory: Whether to copy batches to pinned memory, if there is a GPU.
+        check_sizes: Whether to explain images of different sizes in a batch.
     """
 
     batch_size: int
@@ -66,7 +66,7 @@ class SplitSource:
 
     Args:
         images: The folder of the images; None if there is no such split.
-        labels: The folder of the labels; None if they are beside the images.
+        labels: The folder of the labels; None if with the images.
         split: The file that names the chips.
         transform: The transforms of the chips.
     """
@@ -94,7 +94,7 @@ class GenericDataModule(LightningDataModule):
     Attributes:
         aug: What is done to a batch on the device: normalisation.
         datasets: The data sets that were set up, by split: `train`, `val`, `test`, `predict`.
-        given_facts: What the user says of the images to predict.
+        given_facts: Facts of the images to predict that the user gives.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class GenericDataModule(LightningDataModule):
 
     @property
     def class_names(self) -> list[str] | None:
-        """The name of each class, where the data tells."""
+        """The name of each class; None if the data does not have them."""
         return None
 
     @abstractmethod
@@ -139,7 +139,7 @@ class GenericDataModule(LightningDataModule):
         """Build the data set of `train`, `val` or `test`.
 
         A sample has `image`, a tensor or a dictionary of tensors by modality, targets and facts;
-        see `terratorch.contracts.facts`. A modality that it lacks is left out, or None.
+        see `terratorch.contracts.facts`. A modality that it lacks is omitted, or None.
         """
 
     def build_dataset_as_read(self, split: str) -> Dataset[dict[str, Any]]:
@@ -233,7 +233,7 @@ class GenericDataModule(LightningDataModule):
             )
 
     def _check_bands(self, bands: int) -> None:
-        # Where the bands have no names, only a file tells how many there are.
+        # If the bands have no names, only the files have their number.
         means = self.input_spec.image.means
         if means is not None and len(means) != bands:
             raise ConfigurationError(
@@ -248,7 +248,7 @@ class GenericDataModule(LightningDataModule):
             raise ConfigurationError(
                 "batch_size",
                 f"{loading.batch_size}, but the training set has {count} chips, and drop_last "
-                "leaves incomplete batches out",
+                "skips incomplete batches",
                 f"Set batch_size to {count} or less, or drop_last to false.",
             )
 
@@ -262,12 +262,12 @@ def _check_source(split: str, source: SplitSource) -> None:
             raise ConfigurationError(
                 f"{split}_{name}",
                 f"given without {split}_data_root",
-                f"Give {split}_data_root too, or leave this out.",
+                f"Give {split}_data_root too, or omit this.",
             )
 
 
 def normalization(input_spec: InputSpec) -> nn.Module:
-    """Return the module that normalises batches as a specification says."""
+    """Return the module that normalises batches by a specification."""
     if not input_spec.is_single:
         return NormalizeModalities(input_spec)
     image = input_spec.image

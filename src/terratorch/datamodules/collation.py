@@ -1,8 +1,8 @@
 """From samples to a batch: missing modalities are marked, targets of any number stay lists.
 
-A batch of several modalities says in `missing` which samples lack one: a modality that no sample
-has is left out of the images, and one that some samples lack holds its means there, which are 0
-once they are normalised.
+In a batch of several modalities `missing` has a flag for each sample, by modality. A modality that
+no sample has is not in the images; one that some samples lack holds its means in their place, which
+are 0 after normalisation.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ LISTED = frozenset({"boxes", "labels", "masks"})
 
 
 def completed(samples: Sequence[Sample], spec: InputSpec) -> list[Sample]:
-    """Return samples that all have the same modalities, and say in `missing` which they lacked.
+    """Return samples with the same modalities, and with `missing` for those that they lacked.
 
-    Samples of a single image are returned as they are.
+    Samples of a single image are returned unchanged.
 
     Args:
         samples: The samples of a batch; `image` lacks a modality, or has None for it.

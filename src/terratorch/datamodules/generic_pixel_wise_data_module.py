@@ -76,34 +76,34 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
         means: The mean of each output band, or a file of them; None for no normalisation.
         stds: The standard deviation of each output band, or a file of them.
         predict_data_root: A folder of images to predict, or one image.
-        train_label_data_root: The folder of the masks of training; None if beside the images.
-        val_label_data_root: The folder of the masks of validation; None if beside the images.
-        test_label_data_root: The folder of the masks of the test; None if beside the images.
+        train_label_data_root: The folder of the masks of training; None if with the images.
+        val_label_data_root: The folder of the masks of validation; None if with the images.
+        test_label_data_root: The folder of the masks of the test; None if with the images.
         train_split: File with the names of the chips of training, one per line; None for all.
         val_split: File with the names of the chips of validation.
         test_split: File with the names of the chips of the test.
-        ignore_split_file_extensions: Whether extensions in split files are left aside.
-        allow_substring_split_file: Whether a part of a name is enough in split files.
+        ignore_split_file_extensions: Whether to ignore extensions in split files.
+        allow_substring_split_file: Whether part of a name is enough in split files.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
         output_bands: The bands that go to the model, in order; all by default.
-        predict_dataset_bands: The bands of files to predict, if others.
+        predict_dataset_bands: The bands of files to predict, if they differ.
         predict_output_bands: Which of those go to the model.
-        constant_scale: What values are multiplied with.
-        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
+        constant_scale: Values are multiplied by this.
+        rgb_indices: Output bands to show as red, green and blue; by default found by name.
         train_transform: Transforms of training, such as `[{class_path: D4}]`.
         val_transform: Transforms of validation.
         test_transform: Transforms of the test.
         expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
-        reduce_zero_label: Whether labels count from 1, and 0 is no label: 1 is subtracted, and 0
-            becomes `no_label_replace`, or -1 where that is not given.
-        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
+        reduce_zero_label: Whether labels count from 1, and 0 means unlabelled: 1 is subtracted,
+            and 0 becomes `no_label_replace`, or -1 if that is not set.
+        no_data_replace: Replaces nodata and NaN in images, before scaling; None if
             they are errors.
-        no_label_replace: What stands in for nodata and NaN in masks.
+        no_label_replace: Replaces nodata and NaN in masks.
         embedding_input: Not supported yet.
         pca_step: Not used without `embedding_input`.
-        drop_last: Whether an incomplete last batch of training is left out.
-        pin_memory: Whether batches are copied to pinned memory, where there is a GPU.
-        check_stackability: Whether images of different sizes in a batch are explained.
+        drop_last: Whether to drop an incomplete last batch of training.
+        pin_memory: Whether to copy batches to pinned memory, if there is a GPU.
+        check_stackability: Whether to explain images of different sizes in a batch.
         tortilla_file: Not supported yet.
         return_georeference: Not supported yet; predictions keep the georeference of their images.
         temporal_channel_major: Whether all time steps of a band follow each other in a file,
@@ -215,33 +215,33 @@ class GenericNonGeoPixelwiseRegressionDataModule(GenericPixelWiseDataModule):
         means: The mean of each output band, or a file of them; None for no normalisation.
         stds: The standard deviation of each output band, or a file of them.
         predict_data_root: A folder of images to predict, or one image.
-        train_label_data_root: The folder of the values of training; None if beside the images.
-        val_label_data_root: The folder of the values of validation; None if beside the images.
-        test_label_data_root: The folder of the values of the test; None if beside the images.
+        train_label_data_root: The folder of the values of training; None if with the images.
+        val_label_data_root: The folder of the values of validation; None if with the images.
+        test_label_data_root: The folder of the values of the test; None if with the images.
         train_split: File with the names of the chips of training, one per line; None for all.
         val_split: File with the names of the chips of validation.
         test_split: File with the names of the chips of the test.
-        ignore_split_file_extensions: Whether extensions in split files are left aside.
-        allow_substring_split_file: Whether a part of a name is enough in split files.
+        ignore_split_file_extensions: Whether to ignore extensions in split files.
+        allow_substring_split_file: Whether part of a name is enough in split files.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
         output_bands: The bands that go to the model, in order; all by default.
-        predict_dataset_bands: The bands of files to predict, if others.
+        predict_dataset_bands: The bands of files to predict, if they differ.
         predict_output_bands: Which of those go to the model.
-        constant_scale: What values are multiplied with.
-        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
+        constant_scale: Values are multiplied by this.
+        rgb_indices: Output bands to show as red, green and blue; by default found by name.
         train_transform: Transforms of training, such as `[{class_path: D4}]`.
         val_transform: Transforms of validation.
         test_transform: Transforms of the test.
         expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
         reduce_zero_label: Whether 1 is subtracted from values.
-        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
+        no_data_replace: Replaces nodata and NaN in images, before scaling; None if
             they are errors.
-        no_label_replace: What stands in for nodata and NaN in values; they are NaN where None.
+        no_label_replace: Replaces nodata and NaN in values; they become NaN if None.
         embedding_input: Not supported yet.
         pca_step: Not used without `embedding_input`.
-        drop_last: Whether an incomplete last batch of training is left out.
-        pin_memory: Whether batches are copied to pinned memory, where there is a GPU.
-        check_stackability: Whether images of different sizes in a batch are explained.
+        drop_last: Whether to drop an incomplete last batch of training.
+        pin_memory: Whether to copy batches to pinned memory, if there is a GPU.
+        check_stackability: Whether to explain images of different sizes in a batch.
         temporal_channel_major: Whether all time steps of a band follow each other in a file,
             instead of all bands of a time step.
         **kwargs: None are known: others are an error.

@@ -35,20 +35,20 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
         train_split: File with the names of the chips of training, one per line; None for all.
         val_split: File with the names of the chips of validation.
         test_split: File with the names of the chips of the test.
-        ignore_split_file_extensions: Whether extensions in split files are left aside.
-        allow_substring_split_file: Whether a part of a name is enough in split files.
+        ignore_split_file_extensions: Whether to ignore extensions in split files.
+        allow_substring_split_file: Whether part of a name is enough in split files.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
-        predict_dataset_bands: The bands of files to predict, if others.
+        predict_dataset_bands: The bands of files to predict, if they differ.
         output_bands: The bands that go to the model, in order; all by default.
-        constant_scale: What values are multiplied with.
-        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
+        constant_scale: Values are multiplied by this.
+        rgb_indices: Output bands to show as red, green and blue; by default found by name.
         train_transform: Transforms of training, such as `[{class_path: D4}]`.
         val_transform: Transforms of validation.
         test_transform: Transforms of the test.
         expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
-        no_data_replace: What stands in for nodata and NaN in images, before scaling.
-        drop_last: Whether an incomplete last batch of training is left out.
-        check_stackability: Whether images of different sizes in a batch are explained.
+        no_data_replace: Replaces nodata and NaN in images, before scaling.
+        drop_last: Whether to drop an incomplete last batch of training.
+        check_stackability: Whether to explain images of different sizes in a batch.
         temporal_channel_major: Whether all time steps of a band follow each other in a file,
             instead of all bands of a time step.
         **kwargs: None are known: others are an error.

@@ -1,4 +1,4 @@
-"""Loaders: batches of one size, and errors as they are, from worker processes too."""
+"""Loaders: batches of one size, and errors of worker processes unchanged."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Loader(DataLoader[Any]):
         batches = map(self._receiver.receive, super().__iter__())
         error = yield from _until_error(batches)
         if error is not None:
-            # Let go of persistent workers, so that they stop at once: the traceback of the error
-            # would hold them, and their queues, in a cycle that is only collected late.
+            # Free persistent workers, so that they stop at once: the traceback of the error would
+            # keep them, and their queues, in a cycle that is only collected late.
             self._iterator = None
             try:
                 raise error
@@ -63,7 +63,7 @@ def error_of_sizes(samples: list[Any]) -> TerraTorchError | None:
     """Return the error that was delivered, or one where the images differ in size.
 
     Raises:
-        DataError: The latter, where there is no worker to deliver it.
+        DataError: The latter, if there is no worker to deliver it.
     """
     error = delivered_error(samples) or _different_sizes(samples)
     if error is not None and get_worker_info() is None:
@@ -123,7 +123,7 @@ def _size(shape: Sequence[int]) -> str:
 
 
 def first_sample(samples: list[Any]) -> Any:
-    """Return the only sample: what a data set gives is a whole batch, or needs none."""
+    """Return the only sample: the data set gives whole batches, or needs no batches."""
     return samples[0]
 
 
@@ -141,5 +141,5 @@ def prediction_loader(
 
 
 def pinned(wanted: bool) -> bool:
-    """Return whether to pin memory: only where there is a device that gains by it."""
+    """Return whether to pin memory: only if there is a device that profits."""
     return wanted and torch.cuda.is_available()

@@ -1,4 +1,4 @@
-"""Prediction where there is only a checkpoint: files, and how they are read."""
+"""Prediction from a checkpoint alone: files, and how they are read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PredictionDataModule(LightningDataModule):
     Attributes:
         scenes: The files.
         loading: How batches are made.
-        given_facts: What the user says of the images.
+        given_facts: Facts of the images that the user gives.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Batches on their way from a worker process: through memory that is used again.
 
-torch hands each batch over in memory of its own. The system has to clear that memory page by page
+torch passes each batch on in new memory. The system has to clear that memory page by page
 before the worker may write to it, which can take longer than to read the images. Here a worker
-keeps a few buffers, and takes one again once no tensor of the batch that was in it is left.
+keeps a few buffers, and reuses one once no tensor of its last batch exists.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _pools = itertools.count()
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a tensor lies in a buffer."""
+    """The place of a tensor in a buffer."""
 
     offset: int
     dtype: torch.dtype
@@ -42,7 +42,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class SharedBatch:
-    """A batch whose tensors lie in a buffer.
+    """A batch whose tensors are in a buffer.
 
     Attributes:
         pool: Names the worker's buffers.
@@ -94,7 +94,7 @@ class BatchSender:
         return SharedBatch(self.pool, slot, layout, self.state, buffer)
 
     def _free_slot(self, size: int) -> int | None:
-        """Return a buffer that is free and large enough; make one if there is none."""
+        """Return a free buffer that is large enough; allocate one if needed."""
         free = [slot for slot, used in enumerate(self.state[0].tolist()) if used == _FREE]
         sizes = {slot: len(self.buffers[slot]) for slot in free if slot in self.buffers}
         fitting = [slot for slot in sizes if sizes[slot] >= size]
@@ -133,7 +133,7 @@ class _Layout:
         if not isinstance(first, Tensor):
             return default_collate(samples)
         if any(sample.shape != first.shape or sample.dtype != first.dtype for sample in samples):
-            return default_collate(samples)  # which says what is wrong
+            return default_collate(samples)  # raises an error that explains it
         place = _Place(self.end, first.dtype, (len(samples), *first.shape))
         size = math.prod(place.shape) * first.element_size()
         self.end += -(-size // _ALIGNMENT) * _ALIGNMENT
@@ -191,10 +191,10 @@ def _tensor_at(buffer: Tensor, place: _Place) -> Tensor:
 
 @dataclass
 class SharedCollate:
-    """Collates in a worker, and in the process itself where there are none.
+    """Collates in a worker, or in the process itself without workers.
 
     Attributes:
-        check: Returns what stands in for the batch, such as an error; None if samples are in order.
+        check: Returns a replacement for the batch, such as an error; None if samples are valid.
         spec: The images of a sample.
         shares: Whether batches of a worker go through buffers. Memory that is pinned takes torch's
             own way: it is copied anyhow, in a thread.

@@ -34,7 +34,7 @@ class Statistics:
         maximums: The greatest value of each band.
         images: How many images were read.
         pixels: How many pixels they have.
-        excluded_pixels: How many of these are nodata or NaN, and left out.
+        excluded_pixels: How many of these are nodata or NaN, and excluded.
         class_counts: How many pixels, or images, have each class id; None without classes.
     """
 
@@ -52,7 +52,7 @@ class Statistics:
         """Return `means` and `stds` as YAML for `data.init_args`, the rest as comments."""
         lines = [
             f"# Statistics of {self.images} training images with {self.pixels:,} pixels, "
-            f"{self.excluded_pixels:,} of them nodata and left out."
+            f"{self.excluded_pixels:,} of them nodata and excluded."
         ]
         for name in ("means", "stds"):
             lines.append(f"{name}:")
@@ -81,8 +81,8 @@ def compute_statistics(
     """Compute the statistics of the training images, in one pass.
 
     Images are as the model sees them before normalisation: the bands that were chosen, scaled.
-    Nodata and NaN are left out, whatever replaces them. With a generic data module there is no
-    augmentation; any other is iterated as it is.
+    Nodata and NaN are excluded, whatever replaces them. A generic data module is read without
+    augmentation; any other is iterated unchanged.
 
     Args:
         datamodule: Where the images come from.
@@ -135,7 +135,7 @@ class _Total:
             raise DataError(
                 f"band {empty[0]}",
                 f"none of the {self._pixels} pixels of the training images is valid",
-                "Check the nodata value of the files, or leave this band out of output_bands.",
+                "Check the nodata value of the files, or remove this band from output_bands.",
             )
         return Statistics(
             bands,

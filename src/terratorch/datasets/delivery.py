@@ -1,4 +1,4 @@
-"""Errors of a data set, brought out of the worker process as they are.
+"""Errors of a data set, passed on from worker processes unchanged.
 
 torch raises an error of a worker again with the traceback of the worker as its text. A loader that
 asks for it gets our errors as values instead, and raises them itself: people read one sentence.
@@ -24,7 +24,7 @@ class DeliversErrors:
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
         """Read several samples; torch calls this for a batch."""
         try:
-            return [self[index] for index in indices]  # type: ignore[index]  # a Dataset, beside it
+            return [self[index] for index in indices]  # type: ignore[index]  # a Dataset is mixed in
         except TerraTorchError as error:
             if not self.deliver_errors:
                 raise

@@ -52,7 +52,7 @@ class FileFacts:
         height: Its rows.
         width: Its columns.
         dates: Year and day of year, 0 to 365, of each time step `(T, 2)`; NaN if not known.
-        date_source: What says so; empty if not known.
+        date_source: Where the dates are from; empty if not known.
         location: Latitude and longitude that the user gives for the whole of it.
     """
 
@@ -147,7 +147,7 @@ class FileFacts:
 
 @lru_cache
 def _crs_name(crs: CRS | None) -> str:
-    """Return the name of a CRS, such as `EPSG:32633`; empty if there is none."""
+    """Return the name of a CRS, such as `EPSG:32633`; empty without a CRS."""
     return "" if crs is None else crs.to_string()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
-# What lies beside images: `*` does not mean these.
+# Side files of images, which `*` does not match.
 _SIDE_FILES = (
     *(".aux.xml", ".ovr", ".msk", ".tfw", ".prj", ".db"),
     *(".txt", ".csv", ".json", ".yaml", ".yml", ".md", ".xml", ".html", ".pdf", ".log", ".py"),
@@ -102,7 +102,7 @@ def _walk(folder: Path, depth: int | None) -> Iterator[str]:
 
 
 def _leads_back(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a link to a folder that it lies in, which would have no end."""
+    """Whether an entry is a link to a folder above it, which would be an endless loop."""
     if not entry.is_symlink():
         return False
     return Path(entry.path).parent.resolve().is_relative_to(os.path.realpath(entry.path))
@@ -133,7 +133,7 @@ def _matcher(pattern: str) -> re.Pattern[str]:
 
 
 def wildcard_text(pattern: str, path: str) -> str | None:
-    """Return what the wildcards of a pattern stand for in a path; None where they do not tell."""
+    """Return the text that the wildcards of a pattern match in a path; None if ambiguous."""
     match = _matcher(pattern).fullmatch(path)
     return None if match is None else _key(match.groups(), pattern) or None
 
@@ -170,7 +170,7 @@ def shortened(names: Sequence[str], count: int = 5) -> str:
 
 
 def read_split(path: Path, thing: str) -> list[str]:
-    """Read the entries of a split file: one per line, empty lines left out.
+    """Read the entries of a split file: one per line, without empty lines.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -196,16 +196,16 @@ def read_split(path: Path, thing: str) -> list[str]:
 class Split:
     """The entries of a split file, and how they are compared with the names of files.
 
-    An entry means the file with exactly this name (or chip name, or relative path). Where there is
-    none and substrings are allowed, it means the files whose names hold it as whole words
-    (`Bolivia_23` is in `Bolivia_23_S2Hand.tif`, not in `Bolivia_234_S2Hand.tif`), and only where
-    there are none of these, those that hold it anywhere.
+    An entry means the file with exactly this name (or chip name, or relative path). Without such a
+    file, and if substrings are allowed, it means the files whose names contain it as whole words
+    (`Bolivia_23` is in `Bolivia_23_S2Hand.tif`, not in `Bolivia_234_S2Hand.tif`); without these,
+    the files whose names contain it anywhere.
 
     Args:
         path: The split file, for error messages.
         entries: Its lines.
-        ignore_extensions: Whether the extensions of entries and files are left aside.
-        allow_substring: Whether a part of a name is enough.
+        ignore_extensions: Whether to ignore the extensions of entries and files.
+        allow_substring: Whether part of a name is enough.
         thing: The option that gives the file, for error messages.
     """
 

@@ -1,4 +1,4 @@
-"""Data sets of image files with a label for each pixel in a file of its own."""
+"""Data sets of image files with a label for each pixel in a second file."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ class GenericPixelWiseDataset(ImageFolderDataset):
 
     Args:
         data_root: The folder of the images.
-        label_data_root: The folder of the labels; None if they are beside the images.
+        label_data_root: The folder of the labels; None if in the folder of the images.
         image_grep: Glob pattern of the images' names, such as `*_merged.tif`.
         label_grep: Glob pattern of the labels' names, such as `*.mask.tif`.
         split: File with the names of the chips to use, one per line; None for all.
-        ignore_split_file_extensions: Whether extensions in the split file are left aside.
-        allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
+        ignore_split_file_extensions: Whether to ignore extensions in the split file.
+        allow_substring_split_file: Whether part of a name is enough in the split file.
+        rgb_indices: Output bands to show as red, green and blue; by default found by name.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
-        output_bands: The bands wanted, in order; all by default.
-        constant_scale: What values are multiplied with.
+        output_bands: The bands to read, in order; all by default.
+        constant_scale: Values are multiplied by this.
         transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
-        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
+        no_data_replace: Replaces nodata and NaN in images, before scaling; None if
             they are errors.
-        no_label_replace: What stands in for nodata and NaN in labels, and beyond the image
-            where transforms rotate or pad.
+        no_label_replace: Replaces nodata and NaN in labels, and fills labels where transforms
+            rotate or pad beyond the image.
         embedding_input: Not supported yet.
         pca_step: Not used without `embedding_input`.
         expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`; images
             are then `(C, T, H, W)`.
         temporal_channel_major: Whether all time steps of a band follow each other in a file,
             instead of all bands of a time step.
-        reduce_zero_label: Whether labels count from 1, and 0 is no label: 1 is subtracted, and 0
-            becomes `no_label_replace`, or -1 where that is not given.
+        reduce_zero_label: Whether labels count from 1, and 0 means unlabelled: 1 is subtracted,
+            and 0 becomes `no_label_replace`, or -1 if that is not set.
         tortilla_df: Not supported yet.
         tortilla_indices: Not supported yet.
         return_georeference: Not supported yet; predictions keep the georeference of their images.
-        names: What error messages call the options.
+        names: The names of the options in error messages.
         image_spec: How images are read, instead of the options on bands and values above.
     """
 
@@ -133,7 +133,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
 
     @property
     def no_label(self) -> float | None:
-        """What stands for no label in a sample; None where every number may be one."""
+        """The value of unlabelled pixels in a sample; None if every value is a label."""
         return self.no_label_replace
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -168,35 +168,10 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
     """Images and masks of class ids, paired by name.
 
     Args:
-        data_root: The folder of the images.
         num_classes: How many classes there are.
-        label_data_root: The folder of the masks; None if they are beside the images.
-        image_grep: Glob pattern of the images' names, such as `*_merged.tif`.
-        label_grep: Glob pattern of the masks' names, such as `*.mask.tif`.
-        split: File with the names of the chips to use, one per line; None for all.
-        ignore_split_file_extensions: Whether extensions in the split file are left aside.
-        allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
-        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
-        output_bands: The bands wanted, in order; all by default.
         class_names: The name of each class.
-        constant_scale: What values are multiplied with.
-        transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
-        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
-            they are errors.
-        no_label_replace: What stands in for nodata and NaN in masks, and beyond the image
-            where transforms rotate or pad.
-        embedding_input: Not supported yet.
-        pca_step: Not used without `embedding_input`.
-        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
-        reduce_zero_label: Whether labels count from 1, and 0 is no label; see
-            `GenericPixelWiseDataset`.
-        tortilla_df: Not supported yet.
-        tortilla_indices: Not supported yet.
-        return_georeference: Not supported yet; predictions keep the georeference of their images.
-        temporal_channel_major: Whether all time steps of a band follow each other in a file.
-        names: What error messages call the options.
-        image_spec: How images are read, instead of the options on bands and values above.
+
+    The other arguments are those of `GenericPixelWiseDataset`.
     """
 
     def __init__(
@@ -267,7 +242,7 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
 
     @property
     def no_label(self) -> int | None:
-        """The id of pixels without label; None where there is none."""
+        """The id of unlabelled pixels; None without such an id."""
         if self.no_label_replace is None and self.reduce_zero_label:
             return NO_LABEL
         return self.no_label_replace
@@ -297,29 +272,8 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
 class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
     """Images and rasters of values, paired by name.
 
-    Args:
-        data_root: The folder of the images.
-        label_data_root: The folder of the values; None if they are beside the images.
-        image_grep: Glob pattern of the images' names.
-        label_grep: Glob pattern of the values' names.
-        split: File with the names of the chips to use, one per line; None for all.
-        ignore_split_file_extensions: Whether extensions in the split file are left aside.
-        allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
-        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
-        output_bands: The bands wanted, in order; all by default.
-        constant_scale: What values of images are multiplied with.
-        transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
-        no_data_replace: What stands in for nodata and NaN in images, before scaling; None if
-            they are errors.
-        no_label_replace: What stands in for nodata and NaN in values; they are NaN where None.
-        embedding_input: Not supported yet.
-        pca_step: Not used without `embedding_input`.
-        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
-        reduce_zero_label: Whether 1 is subtracted from values.
-        temporal_channel_major: Whether all time steps of a band follow each other in a file.
-        names: What error messages call the options.
-        image_spec: How images are read, instead of the options on bands and values above.
+    The arguments are those of `GenericPixelWiseDataset`. Values are NaN where a label is nodata,
+    unless `no_label_replace` is set, and `reduce_zero_label` subtracts 1 from them.
     """
 
     def __init__(
@@ -373,7 +327,7 @@ class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
 
     @property
     def no_label(self) -> float:
-        """What stands for no value: NaN, unless something else was asked for."""
+        """The value of pixels without a value: NaN unless `no_label_replace` is set."""
         return math.nan if self.no_label_replace is None else self.no_label_replace
 
     def _read_mask(self, path: Path) -> NDArray[np.float32]:
@@ -392,10 +346,10 @@ class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
 
 
 def refuse_unsupported(**options: bool) -> None:
-    """Refuse options of the public interface that are not supported yet, where they are used."""
+    """Refuse options of the public interface that are not supported yet, if they are set."""
     for name, used in options.items():
         if used:
-            raise ConfigurationError(name, "not supported yet", "Leave it out.")
+            raise ConfigurationError(name, "not supported yet", "Omit it.")
 
 
 def check_class_names(names: Sequence[str] | None, num_classes: int) -> list[str] | None:

@@ -28,21 +28,21 @@ class GenericScalarLabelDataset(ImageFolderDataset):
     Args:
         data_root: The folder with a folder for each class.
         split: File with the names of the chips to use, one per line; None for all.
-        require_label: Whether images need a class; otherwise they may lie in `data_root` itself.
-        ignore_split_file_extensions: Whether extensions in the split file are left aside.
-        allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
+        require_label: Whether images need a class; otherwise they may be in `data_root` itself.
+        ignore_split_file_extensions: Whether to ignore extensions in the split file.
+        allow_substring_split_file: Whether part of a name is enough in the split file.
+        rgb_indices: Output bands to show as red, green and blue; by default found by name.
         dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
-        output_bands: The bands wanted, in order; all by default.
-        constant_scale: What values are multiplied with.
+        output_bands: The bands to read, in order; all by default.
+        constant_scale: Values are multiplied by this.
         transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
-        no_data_replace: What stands in for nodata and NaN, before scaling; None if they are errors.
+        no_data_replace: Replaces nodata and NaN, before scaling; None if they are errors.
         expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`; images
             are then `(C, T, H, W)`.
         temporal_channel_major: Whether all time steps of a band follow each other in a file,
             instead of all bands of a time step.
         class_names: The classes, in the order of their ids; the sorted names of folders where None.
-        names: What error messages call the options.
+        names: The names of the options in error messages.
         image_spec: How images are read, instead of the options on bands and values above.
 
     Attributes:
@@ -97,7 +97,7 @@ class GenericScalarLabelDataset(ImageFolderDataset):
 
     @property
     def targets(self) -> list[int | None]:
-        """The class id of each sample; None where labels are not required."""
+        """The class id of each sample; None if labels are not required."""
         return [label for _, label in self.samples]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -126,23 +126,9 @@ class GenericNonGeoClassificationDataset(GenericScalarLabelDataset):
     """Images in folders; the name of the folder is the class.
 
     Args:
-        data_root: The folder with a folder for each class.
         num_classes: How many classes there are.
-        split: File with the names of the chips to use, one per line; None for all.
-        require_label: Whether images need a class; otherwise they may lie in `data_root` itself.
-        ignore_split_file_extensions: Whether extensions in the split file are left aside.
-        allow_substring_split_file: Whether a part of a name is enough in the split file.
-        rgb_indices: Which output bands are shown as red, green and blue; by default by their name.
-        dataset_bands: The bands of a file, in order: names, positions or inclusive intervals.
-        output_bands: The bands wanted, in order; all by default.
-        class_names: The names of the class folders, in the order of the ids; sorted where None.
-        constant_scale: What values are multiplied with.
-        transform: Transforms as people write them in YAML, or a `Compose` of albumentations.
-        no_data_replace: What stands in for nodata and NaN, before scaling.
-        expand_temporal_dimension: Whether files hold several time steps of `dataset_bands`.
-        temporal_channel_major: Whether all time steps of a band follow each other in a file.
-        names: What error messages call the options.
-        image_spec: How images are read, instead of the options on bands and values above.
+
+    The other arguments are those of `GenericScalarLabelDataset`.
     """
 
     def __init__(

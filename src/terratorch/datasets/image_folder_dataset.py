@@ -61,7 +61,7 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         """Return the label of a sample without transforms: a class id, a mask, or None."""
 
     def read_image(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Read an image without transforms, and where it is valid, `(H, W)`."""
+        """Read an image without transforms, and its mask of valid pixels `(H, W)`."""
         return self._reader.read_with_validity(self.image_files[index])
 
     def check_files(self) -> int:

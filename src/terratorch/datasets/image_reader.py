@@ -58,8 +58,8 @@ class ImageReader:
 
         Args:
             raster: The pixels of the selected bands.
-            fill: What stands in for nodata and NaN in each band, after scaling, where there is no
-                `no_data_replace`; 0 where None.
+            fill: Replaces nodata and NaN in each band, after scaling, without `no_data_replace`; 0
+                if None.
         """
         if raster.invalid is None:
             return self._finish(raster, None)

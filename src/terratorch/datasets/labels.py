@@ -24,8 +24,8 @@ def read_class_mask(
         path: The file, of one band.
         no_label_replace: The id of pixels that are nodata or NaN in the file; nodata keeps its
             value where None, and NaN is an error.
-        reduce_zero_label: Whether ids count from 1 and 0 is no label. Ids are lowered by 1; 0
-            becomes `no_label_replace`, or -1 where that is None. Nodata is left as it is.
+        reduce_zero_label: Whether ids count from 1 and 0 means unlabelled. Ids are lowered by 1; 0
+            becomes `no_label_replace`, or -1 if that is None. Nodata stays unchanged.
 
     Raises:
         DataError: If it has several bands, NaN that nothing replaces, fractions, or ids below -1.
@@ -54,8 +54,8 @@ def read_value_mask(
 
     Args:
         path: The file, of one band.
-        no_label_replace: What stands in for nodata and NaN; they are NaN where None, which losses
-            and metrics leave out.
+        no_label_replace: Replaces nodata and NaN; they become NaN if None, which losses and
+            metrics skip.
         reduce_zero_label: Whether 1 is subtracted.
     """
     raster = _read_one_band(path)
@@ -120,6 +120,6 @@ def _check_not_negative(
         raise DataError(
             str(path),
             f"the label holds {int(mask[wrong][0])}, which is not a class id",
-            "Ids count from 0, and -1 is no label. Mark other values as nodata in the file and "
-            "set no_label_replace.",
+            "Ids count from 0, and -1 means unlabelled. Mark other values as nodata in the file "
+            "and set no_label_replace.",
         )

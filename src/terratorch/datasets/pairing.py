@@ -57,7 +57,7 @@ def pair_files(
 
     Args:
         image_folder: Where the images are.
-        label_folder: Where the labels are; None if beside the images.
+        label_folder: Where the labels are; None if with the images.
         image_pattern: Glob pattern of the images' names.
         label_pattern: Glob pattern of the labels' names.
         split: Which of them to take; None for all.
@@ -86,14 +86,14 @@ def pair_files(
 def _tell_apart(
     images: list[FoundFile], labels: list[FoundFile], folder: Path, options: OptionNames
 ) -> tuple[list[FoundFile], list[FoundFile]]:
-    """In a folder of both, leave to the narrower pattern what the wider one matches as well."""
+    """In a folder of both, give files that both patterns match to the narrower pattern."""
     image_names = {file.relative for file in images}
     label_names = {file.relative for file in labels}
     if image_names == label_names:
         raise DataError(
             f"{options.images} {folder}",
             f"{options.image_pattern} and {options.label_pattern} match the same files",
-            f"Give patterns that tell them apart, such as '*_merged.tif' and '*.mask.tif', or the "
+            f"Give patterns that distinguish them, such as '*_merged.tif' and '*.mask.tif', or the "
             f"folder of the labels ({options.labels}).",
         )
     if label_names < image_names:

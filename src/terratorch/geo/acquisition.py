@@ -1,4 +1,4 @@
-"""When an image was taken: from its tags, a STAC item beside it, or its name."""
+"""When an image was taken: from its tags, its STAC item, or its name."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Acquisition:
 
     Attributes:
         when: The time, in UTC.
-        source: What says so, for people.
+        source: Where the time is from, for people.
     """
 
     when: datetime
@@ -56,7 +56,7 @@ class Acquisition:
 
 
 def acquired(image: str, map_path: Path) -> Acquisition:
-    """Return when an image was taken, or else when its file was changed, as its source says then.
+    """Return when an image was taken; if that is not known, when its file was last changed.
 
     Args:
         image: The image; it may be gone.
@@ -205,7 +205,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 def date_in_name(name: str) -> datetime | None:
-    """Return the date in a name; None if there is none, or more than one.
+    """Return the date in a name; None unless there is exactly one.
 
     Args:
         name: The name of an image, such as `S2A_MSIL2A_20190131T102401_T32UQD`.

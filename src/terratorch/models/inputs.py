@@ -1,4 +1,4 @@
-"""What models take beside images, and the one function that provides it.
+"""What models take in addition to images, and the function that provides it.
 
 A backbone declares `inputs = (ModelInput("temporal_coords", optional=True), ...)`. Of a model that
 declares nothing, the keyword arguments of `forward` are its inputs.
@@ -71,9 +71,9 @@ def resolve_inputs(
 
     Args:
         declared: What the model takes; see `inputs_of`.
-        spec: How the images were read, which tells wavelengths; its `facts` say what the model was
-            trained with: optional inputs that it was trained without are not passed on.
-        facts: What is known; facts that the model does not take are left aside.
+        spec: How the images were read, for wavelengths. Its `facts` are those that the model was
+            trained with: other optional inputs are not passed on.
+        facts: What is known; facts that the model does not take are ignored.
 
     Raises:
         DataError: If an input is not known that the model needs, or was trained with.
@@ -144,8 +144,8 @@ def _refuse_missing(facts: Mapping[str, object]) -> None:
             files = _files(facts)
             raise DataError(
                 f"{name} of {files[place] if files else f'sample {place} of a batch'}",
-                "is missing, but the model takes no `missing`, which says so",
-                "Leave the sample out, or name `missing` in the model's forward: a dictionary with "
+                "is missing, but the model does not take the fact `missing`",
+                "Remove the sample, or name `missing` in the model's forward: a dictionary with "
                 "a flag for each sample, by modality.",
             )
 
@@ -176,11 +176,9 @@ def spec_for_prediction(
     for name in given:
         option = _OPTIONS.get(name, name)
         if name not in optional:
-            raise ConfigurationError(option, f"the model takes no {name}", "Leave it out.")
+            raise ConfigurationError(option, f"the model takes no {name}", "Omit it.")
         if optional[name] and spec.facts is not None and name not in spec.facts:
-            raise ConfigurationError(
-                option, f"the model was trained without {name}", "Leave it out."
-            )
+            raise ConfigurationError(option, f"the model was trained without {name}", "Omit it.")
     if spec.facts is not None:
         return spec
     unused = [name for name in optional if name in FACTS and optional[name] and name not in given]
@@ -202,17 +200,17 @@ def _on(device: torch.device, value: object) -> object:
 
 def _log_default(name: str, consequence: str) -> None:
     message = "%s of the images is not known: %s. %s (logged once)"
-    warn_once(logger, message, name, consequence, FACTS[name].cure, key=name)
+    warn_once(logger, message, name, consequence, FACTS[name].source, key=name)
 
 
 def _missing(entry: ModelInput, trained: bool | None, facts: Mapping[str, object]) -> DataError:
     reason = "the model was trained with it" if trained else "the model needs it"
-    cure = FACTS[entry.name].cure if entry.name in FACTS else ""
+    source = FACTS[entry.name].source if entry.name in FACTS else ""
     files = _files(facts)
     return DataError(
         f"{entry.name} of {files[0]}" if files else entry.name,
         f"is not known, but {reason}",
-        cure or f"Give each sample {entry.name!r}, the name of the model's argument.",
+        source or f"Give each sample {entry.name!r}, the name of the model's argument.",
     )
 
 
@@ -233,7 +231,7 @@ def _known(entry: ModelInput, spec: InputSpec | None, facts: Mapping[str, object
     raise DataError(
         f"{entry.name} of {files[odd] if files else f'sample {odd} of a batch'}",
         "is not known, but that of other images in the batch is",
-        FACTS[entry.name].cure,
+        FACTS[entry.name].source,
     )
 
 

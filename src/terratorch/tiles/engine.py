@@ -1,7 +1,7 @@
 """The engine: reads tiles, runs the model on batches of them, and blends what it gives.
 
-Tiles come scene by scene and row by row, and a batch may span scenes. A canvas is told when rows
-are finished, so that memory depends on the rows of tiles and not on the scene.
+Tiles come scene by scene and row by row, and a batch may span scenes. A canvas is notified of
+finished rows, so that memory depends on the rows of tiles and not on the scene.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def run_tiles(
             as `(n, C, h, w)`.
         batch_size: Tiles in a forward pass, at most.
         device: Where the model runs; None for where the tiles are.
-        on_tiles: Is told how many tiles are done with, after each batch: those of scenes that
-            failed too, and those that only fill a batch not.
+        on_tiles: Called with the number of tiles done after each batch, including those of failed
+            scenes, but not those that only fill a batch.
         ahead: Batches that a thread reads while the model runs; 0 reads without one.
     """
     with (

@@ -1,4 +1,4 @@
-"""One scene on its way through the engine: its tiles, and which of them this run needs."""
+"""A scene for the engine: its tiles, and which of them this run needs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from terratorch.tiles.source import Source
 
 @dataclass(eq=False)
 class Scene:
-    """One scene on its way through the engine.
+    """A scene for the engine.
 
     Attributes:
         plan: Its tiles.
-        source: Where they are read.
-        joiner: What joins the outputs of the tiles.
-        begin: The first row of pixels that is wanted.
-        end: The row behind the last; None for the height of the scene.
+        source: Reads the tiles.
+        joiner: Joins the outputs of the tiles.
+        begin: The first row of pixels to predict.
+        end: The row after the last; None for the height of the scene.
         first: The first tile that goes through the engine, counted along the rows of tiles.
-        stop: The tile behind the last; None for all.
-        wants: Whether a tile is wanted at all; None for every tile. What is not is neither read nor
-            run, and the pixels that no tile sees are zeros.
-        on_failure: Is told, in the thread that reads, why the scene cannot be read; the others go
-            on. None raises the error.
-        failed: Whether that has happened: the rest of the scene is left out.
-        rejected: Whether what was predicted is of no use. Tiles that share a batch with those of
-            other scenes run on, so that these come out as they would have.
+        stop: The tile after the last; None for all.
+        wants: Whether to read and run a tile; None for every tile. Pixels that no tile covers are
+            zeros.
+        on_failure: Called in the reading thread if the scene cannot be read; other scenes
+            continue. None raises the error.
+        failed: Whether reading failed: the rest of the scene is skipped.
+        rejected: Whether the prediction is invalid. Tiles that share a batch with other scenes
+            still run, so that the other scenes do not change.
     """
 
     plan: TilePlan
@@ -47,7 +47,7 @@ class Scene:
 
     @property
     def bottom(self) -> int:
-        """The row behind the last that is wanted."""
+        """The row after the last to predict."""
         return self.plan.rows.length if self.end is None else self.end
 
     @property
@@ -56,28 +56,28 @@ class Scene:
         return self.plan.even and self.wants is None
 
     def tiles(self) -> Iterator[Tile]:
-        """Yield the tiles that are wanted, row by row.
+        """Yield the tiles to run, row by row.
 
-        Those of a scene that failed are not left out: which tiles make a batch is known beforehand.
+        Tiles of a failed scene are included: the batches must not change.
         """
         return (tile for index in self._places() if self._is_wanted(tile := self._tile(index)))
 
     def needs(self, tile: Tile) -> bool:
-        """Whether what is predicted of a wanted tile is of use."""
+        """Whether the prediction of a tile is used."""
         return not (self.failed or self.rejected) and self.touches(tile)
 
     def touches(self, tile: Tile) -> bool:
-        """Whether a wanted tile touches the rows that are wanted.
+        """Whether a tile touches the rows to predict.
 
-        Others run only to fill a batch: the values of a tile may depend, in their last bits, on the
-        size of the batch, and a part of a scene is to come out as it does within the whole.
+        Other tiles only fill a batch: the last bits of a prediction may depend on the batch size,
+        and part of a scene must be predicted as within the whole.
         """
         top, bottom, _, _ = tile.kept
         return bottom > self.begin and top < self.bottom
 
     @cached_property
     def last(self) -> tuple[int, int] | None:
-        """Row and column of the last tile that touches what is wanted; None where none does."""
+        """Row and column of the last tile that touches the rows to predict; None without one."""
         for index in reversed(self._places()):
             tile = self._tile(index)
             if self._is_wanted(tile) and self.touches(tile):

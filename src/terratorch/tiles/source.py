@@ -38,7 +38,7 @@ class TensorSource:
     Args:
         images: `(1, C, H, W)` or `(1, C, T, H, W)`; entries of a dictionary that do not end in the
             height and width of the scene go to the model with every tile.
-        padding: The padding mode; None where tiles never leave the scene.
+        padding: The padding mode; None if tiles are always inside the scene.
         facts: What is known of all tiles, each as a batch of one.
     """
 
@@ -87,12 +87,12 @@ class Stretch:
 
     @property
     def before(self) -> int:
-        """How much of it lies before the first end."""
+        """The length of the part before the first end."""
         return max(-self.start, 0)
 
     @property
     def after(self) -> int:
-        """How much of it lies behind the second end."""
+        """The length of the part after the second end."""
         return max(self.start + self.length - self.size, 0)
 
     def inside(self, image: Tensor, dim: int) -> Tensor:

@@ -28,11 +28,11 @@ _CROP, _STRIDE, _DELTA = (FUNCTION_DEFAULTS[key] for key in ("h_crop", "h_stride
 
 @dataclass
 class InferenceInput:
-    """A tile of a batch as people's code describes it; the engine here plans with `TilePlan`.
+    """A tile of a batch, for code of users; the engine itself plans with `TilePlan`.
 
     Attributes:
         batch: Index of the image in the batch.
-        input_coords: Where the tile lies in the image.
+        input_coords: The window of the tile in the image.
         input_data: `(C, h, w)`, what the model sees.
         blend_mask: `(h, w)`, weights of what is kept.
         output_crop: What is kept of the prediction; None for all of it.
@@ -69,8 +69,8 @@ def tiled_inference(
     """Run a model over images that are larger than its input, tile by tile.
 
     Every pixel of the result is an average over the tiles that see it, weighted by a cosine towards
-    the sides of a tile. Any size, stride and `delta` will do: images that are no larger than a tile
-    go through as they are, and one that is on one side only is padded there.
+    the sides of a tile. Any size, stride and `delta` is possible: images that fit in a tile run
+    whole, and images smaller than a tile on one side are padded there.
 
     Args:
         model_forward: Maps a batch of tiles to scores `(n, C, h, w)` or `(n, h, w)`, or to a
@@ -78,7 +78,7 @@ def tiled_inference(
         input_batch: `(B, C, H, W)`, `(B, C, T, H, W)`, or a dictionary of these by modality.
         out_channels: Channels of the prediction, checked if given.
         inference_parameters: The parameters below in one object, instead of them; `padding` may be
-            given beside it.
+            set as well.
         crop: Height and width of a tile in pixels.
         stride: Pixels from one tile to the next.
         delta: Pixels of each prediction that are dropped along each side.
@@ -90,9 +90,9 @@ def tiled_inference(
         blend_overlaps: Weight the average; otherwise all tiles count alike.
         batch_size: Tiles in a forward pass; `auto` finds out how many are fastest and fit.
         verbose: Show a progress bar.
-        padding: How an image goes on beyond its border: `reflect` (also True), `replicate`,
+        padding: How an image is continued beyond its border: `reflect` (also True), `replicate`,
             `constant`, `circular`; False for tiles that stay inside.
-        device: Where the tiles go before the model; None leaves them where they are.
+        device: Tiles are moved there before the model; None does not move them.
         **kwargs: Go to the model. A tensor whose first dimension is that of the batch is taken to
             hold a row for each image, and tiles get the row of their image; `wavelengths (C,)`
             are those of all images.
@@ -132,14 +132,14 @@ def tiled_inference(
 def _one_of(
     given: TiledInferenceParameters, whole: TiledInferenceParameters | None
 ) -> TiledInferenceParameters:
-    """Return the parameters that count; single ones beside the whole object would be lost."""
+    """Return the parameters to use; refuse single ones together with the object."""
     if whole is None:
         return given
     untouched = TiledInferenceParameters(**FUNCTION_DEFAULTS)
     if replace(given, padding=untouched.padding) != untouched:
         raise ConfigurationError(
             "tiled_inference",
-            "single parameters are given beside inference_parameters, which would be used instead",
+            "single parameters are set together with inference_parameters, which replaces them",
             "Put them into TiledInferenceParameters.",
         )
     if given.padding == untouched.padding:

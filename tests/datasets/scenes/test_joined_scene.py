@@ -254,7 +254,7 @@ def test_files_that_do_not_belong_together(tmp_path):
     write_tif(folder / "old_BLUE.tif", np.stack([pixels(1)] * 2))
     with pytest.raises(DataError, match=r"old_BLUE\.tif: 2 bands, but its name states BLUE"):
         join_scene(folder, spec(), tmp_path)
-    with pytest.raises(ConfigurationError, match=r"dataset_bands: .* told apart by the names"):
+    with pytest.raises(ConfigurationError, match=r"dataset_bands: .* distinguished by the names"):
         join_scene(folder, spec([0, 1, 2]), tmp_path)
 
 

@@ -1,7 +1,7 @@
 """One scene in several files: its bands, its dates or its modalities, as one virtual raster.
 
-Bands are told by their names: in the names of the files, or in the descriptions of their bands.
-Files of a modality lie in a folder of its name, or bear it.
+Bands are found by their names, in the names of the files or the descriptions of their bands. Files
+of a modality are in a folder with its name, or have it in their name.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def join_scene(scene: Path | SceneFiles, spec: InputSpec, target: Path) -> Path:
 
     Raises:
         ConfigurationError: If the bands have no names, or the model has other modalities.
-        DataError: If bands are missing, or files do not lie in one place.
+        DataError: If bands are missing, or files do not cover the same area.
     """
     inputs = spec.images
     name = scene.name if isinstance(scene, SceneFiles) else scene.resolve().name
@@ -61,7 +61,7 @@ def join_scene(scene: Path | SceneFiles, spec: InputSpec, target: Path) -> Path:
     return path
 
 
-# What is no part of a date in the names of files: how large pixels are, and what joins words.
+# Parts of file names that do not belong to a date: the pixel size, and separators of words.
 _RESOLUTION = re.compile(r"(?<![A-Z0-9])R?\d{1,4}m(?![A-Z0-9])", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s_./-]+")
 
@@ -73,7 +73,7 @@ class _Files:
     Attributes:
         paths: The files.
         own: Whether they are known to be its own, so that their bands need no names.
-        in_folder: Whether they lie in the folder of the scene, so that folders within tell dates.
+        in_folder: Whether they are in the folder of the scene, so that its sub-folders are dates.
     """
 
     paths: Sequence[Path]
@@ -89,7 +89,7 @@ class _Wanted:
         thing: The scene, for messages.
         label: What the input is called in these.
         files: Where to look.
-        names: The bands of a file; None where they are not known.
+        names: The bands of a file; None if they are not known.
         needed: Those that the model takes.
         dates: Whether there are several.
     """
@@ -119,8 +119,8 @@ class _Wanted:
         if self.names is None or not all(isinstance(band, str) for band in self.names):
             raise ConfigurationError(
                 "dataset_bands",
-                f"the files of the scene {self.thing}{self.label} are told apart by the names of "
-                "their bands, which are not given",
+                f"the files of the scene {self.thing}{self.label} are distinguished by the names "
+                "of their bands, which are not known",
                 "List them in data.init_args.dataset_bands, in the order of the training, and "
                 "predict with that configuration: -c CONFIG --ckpt_path FILE. A checkpoint of a "
                 "training with them keeps them.",
@@ -157,7 +157,7 @@ def _given(scene: SceneFiles, spec: InputSpec) -> dict[str, _Files]:
 
 
 def _sorted(folder: Path, inputs: Mapping[str, ImageSpec]) -> dict[str, _Files]:
-    """Return the files of each input in a folder: those that bear its name, else what is left."""
+    """Return the files of each input in a folder: those with its name, else the remaining ones."""
     names = [name for name in inputs if name != SINGLE]
     found = find_files(folder, "**/*", "predict_data")
     if not names:
@@ -169,9 +169,9 @@ def _sorted(folder: Path, inputs: Mapping[str, ImageSpec]) -> dict[str, _Files]:
 
 
 def _owner(relative: str, names: Sequence[str]) -> str | None:
-    """Return the modality that a path bears as a word, the longest name where there are two.
+    """Return the modality whose name a path contains as a word, the longest of several.
 
-    The name of the file tells first, then the folders that it lies in, from the nearest one.
+    The name of the file is checked first, then its folders, from the nearest one.
     """
     folders, name = relative.split("/")[:-1], Path(relative).stem
     for part in (name, *reversed(folders)):
@@ -259,7 +259,7 @@ def _by_date(wanted: _Wanted, band: str, layers: Sequence[FileBand]) -> dict[str
 
 
 def _in_order(text: str) -> list[str | int]:
-    """Return what sorts numbers by their value, and other text as it is."""
+    """Return a key that sorts numbers by value, and other text alphabetically."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
@@ -286,7 +286,7 @@ def _check_found(wanted: _Wanted, missing: Sequence[str]) -> None:
         raise DataError(
             str(wanted.thing),
             f"no file{wanted.label}",
-            "The name of the file, or that of a folder it lies in, has to hold the name of the "
+            "The name of the file, or of a folder that it is in, must contain the name of the "
             "modality.",
         )
     if missing:
@@ -301,7 +301,7 @@ def _check_found(wanted: _Wanted, missing: Sequence[str]) -> None:
 
 
 def _one(wanted: _Wanted, band: str, layers: Sequence[FileBand]) -> FileBand:
-    """Return the layer of a band, the finest where there are several."""
+    """Return the layer of a band, the finest of several."""
     finest = min(layers, key=lambda layer: layer.pixel)
     alike = [layer for layer in layers if layer.pixel == finest.pixel]
     if len(alike) > 1:
@@ -309,15 +309,15 @@ def _one(wanted: _Wanted, band: str, layers: Sequence[FileBand]) -> FileBand:
             str(wanted.thing),
             f"{len(alike)} files for the band {band}{wanted.label}: "
             f"{shortened([layer.path.name for layer in alike])}",
-            "Give each scene a folder of its own; dates are for models of several time steps "
+            "Give each scene its own folder; dates are for models of several time steps "
             "(expand_temporal_dimension).",
         )
     return finest
 
 
 def _described(path: Path, needed: frozenset[str]) -> Iterator[FileBand]:
-    """Yield the layers of a file that may be no image at all."""
+    """Yield the layers of a file, which may not be an image."""
     try:
         yield from list(file_bands(path, extra_names=needed))
-    except DataError:  # what else lies in the folder
+    except DataError:  # another kind of file in the folder
         return

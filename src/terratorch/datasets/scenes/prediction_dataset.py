@@ -22,7 +22,7 @@ class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
     Args:
         paths: The files.
         input_spec: How they are read.
-        given: What the user says of them.
+        given: Facts that the user gives.
     """
 
     def __init__(

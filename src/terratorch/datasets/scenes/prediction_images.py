@@ -1,4 +1,4 @@
-"""The images of a prediction: files as they are, and scenes of several files joined."""
+"""The images of a prediction: single files, and scenes of several files joined."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class PredictionReader:
     def bands(self, path: Path, dataset: Any) -> FileBands:
         """Return which bands of an open file are read.
 
-        Bands of modalities are told by their tag, or lie one after the other.
+        Bands of modalities are found by their tag, or follow one after the other.
 
         Raises:
             DataError: If it has other bands than expected.
@@ -111,7 +111,7 @@ class PredictionReader:
         return self._places_in_turn(path, dataset.count)
 
     def _places_in_turn(self, path: Path, bands: int) -> Mapping[str, Sequence[int]]:
-        """Return the bands of each modality where they lie one after the other, in their order."""
+        """Return the bands of each modality if they follow one after the other, in their order."""
         counts = {name: one.bands_in_file for name, one in self._inputs.items()}
         rest = bands - sum(count or 0 for count in counts.values())
         unknown = [name for name, count in counts.items() if count is None]
@@ -147,13 +147,13 @@ class _Input:
 
     def indexes(self, path: Path, dataset: Any, own: Sequence[int] | None) -> tuple[int, ...]:
         found = self.reader.indexes(path, dataset, own)
-        # Where bands have no names, the means tell how many there are.
+        # If bands have no names, the model takes as many as there are means.
         expected = len(found) if self._fill is None else len(self._fill)
         if self.reader.spec.selection.count is None and len(found) != expected:
             raise DataError(
                 str(path),
                 f"{len(found)} band{'' if len(found) == 1 else 's'}, but the model takes "
-                f"{expected}: so many have means and stds",
+                f"{expected}, the length of means and stds",
                 "Give images with the bands of the training, in their order; or list those of the "
                 "files in dataset_bands of a configuration, and those to take in output_bands.",
             )

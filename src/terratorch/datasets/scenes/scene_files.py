@@ -30,8 +30,8 @@ def pair_modalities(found: Mapping[str, Sequence[FoundFile]], option: str) -> li
     """Return the scenes that files of several modalities belong to.
 
     `T33_20200401_S2.tif` and `S1_T33_20200401.tif` are of one scene, `T33_20200401`, where the
-    modalities are called S2 and S1. Where whole names do not tell, what the wildcards of patterns
-    stand for does. A single file of each belongs together whatever it is called.
+    modalities are called S2 and S1. If whole names differ, the text that the wildcards
+    of patterns match is compared. A single file of each belongs together whatever it is called.
 
     Args:
         found: The files of each modality.
@@ -55,7 +55,7 @@ def pair_modalities(found: Mapping[str, Sequence[FoundFile]], option: str) -> li
     ]
 
 
-# What may tell scenes apart: the first that makes them complete.
+# Names that may distinguish scenes: the first that makes all complete is used.
 _NAMES: tuple[Callable[[FoundFile], str], ...] = (
     lambda file: file.path.stem,
     lambda file: file.key.rpartition("|")[2],  # what the last wildcard stands for
@@ -75,7 +75,7 @@ _Scenes = Mapping[str, Mapping[str, Sequence[Path]]]
 def _scenes(
     found: Mapping[str, Sequence[FoundFile]], name_of: Callable[[FoundFile], str]
 ) -> _Scenes:
-    """Return the files of each scene, which a name tells apart."""
+    """Return the files of each scene, grouped by a name."""
     scenes: dict[str, dict[str, list[Path]]] = {}
     for modality, files in found.items():
         for path, name in {file.path: name_of(file) for file in files}.items():
@@ -85,7 +85,7 @@ def _scenes(
 
 
 def _scene_name(name: str, modality: str) -> str:
-    """Return what is left of a name without that of the modality, as the name of a file."""
+    """Return a name without that of the modality, as the name of a file."""
     name = re.sub(r"[|/\\]+", "_", name).strip("_")
     match = bears(modality).search(name)
     if match is None:
@@ -97,7 +97,7 @@ def _scene_name(name: str, modality: str) -> str:
 
 
 def _refuse_swapped(found: Mapping[str, Sequence[FoundFile]], option: str) -> None:
-    """Refuse files that bear the name of another modality than they are given as."""
+    """Refuse files with the name of another modality than the one they are given for."""
     for modality, files in found.items():
         for file in files:
             stem = file.path.stem
@@ -140,6 +140,6 @@ def _incomplete(scenes: _Scenes, modalities: Sequence[str], option: str) -> Data
     return DataError(
         option,
         "; ".join(seen),
-        "Files of a scene have the same name, but for that of the modality; a pattern tells "
-        "what is the name: S2='s2/*_merged.tif' S1='s1/*_vv_vh.tif'.",
+        "Files of a scene have the same name, apart from that of the modality; wildcards "
+        "match the name: S2='s2/*_merged.tif' S1='s1/*_vv_vh.tif'.",
     )

@@ -29,7 +29,7 @@ class SceneReader:
         path: The file.
         input_spec: How it is read and normalised.
         check: Takes a sample of the first rows that are read, as a batch of one.
-        given: What the user says of the image.
+        given: Facts that the user gives.
 
     Raises:
         DataError: If it is not an image, or has other bands than expected.
@@ -55,7 +55,7 @@ class SceneReader:
         self.block_height: int = self._dataset.block_shapes[0][0]
 
     def read_rows(self, begin: int, end: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return `(C, n, W)` in the dtype of the file, and where it is invalid, None if nowhere."""
+        """Return `(C, n, W)` in the dtype of the file, and where it is invalid; None if nowhere."""
         window = Window(0, begin, self._dataset.width, end - begin)
         with reading_errors(self.path):
             raster = read_bands(self._dataset, self._bands.indexes, window)

@@ -1,6 +1,6 @@
-"""Transforms of samples: a few of our own, beside those of albumentations.
+"""Transforms of samples: our own, in addition to those of albumentations.
 
-albumentations is imported when a transform is asked for, not before.
+albumentations is imported when a transform is first used.
 """
 
 from __future__ import annotations

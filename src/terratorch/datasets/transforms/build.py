@@ -37,7 +37,7 @@ def build_transform(spec: Any, thing: str) -> Any:
     if isinstance(spec, str):
         return _construct(spec, {}, thing)
     if not isinstance(spec, Mapping) and type(spec).__name__ == "Namespace":
-        # What a configuration parser leaves where it could not build the transform itself.
+        # A transform that a configuration parser could not build itself.
         spec = vars(spec)
     if isinstance(spec, Mapping):
         return _from_mapping(spec, thing)
@@ -103,7 +103,7 @@ def _check_arguments(transform: Any, thing: str) -> None:
 
 
 def _check_names(kind: Any, arguments: Mapping[str, Any], thing: str) -> None:
-    """Refuse an argument that a transform does not have: what it says itself is of another."""
+    """Refuse an argument that a transform does not have: its own message is misleading."""
     names = _parameters(kind)
     unknown = [name for name in arguments if name not in names]
     if unknown and not _takes_any(kind):
@@ -189,7 +189,7 @@ def _signature(kind: type) -> str:
 
 def _first_lines(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # pydantic says "1 validation error for X", then the field, then what is wrong with it.
+    # pydantic writes "1 validation error for X", then the field, then the problem.
     if lines and "validation error" in lines[0] and len(lines) >= 3:
         return f"{lines[1]}: {lines[2].split(' [type=')[0]}"
     return lines[0] if lines else type(error).__name__

@@ -122,7 +122,7 @@ class Rearrange(_ImageOnly):
 
     Args:
         rearrange: The pattern.
-        rearrange_args: The sizes that the pattern does not tell.
+        rearrange_args: The sizes that the pattern does not determine.
         always_apply: Kept for configurations that have it; it is always applied.
         p: The probability, which must be 1: a dimension that is there by chance fits no model.
     """

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from terratorch.errors import ConfigurationError
 
-# Modalities of a sample that no spatial transform applies to, beside those that the user names.
+# Modalities of a sample that spatial transforms skip, in addition to those that the user names.
 _NOT_IMAGES = ("filename", "label")
 
 
@@ -19,7 +19,7 @@ class MultimodalToTensor:
     """Turn the arrays of modalities into tensors, with channels first.
 
     `(H, W, C)` becomes `(C, H, W)`, `(T, H, W, C)` becomes `(C, T, H, W)`; vectors and masks
-    `(H, W)` stay as they are.
+    `(H, W)` stay unchanged.
 
     Args:
         modalities: Which entries of the sample are images.
@@ -47,7 +47,7 @@ class MultimodalTransforms:
         transforms: A `Compose` of albumentations for all, or one for each modality by name.
         shared: Whether all modalities get the same random choice; this needs one `Compose`, whose
             `additional_targets` name the modalities.
-        non_image_modalities: Modalities that are left out of it.
+        non_image_modalities: Modalities that are skipped.
         non_image_transform: What is applied to those instead.
     """
 

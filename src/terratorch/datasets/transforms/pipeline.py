@@ -23,17 +23,17 @@ class Pipeline:
     """Transforms of an image and its mask, which take bands last, and conversion to tensors.
 
     Images with time pass through spatial transforms with time and bands flattened into channels; if
-    the transforms do that themselves, they are left to it.
+    the transforms do that themselves, they get the image with time.
 
     Args:
         transform: A list of transforms as people write them, or a `Compose` of albumentations.
         thing: The option they come from, for error messages.
         no_label: What masks are filled with where transforms of the list rotate or pad beyond the
-            image, instead of the 0 of albumentations, which may be a class; None leaves it, as does
+            image, instead of the 0 of albumentations, which may be a class; None keeps 0, as does
             a `fill_mask` that is written for the transform.
 
     Attributes:
-        filling: The names of the transforms that so fill masks with 0, which nobody asked for.
+        filling: The names of the transforms that fill masks with 0 by default.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Pipeline:
 def as_pipeline(
     transform: Any, thing: str = "transform", no_label: float | None = None
 ) -> Pipeline | None:
-    """Return the pipeline of some transforms, or None if there are none; see `Pipeline`."""
+    """Return the pipeline of some transforms, or None without transforms; see `Pipeline`."""
     if transform is None or (isinstance(transform, Sequence) and not transform):
         return None
     return transform if isinstance(transform, Pipeline) else Pipeline(transform, thing, no_label)

@@ -93,7 +93,7 @@ class Padding(_albumentations.DualTransform):
 
 
 class AddConstantToLabels:
-    """Add a number to the labels of a sample, such as 1 where 0 means background.
+    """Add a number to the labels of a sample, such as 1 if 0 means background.
 
     Args:
         label_key: Where the labels are in the sample.

@@ -90,5 +90,5 @@ def check_unit_range(image: NDArray[np.float32], names: list[str], thing: str) -
             f"{thing}: {names[0]}",
             f"takes images in [0, 1] and clips all above, but they go up to {image.max():g}",
             "Set constant_scale, such as 0.0001 for reflectance x 10000 (and means and stds in the "
-            "same units), or leave the transform out.",
+            "same units), or remove the transform.",
         )
