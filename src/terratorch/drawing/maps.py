@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ from terratorch.errors import ConfigurationError, DataError
 from terratorch.geo.extent import METRES_PER_DEGREE, lon_lat_points
 from terratorch.geo.raster import RasterData, open_raster, read_bands
 from terratorch.geo.types import Array, DatasetReader
+
+ColorTable: TypeAlias = dict[int, tuple[int, int, int, int]]
 
 DEFAULT_RGB = (3, 2, 1)
 """Red, green and blue of most multispectral files, counted from 1."""
@@ -164,10 +167,10 @@ def class_colors(dataset: DatasetReader, names: Sequence[str] | None, band: int 
     return [table[index][:3] for index in range(len(names))]
 
 
-def color_table(dataset: DatasetReader, band: int = 1) -> dict[int, tuple[int, int, int, int]]:
+def color_table(dataset: DatasetReader, band: int = 1) -> ColorTable:
     """Return the colour table of a band, empty if it has none."""
     try:
-        table: dict[int, tuple[int, int, int, int]] = dataset.colormap(band)
+        table: ColorTable = dataset.colormap(band)
     except ValueError:  # raised by rasterio if there is no table
         return {}
     return table

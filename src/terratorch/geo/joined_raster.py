@@ -145,45 +145,32 @@ def write_joined(path: Path, scene: Path, bands: Sequence[JoinedBand]) -> None:
     dtype = str(np.result_type(*{source.dtype for source in sources}))
     if dtype not in GDAL_TYPES:
         raise DataError(str(scene), f"its values are {dtype}", "Give real numbers.")
-    write_vrt(
-        path,
-        finest.grid,
-        [_vrt_band(band, finest.grid, dtype) for band in bands],
-        {JOINED_TAG: str(scene)},
-        block_height=max(source.block_height for source in sources),
-    )
-    if finest.needs_warping:
-        _copy_ground_points(finest, path)
+    vrt_bands = [_vrt_band(band.source, finest.grid, dtype) for band in bands]
+    write_vrt(path, finest.grid, vrt_bands, max(source.block_height for source in sources))
+    points, crs = finest.ground
+    with georeferenced_or_not(), rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(**{JOINED_TAG: str(scene)})
+        for index, band in enumerate(bands, start=1):
+            if band.modality is not None:
+                dataset.update_tags(index, **{MODALITY_TAG: band.modality})
+            if band.source is not None and band.source.band is not None:
+                dataset.set_band_description(index, band.source.band)
+        if points:
+            dataset.gcps = ([GroundControlPoint(*point) for point in points], crs)
+        if finest.rpcs is not None:
+            dataset.rpcs = finest.rpcs
     # Maps of an earlier run are compared with it, and its files have not changed since.
     times = [source.path.stat().st_mtime_ns for source in sources if not is_virtual(source.path)]
     if times:
         os.utime(path, ns=(max(times), max(times)))
 
 
-def _vrt_band(band: JoinedBand, grid: PixelGrid, dtype: str) -> VrtBand:
-    tags = {} if band.modality is None else {MODALITY_TAG: band.modality}
-    source = band.source
+def _vrt_band(source: FileBand | None, grid: PixelGrid, dtype: str) -> VrtBand:
     if source is None:
-        return VrtBand(dtype, tags=tags)
+        return VrtBand(dtype, None, ())
     name = str(source.path if is_virtual(source.path) else source.path.absolute())
-    shape = (source.grid.height, source.grid.width)
-    return VrtBand(
-        dtype,
-        [VrtSource(name, source.index, shape, size=(grid.height, grid.width))],
-        description=source.band,
-        nodata=source.nodata,
-        tags=tags,
-    )
-
-
-def _copy_ground_points(source: FileBand, path: Path) -> None:
-    """Give a raster the ground control points and coefficients of a file."""
-    points, crs = source.ground
-    with georeferenced_or_not(), rasterio.open(path, "r+") as dataset:
-        if points:
-            dataset.gcps = ([GroundControlPoint(*point) for point in points], crs)
-        if source.rpcs is not None:
-            dataset.rpcs = source.rpcs
+    shape, size = (source.grid.height, source.grid.width), (grid.height, grid.width)
+    return VrtBand(dtype, source.nodata, [VrtSource(name, source.index, shape, size=size)])
 
 
 def _check_area(source: FileBand, finest: FileBand) -> None:

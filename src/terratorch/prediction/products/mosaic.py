@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rasterio.enums import ColorInterp
+import rasterio
 
 from terratorch.contracts.map_tags import MOSAIC_TAG
+from terratorch.drawing.maps import color_table
 from terratorch.errors import DataError
 from terratorch.geo.grid import PixelGrid
 from terratorch.geo.raster import open_raster
@@ -26,13 +27,14 @@ _MAX_LISTED = 10  # maps of a message
 
 @dataclass(frozen=True)
 class _MosaicPart:
-    """What the mosaic needs to know of a map; the bands have no sources yet."""
+    """What the mosaic needs to know of a map; `bands` is text, as NaN is not equal to itself."""
 
     path: Path
     grid: PixelGrid
     block_shape: tuple[int, int]
-    tags: dict[str, str]
-    bands: tuple[VrtBand, ...]
+    dtypes: tuple[str, ...]
+    nodata: float | None
+    bands: str
 
 
 class Mosaic(FolderProduct):
@@ -104,25 +106,12 @@ def _read_part(path: Path) -> _MosaicPart | None:
         grid = PixelGrid.of(dataset)
         if not grid.is_georeferenced:
             return None
-        bands = tuple(
-            VrtBand(
-                dtype=dataset.dtypes[index - 1],
-                description=dataset.descriptions[index - 1],
-                nodata=dataset.nodata,
-                scale=dataset.scales[index - 1],
-                offset=dataset.offsets[index - 1],
-                colors=(
-                    dataset.colormap(index)
-                    if dataset.colorinterp[index - 1] is ColorInterp.palette
-                    else None
-                ),
-            )
-            for index in dataset.indexes
+        bands = (dataset.dtypes, dataset.descriptions, dataset.nodata)
+        values = (dataset.scales, dataset.offsets, color_table(dataset))
+        block_shape = dataset.block_shapes[0]
+        return _MosaicPart(
+            path, grid, block_shape, dataset.dtypes, dataset.nodata, repr((bands, values))
         )
-        tags = {
-            key: value for key, value in dataset.tags().items() if key.lower().startswith("class_")
-        }
-        return _MosaicPart(path, grid, dataset.block_shapes[0], tags, bands)
 
 
 def _groups(parts: Sequence[_MosaicPart]) -> list[list[_MosaicPart]]:
@@ -130,9 +119,8 @@ def _groups(parts: Sequence[_MosaicPart]) -> list[list[_MosaicPart]]:
     groups: list[list[_MosaicPart]] = []
     for part in parts:
         for group in groups:
-            # Compared as text, as NaN, which nodata may be, is not equal to itself.
-            same_bands = repr(group[0].bands) == repr(part.bands)
-            if same_bands and group[0].grid.offset_of(part.grid, _TOLERANCE) is not None:
+            offset = group[0].grid.offset_of(part.grid, _TOLERANCE)
+            if offset is not None and group[0].bands == part.bands:
                 group.append(part)
                 break
         else:
@@ -151,25 +139,39 @@ def _write(path: Path, group: Sequence[_MosaicPart]) -> None:
     ]
     right, bottom = (max(axis) for axis in zip(*ends, strict=True))
     transform = first.grid.transform * Affine.translation(left, top)
+    grid = PixelGrid(first.grid.crs, transform, bottom - top, right - left)
     bands = [
-        replace(
-            band,
-            sources=[
+        VrtBand(
+            dtype,
+            first.nodata,
+            [
                 VrtSource(
                     part.path.name,
                     index,
                     (part.grid.height, part.grid.width),
                     offset=(column - left, row - top),
                     block_shape=part.block_shape,
-                    nodata=band.nodata,
+                    is_opaque=False,
                 )
                 for part, (column, row) in zip(group, offsets, strict=True)
             ],
         )
-        for index, band in enumerate(first.bands, start=1)
+        for index, dtype in enumerate(first.dtypes, start=1)
     ]
-    grid = PixelGrid(first.grid.crs, transform, bottom - top, right - left)
-    write_vrt(path, grid, bands, {**first.tags, MOSAIC_TAG: str(len(group))})
+    write_vrt(path, grid, bands)
+    _copy_metadata(first.path, path, {MOSAIC_TAG: str(len(group))})
+
+
+def _copy_metadata(source: Path, path: Path, tags: Mapping[str, str]) -> None:
+    """Give a mosaic the descriptions, scales, colours and class names of a map."""
+    with open_raster(source) as first, rasterio.open(path, "r+") as mosaic:
+        mosaic.descriptions, mosaic.scales = first.descriptions, first.scales
+        mosaic.offsets = first.offsets
+        colors = color_table(first)
+        if colors:
+            mosaic.write_colormap(1, colors)
+        names = {key: text for key, text in first.tags().items() if key.lower()[:6] == "class_"}
+        mosaic.update_tags(**names, **tags)
 
 
 def _listed(paths: Sequence[Path]) -> str:

@@ -26,13 +26,12 @@ from shapely.geometry import mapping
 from terratorch import __version__
 from terratorch.contracts.map_tags import CLASS_NAMES_TAG, RUN_TAG
 from terratorch.contracts.prediction import MAIN_LAYER
-from terratorch.drawing.maps import color_table
+from terratorch.drawing.maps import ColorTable, color_table
 from terratorch.geo.acquisition import acquired
 from terratorch.geo.extent import LON_LAT, lon_lat_bounds
 from terratorch.geo.grid import PixelGrid
 from terratorch.geo.raster import images_behind, open_raster
 from terratorch.geo.types import Bounds, DatasetReader
-from terratorch.geo.vrt import ColorTable
 from terratorch.prediction.products.products import FinishedMap, MapProduct, is_newer
 
 STAC_VERSION = "1.1.0"

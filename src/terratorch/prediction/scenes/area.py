@@ -7,11 +7,10 @@ selected by and the rows that are written agree.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import shapely
@@ -47,47 +46,31 @@ class SelectedPixels:
     def __init__(self, height: int, width: int, masks: list[MaskRows]) -> None:
         self.height, self.width = height, width
         self._masks = masks
-        self._strips: OrderedDict[int, NDArray[np.bool_]] = OrderedDict()
-        self._lock = Lock()
+        self._strip = lru_cache(_CACHED)(self._read_strip)
 
     def rows(self, begin: int, end: int) -> NDArray[np.bool_]:
         """Return the mask of some rows, `(n, W)`."""
-        parts = list(self._parts(begin, end))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.concatenate(
+            [
+                self._strip(first)[max(begin - first, 0) : end - first]
+                for first in range(begin - begin % _ROWS, end, _ROWS)
+            ]
+        )
 
     def tiles(self, plan: TilePlan) -> NDArray[np.bool_]:
         """Return which tiles keep a selected pixel, by row and column."""
         selected = np.zeros((len(plan.rows), len(plan.columns)), bool)
         for row in range(len(plan.rows)):
-            by_rows: dict[tuple[int, int], NDArray[np.bool_]] = {}
+            columns = lru_cache(lambda top, bottom: np.logical_or.reduce(self.rows(top, bottom)))
             for tile in plan.tile_row(row):
                 top, bottom, left, right = tile.kept
-                if (top, bottom) not in by_rows:
-                    by_rows[top, bottom] = self._columns(top, bottom)
-                selected[row, tile.column] = by_rows[top, bottom][left:right].any()
+                selected[row, tile.column] = columns(top, bottom)[left:right].any()
         return selected
 
-    def _columns(self, begin: int, end: int) -> NDArray[np.bool_]:
-        """Return which columns have a selected pixel in some rows, `(W,)`."""
-        selected = np.zeros(self.width, bool)
-        for part in self._parts(begin, end):
-            selected |= part.any(axis=0)
-        return selected
-
-    def _parts(self, begin: int, end: int) -> Iterator[NDArray[np.bool_]]:
-        for first in range(begin - begin % _ROWS, end, _ROWS):
-            yield self._strip(first)[max(begin - first, 0) : end - first]
-
-    def _strip(self, begin: int) -> NDArray[np.bool_]:
-        with self._lock:
-            strip = self._strips.get(begin)
-            if strip is None:
-                end = min(begin + _ROWS, self.height)
-                strip = np.logical_and.reduce([mask(begin, end) for mask in self._masks])
-                self._strips[begin] = strip
-                if len(self._strips) > _CACHED:
-                    self._strips.popitem(last=False)
-            return strip
+    def _read_strip(self, begin: int) -> NDArray[np.bool_]:
+        end = min(begin + _ROWS, self.height)
+        strip: NDArray[np.bool_] = np.logical_and.reduce([mask(begin, end) for mask in self._masks])
+        return strip
 
 
 @dataclass(frozen=True)
