@@ -28,16 +28,16 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["fti"], "sub-command 'fti': is none of fit, validate"),
+        (["fti"], "sub-command 'fti': is not one of fit, validate"),
         (["fti"], "Did you mean 'fit'?"),
-        (["--foo"], "--foo: there is no sub-command"),
+        (["--foo"], "--foo: the sub-command is missing"),
         (["fit"], "terratorch fit: the configuration is missing. Give one: terratorch fit -c"),
         (["test"], "terratorch test: the configuration is missing"),
         (["predict"], "ckpt_path: is missing"),
         (["compute_statistics"], "terratorch compute_statistics: the configuration is missing"),
-        (["list", "backbonez"], "terratorch list backbonez: can be one of backbones"),
+        (["list", "backbonez"], "terratorch list backbonez: must be one of backbones"),
         (["describe", "prithvi_eo_tinny"], "Did you mean 'prithvi_eo_tiny'"),
-        (["--debgu"], "--debgu: there is no sub-command. Did you mean '--debug'?"),
+        (["--debgu"], "--debgu: the sub-command is missing. Did you mean '--debug'?"),
     ],
 )
 def test_a_mistake_is_one_message(argv, message, capsys):

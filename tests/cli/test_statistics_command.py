@@ -30,7 +30,7 @@ def test_ids_that_are_no_class_are_marked(config, tmp_path, capsys):
     path = write_config(tmp_path / "c.yaml", config, {"data.init_args.num_classes": 2})
     output = str(tmp_path / "s.yaml")
     assert main(["compute_statistics", "-c", path, "--output", output]) == 0
-    assert "# No class is 2 (num_classes: 2): such labels" in capsys.readouterr().out
+    assert "# Not a class with num_classes 2: 2. Such labels" in capsys.readouterr().out
 
 
 def test_the_model_is_not_looked_at_and_the_output_can_be_named(config, tmp_path):

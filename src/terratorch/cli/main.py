@@ -1,4 +1,4 @@
-"""The command `terratorch`: it finds the sub-command, and imports only what that needs."""
+"""The command `terratorch`: find the sub-command, and import only what it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Command:
     """A sub-command.
 
     Attributes:
-        summary: What it does, in one line.
+        summary: Its purpose, in one line.
         target: Its function as `module:function`, the module below `terratorch.cli`; it takes the
             arguments and returns the exit code.
     """
@@ -44,7 +44,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "list": Command("List backbones, decoders, tasks, ... by name.", "commands.catalog:list_main"),
     "describe": Command(
-        "Say what a name is: arguments, output, bands, weights.",
+        "Describe a name: arguments, output, bands, weights.",
         "commands.describe:main",
     ),
     "demo": Command("Prepare sample data and a configuration in a folder.", "demo.command:main"),
@@ -69,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments, by default those of the process.
 
     Returns:
-        The exit code: 0 for success, 2 for a mistake that the user can mend, 3 where images are
-        left out of a prediction, 130 after Ctrl-C, and 1 for any other error.
+        The exit code: 0 for success, 2 for a mistake that the user can fix, 3 if a prediction skips
+        images, 130 after Ctrl-C, and 1 for any other error.
     """
     set_up_logging()
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -85,7 +85,7 @@ def _dispatch(invocation: Invocation) -> int:
         if invocation.arguments and not invocation.help:
             raise ArgumentNameError(
                 " ".join(invocation.arguments),
-                "there is no sub-command",
+                "the sub-command is missing",
                 did_you_mean(invocation.arguments[0], SWITCHES)
                 or f"Start with one of: terratorch {'|'.join(COMMANDS)}",
             )
@@ -94,7 +94,7 @@ def _dispatch(invocation: Invocation) -> int:
     if invocation.command not in COMMANDS:
         raise ArgumentNameError(
             f"sub-command '{invocation.command}'",
-            f"is none of {', '.join(COMMANDS)}",
+            f"is not one of {', '.join(COMMANDS)}",
             did_you_mean(invocation.command, COMMANDS),
         )
     show_how_models_are_built(invocation.command == "fit")

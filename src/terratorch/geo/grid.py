@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from terratorch.geo.types import CRS, Affine, Array, DatasetReader
@@ -58,6 +57,8 @@ class PixelGrid:
 
     def placed(self, geometries: NDArray[np.object_]) -> NDArray[np.object_]:
         """Return shapely geometries in coordinates of the map from those in pixels."""
+        import shapely  # slow to import, and training does without
+
         moved: NDArray[np.object_] = shapely.transform(
             geometries, lambda points: affine_points(self.transform, points)
         )

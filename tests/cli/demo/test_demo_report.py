@@ -49,10 +49,10 @@ def test_the_report_prints_the_table_and_where_things_are(trained, capsys):
     assert (trained / PICTURE_FILE).stat().st_size > 1000
 
 
-def test_a_model_that_has_not_learnt_fails(trained, capsys):
+def test_a_model_that_has_not_learned_fails(trained, capsys):
     record(trained / RECORDS["pretrained encoder"], 0.4)
     assert main([str(trained), "--report"]) == 1
-    assert "The model has not learnt" in capsys.readouterr().out
+    assert "The model has not learned" in capsys.readouterr().out
 
 
 def test_a_step_that_is_missing_is_named(trained):

@@ -1,4 +1,4 @@
-"""Checkpoints: the best and the last, each whole and as weights only."""
+"""Checkpoints: the best and the last, each in full and as weights only."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _WEIGHTS = "state_dict"
 
 
 class StateDictAwareModelCheckpoint(ModelCheckpoint):
-    """Save checkpoints whole or as weights only, several of them side by side.
+    """Save checkpoints in full or as weights only, both in one folder.
 
-    Files of weights only carry `state_dict` in their name, so that the two kinds never overwrite or
+    Files of weights only have `state_dict` in their name, so that the two kinds never overwrite or
     remove each other. The arguments are those of Lightning's `ModelCheckpoint`.
 
     Args:
@@ -28,15 +28,15 @@ class StateDictAwareModelCheckpoint(ModelCheckpoint):
         verbose: Log every file that is saved.
         save_last: Save the latest as `last` as well.
         save_top_k: How many of the best to keep; -1 for all.
-        save_best_only: Keep nothing but the single best.
+        save_best_only: Keep the single best only.
         mode: Whether the least (`min`) or the greatest (`max`) value is the best.
-        save_weights_only: Leave out the states of optimizer, scheduler and loops.
+        save_weights_only: Omit the states of optimizer, scheduler and loops.
         auto_insert_metric_name: Write the name of a metric before its value in file names.
-        every_n_train_steps: Save every so many steps.
-        train_time_interval: Save every so often.
-        every_n_epochs: Save every so many epochs.
+        every_n_train_steps: Steps from one checkpoint to the next.
+        train_time_interval: Time from one checkpoint to the next.
+        every_n_epochs: Epochs from one checkpoint to the next.
         save_on_train_epoch_end: Save at the end of the epoch, rather than of the validation.
-        enable_version_counter: Number a file whose name is taken, rather than overwrite it.
+        enable_version_counter: Number a file whose name exists, rather than overwrite it.
     """
 
     def __init__(
@@ -81,16 +81,16 @@ class StateDictAwareModelCheckpoint(ModelCheckpoint):
 
     @property
     def state_key(self) -> str:
-        """What tells its state from that of the others in a checkpoint: the file name as well."""
+        """The key of its state in a checkpoint, which includes the file name."""
         return f"{super().state_key}, filename={self.filename}"
 
 
 def default_checkpoints(callbacks: Sequence[Callback], monitor: str) -> list[Callback]:
-    """Return the checkpoints of a run; none where the user configured their own.
+    """Return the checkpoint callbacks of a run, unless the configuration has one.
 
     Args:
         callbacks: The callbacks of the configuration.
-        monitor: The metric that tells which is the best; its direction is known from its name.
+        monitor: The metric for the best checkpoint; its name implies the direction.
     """
     if any(isinstance(callback, Checkpoint) for callback in callbacks):
         return []

@@ -14,7 +14,7 @@ from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.registry import MultiSourceRegistry, Registry
 
-# What can be listed: the name of its registry in `terratorch.registry`.
+# Kinds of parts, and the names of their registries in `terratorch.registry`.
 KINDS = {
     "backbones": "BACKBONE_REGISTRY",
     "decoders": "DECODER_REGISTRY",
@@ -25,15 +25,15 @@ KINDS = {
     "datamodules": "DATAMODULE_REGISTRY",
     "models": "FULL_MODEL_REGISTRY",
 }
-OWN_SOURCE = "terratorch"
-_PACKAGES = {"smp": "segmentation_models_pytorch"}  # where it is not the prefix itself
+OUR_SOURCE = "terratorch"
+_PACKAGES = {"smp": "segmentation_models_pytorch"}  # if it differs from the prefix
 
 
 def registry_of(kind: str) -> Registry | MultiSourceRegistry:
     """Return the registry that holds a kind of part, by its plural."""
-    found: Registry | MultiSourceRegistry
-    found = getattr(importlib.import_module("terratorch.registry"), KINDS[kind])
-    return found
+    registry: Registry | MultiSourceRegistry
+    registry = getattr(importlib.import_module("terratorch.registry"), KINDS[kind])
+    return registry
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Listing:
     """The names that match a pattern.
 
     Attributes:
-        names: The names, sorted, those of other packages with their prefix.
-        not_searched: Prefixes of other packages that were not asked.
+        names: The names, sorted; names from other packages have their prefix.
+        not_searched: Prefixes of other packages that were not searched.
     """
 
     names: list[str]
@@ -52,32 +52,28 @@ class Listing:
 def find_names(kind: str, pattern: str | None = None, everywhere: bool = False) -> Listing:
     """Find the names of a kind of part that match a pattern.
 
-    Other packages are asked only where it is wanted: by `everywhere`, by a pattern that begins with
-    their prefix, or if nothing of ours matches. To import them takes seconds.
+    Other packages, whose import takes seconds, are searched only with `everywhere`, for a pattern
+    that begins with their prefix, or if none of our names match.
 
     Args:
         kind: The plural of the kind: a key of `KINDS`.
         pattern: A glob pattern, or a part of the name; None for all.
-        everywhere: Ask every source.
+        everywhere: Search every source.
     """
     registry = registry_of(kind)
     if isinstance(registry, Registry):
         return Listing(_matching(registry, pattern), [])
     others = [prefix for prefix in registry.keys() if _installed_beside_ours(prefix)]  # noqa: SIM118 - iterating gives names
-    own = _matching(registry[OWN_SOURCE], (pattern or "").removeprefix(f"{OWN_SOURCE}_") or None)
-    named = [prefix for prefix in others if pattern and pattern.startswith(prefix)]
-    if everywhere:
-        asked = others
-    elif named or pattern is None or own:
-        asked = named
-    else:
-        asked = others
-    names = [f"{prefix}_{name}" for prefix in asked for name in registry[prefix]]
-    return Listing(own + _matching(names, pattern), [p for p in others if p not in asked])
+    ours = _matching(registry[OUR_SOURCE], (pattern or "").removeprefix(f"{OUR_SOURCE}_") or None)
+    searched = [prefix for prefix in others if pattern and pattern.startswith(prefix)]
+    if everywhere or not (searched or pattern is None or ours):
+        searched = others
+    names = [f"{prefix}_{name}" for prefix in searched for name in registry[prefix]]
+    return Listing(ours + _matching(names, pattern), [p for p in others if p not in searched])
 
 
 def _installed_beside_ours(prefix: str) -> bool:
-    if prefix == OWN_SOURCE:
+    if prefix == OUR_SOURCE:
         return False
     return importlib.util.find_spec(_PACKAGES.get(prefix, prefix)) is not None
 
@@ -97,8 +93,8 @@ def list_main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("kind", nargs="?", help=", ".join(KINDS))
     parser.add_argument("pattern", nargs="?", help="a glob pattern, or a part of the name")
-    parser.add_argument("--all", action="store_true", help="ask timm and other packages as well")
-    parser.add_argument("--custom_modules_path", help="folder or file with modules of your own")
+    parser.add_argument("--all", action="store_true", help="search timm and other packages as well")
+    parser.add_argument("--custom_modules_path", help="folder or file with your modules")
     options = parser.parse_args(arguments)
     load_user_code(options.custom_modules_path)
     if options.kind is None:
@@ -108,7 +104,7 @@ def list_main(arguments: Sequence[str]) -> int:
     if kind not in KINDS:
         raise ConfigurationError(
             f"terratorch list {options.kind}",
-            f"can be one of {', '.join(KINDS)}",
+            f"must be one of {', '.join(KINDS)}",
             did_you_mean(options.kind, KINDS),
         )
     listing = find_names(kind, options.pattern, options.all)
@@ -117,7 +113,7 @@ def list_main(arguments: Sequence[str]) -> int:
 
 
 def _show_kinds() -> None:
-    """Write what can be listed, and how many of each are ours."""
+    """Write the kinds of parts, and how many of each we have."""
     width = max(map(len, KINDS))
     for kind in KINDS:
         count = len(find_names(kind).names)

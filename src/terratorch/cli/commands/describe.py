@@ -1,4 +1,4 @@
-"""`terratorch describe`: what a name is, what it takes, and what it gives."""
+"""`terratorch describe`: the arguments, the output and the weights of a name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from terratorch.cli.commands.catalog import KINDS, OWN_SOURCE, registry_of
+from terratorch.cli.commands.catalog import KINDS, OUR_SOURCE, registry_of
 from terratorch.cli.terminal.option_parser import OptionParser
 from terratorch.cli.terminal.user_code import load_user_code
 from terratorch.errors import UnknownNameError, did_you_mean
@@ -17,7 +17,7 @@ from terratorch.registry import Definition, MultiSourceRegistry, Registry
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of a constructor, as it is shown."""
+    """The shown text for an argument of a constructor."""
 
     name: str
     type: str
@@ -27,7 +27,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of a name: a heading, and sections of rows."""
+    """The shown text for a name: a heading, and sections of rows."""
 
     name: str
     kind: str
@@ -40,10 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     """Run `terratorch describe`."""
     parser = OptionParser(
         prog="terratorch describe",
-        description="Say what a name is: where it is defined, arguments, output, weights.",
+        description="Describe a name: its module, arguments, output and weights.",
     )
     parser.add_argument("name", help="of a backbone, decoder, neck, head, factory, task, ...")
-    parser.add_argument("--custom_modules_path", help="folder or file with modules of your own")
+    parser.add_argument("--custom_modules_path", help="folder or file with your modules")
     options = parser.parse_args(arguments)
     load_user_code(options.custom_modules_path)
     for description in describe(options.name):
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def describe(name: str) -> list[Description]:
-    """Describe what is registered under a name, once for each kind.
+    """Describe the parts that are registered under a name, one of each kind.
 
     Args:
         name: The name, with or without the prefix of its source.
@@ -60,25 +60,25 @@ def describe(name: str) -> list[Description]:
     Raises:
         UnknownNameError: If no registry knows it.
     """
-    kinds = [kind for kind in KINDS if _in_own(name, registry_of(kind))]
+    kinds = [kind for kind in KINDS if _is_ours(name, registry_of(kind))]
     kinds = kinds or [kind for kind in KINDS if name in registry_of(kind)]
     if not kinds:
-        own = {known for kind in KINDS for known in _own(registry_of(kind))}
+        ours = {known for kind in KINDS for known in _our_source(registry_of(kind))}
         raise UnknownNameError(
             f"'{name}'",
             f"is in no registry ({', '.join(KINDS)})",
-            did_you_mean(name, own) or "List the names with: terratorch list KIND",
+            did_you_mean(name, ours) or "List the names with: terratorch list KIND",
         )
     return [_described(name, kind) for kind in kinds]
 
 
-def _own(registry: Registry | MultiSourceRegistry) -> Any:
-    """The source that can be asked without an import."""
-    return registry if isinstance(registry, Registry) else registry[OWN_SOURCE]
+def _our_source(registry: Registry | MultiSourceRegistry) -> Any:
+    """Return the source that can be searched without an import."""
+    return registry if isinstance(registry, Registry) else registry[OUR_SOURCE]
 
 
-def _in_own(name: str, registry: Registry | MultiSourceRegistry) -> bool:
-    return name.removeprefix(f"{OWN_SOURCE}_") in _own(registry)
+def _is_ours(name: str, registry: Registry | MultiSourceRegistry) -> bool:
+    return name.removeprefix(f"{OUR_SOURCE}_") in _our_source(registry)
 
 
 def _described(name: str, kind: str) -> Description:
@@ -94,14 +94,14 @@ def _described(name: str, kind: str) -> Description:
 
 
 def _constructor(name: str, registry: Registry | MultiSourceRegistry) -> Any:
-    """Return what builds a name of ours; of other packages only the place is known."""
-    if not _in_own(name, registry):
+    """Return the constructor of one of our names; None for a name of another package."""
+    if not _is_ours(name, registry):
         return None
-    return _own(registry)[name.removeprefix(f"{OWN_SOURCE}_")]
+    return _our_source(registry)[name.removeprefix(f"{OUR_SOURCE}_")]
 
 
 def _docstring(definition: Definition) -> tuple[str, dict[str, str]]:
-    """Return the text of a docstring without its sections, and what it says of the arguments."""
+    """Return the text of a docstring without its sections, and the text for each argument."""
     import docstring_parser
 
     parsed = docstring_parser.parse(
@@ -132,7 +132,7 @@ def _arguments(constructor: Any, documented: dict[str, str]) -> Iterator[Argumen
 
 
 def _output(name: str, constructor: Any) -> list[tuple[str, str]]:
-    """What a backbone gives, from one that is built without memory for its weights."""
+    """Return facts about the features of a backbone, which is built without memory for weights."""
     if constructor is not None and _needs_arguments(constructor):
         return []
     import torch
@@ -222,7 +222,7 @@ def _show_tables(description: Description) -> None:
         facts.add_row(f"[dim]{label}[/dim]", escape(value))
     console.print(facts)
     if description.arguments:
-        table = Table("argument", "type", "default", "what it is", box=None, padding=(0, 2, 0, 0))
+        table = Table("argument", "type", "default", "description", box=None, padding=(0, 2, 0, 0))
         for argument in description.arguments:
             row = (argument.name, argument.type, argument.default, argument.description)
             table.add_row(*map(escape, row))

@@ -1,4 +1,4 @@
-"""The help of the sub-commands that Lightning runs: what people need, on one screen."""
+"""The help of the sub-commands that Lightning runs: the common options, on one screen."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ usage: terratorch {command} -c CONFIG [-c CONFIG ...] [options]
 {summary}
 
 options:
-  -c, --config FILE           YAML with the sections trainer, model and data; later files win
+  -c, --config FILE           YAML with the sections trainer, model and data; later files override
   --ckpt_path FILE            {checkpoint}
-  --custom_modules_path PATH  folder or file with modules of your own to import
+  --custom_modules_path PATH  folder or file with your modules to import
   --SECTION.KEY VALUE         set any key of the configuration, for example
                                 --trainer.max_epochs 10
                                 --model.init_args.lr 1e-4
@@ -32,12 +32,12 @@ options:
 """
 
 _CHECKPOINTS = {
-    "fit": "the checkpoint to go on from",
+    "fit": "the checkpoint to resume from",
     "validate": "the checkpoint to evaluate",
     "test": "the checkpoint to evaluate",
 }
 _OWN = {
-    "fit": "  --deploy_config_file BOOL   write config_deploy.yaml beside config.yaml (true)\n",
+    "fit": "  --deploy_config_file BOOL   write config_deploy.yaml next to config.yaml (true)\n",
     "test": "  --report BOOL               write report/report.html, an HTML page (true)\n",
 }
 
@@ -62,12 +62,12 @@ STATISTICS_HELP = """\
 usage: terratorch compute_statistics -c CONFIG [-c CONFIG ...] [options]
 
 Compute the mean and the standard deviation of each band of the training images, in one pass.
-They are printed and written as YAML, ready to be pasted into data.init_args.
+They are printed and written as YAML, to be pasted into data.init_args.
 
 options:
-  -c, --config FILE           YAML with the section data; others are not looked at
-  --output FILE               where they are written (./statistics.yaml)
-  --custom_modules_path PATH  folder or file with modules of your own to import
+  -c, --config FILE           YAML with the section data; others are ignored
+  --output FILE               the file to write (./statistics.yaml)
+  --custom_modules_path PATH  folder or file with your modules to import
   --data.KEY VALUE            set any key of the data module
   --debug                     show the traceback of an error
 """

@@ -10,8 +10,8 @@ from jsonargparse import Namespace
 
 from terratorch.cli.commands.stages import (
     check_checkpoint,
-    import_given,
-    read_given,
+    import_named,
+    read_checked,
     run_prepared,
     setting,
     trainer_setting,
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _predict_with_configuration(arguments: Sequence[str]) -> int:
-    configuration = read_given("predict", arguments)
+    configuration = read_checked("predict", arguments)
     options = read_options(arguments, configuration.content)
     output_dir = options.predict_output_dir
     if output_dir is None and not trainer_setting("callbacks", configuration, arguments):
@@ -51,7 +51,7 @@ def _predict_with_configuration(arguments: Sequence[str]) -> int:
     if setting("ckpt_path", configuration, arguments) is None:
         raise _missing_checkpoint()
     check_distributed(options)
-    import_given(configuration, arguments)
+    import_named(configuration, arguments)
     _check_area(options)
     return run_prepared("predict", arguments)
 

@@ -1,4 +1,4 @@
-"""`terratorch fit`, `validate` and `test`: from a configuration to a run of the trainer."""
+"""`terratorch fit`, `validate` and `test`: check a configuration, and run the trainer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test(arguments: Sequence[str]) -> int:
 
 
 def run_stage(command: str, arguments: Sequence[str]) -> int:
-    """Check what can be checked at once, then hand over to Lightning.
+    """Check the configuration, then run Lightning.
 
     Args:
         command: The sub-command of Lightning.
@@ -62,7 +62,7 @@ def run_stage(command: str, arguments: Sequence[str]) -> int:
 
 
 def run_prepared(command: str, arguments: Sequence[str]) -> int:
-    """Hand over to Lightning what has been checked."""
+    """Run Lightning after the checks."""
     from terratorch.cli.lightning.lightning_cli import build_lightning_cli
 
     show_lightning_messages()
@@ -72,7 +72,7 @@ def run_prepared(command: str, arguments: Sequence[str]) -> int:
 def prepare(
     command: str, arguments: Sequence[str], sections: Sequence[str] = ("model", "data")
 ) -> Configuration:
-    """Read the configuration, import what it names, and refuse what cannot work.
+    """Read the configuration, import the classes that it names, and check them.
 
     Args:
         command: The sub-command, for messages.
@@ -80,17 +80,17 @@ def prepare(
         sections: The sections that it needs.
 
     Raises:
-        TerraTorchError: For a mistake that can be seen before anything is built.
+        TerraTorchError: For a mistake that is visible before anything is built.
     """
-    configuration = read_given(command, arguments, sections)
-    import_given(configuration, arguments)
+    configuration = read_checked(command, arguments, sections)
+    import_named(configuration, arguments)
     return configuration
 
 
-def read_given(
+def read_checked(
     command: str, arguments: Sequence[str], sections: Sequence[str] = ("model", "data")
 ) -> Configuration:
-    """Read the configuration, and refuse what can be seen before anything is imported.
+    """Read the configuration, and check what can be checked before anything is imported.
 
     Args:
         command: The sub-command, for messages.
@@ -98,7 +98,7 @@ def read_given(
         sections: The sections that it needs.
 
     Raises:
-        TerraTorchError: If a file or a section is missing, or broken.
+        TerraTorchError: If a file or a section is missing or invalid.
     """
     configuration = read_configuration(option_values(arguments, *CONFIG_OPTIONS))
     if not any(argument.partition("=")[0].endswith(".help") for argument in arguments):
@@ -109,15 +109,15 @@ def read_given(
     return configuration
 
 
-def import_given(configuration: Configuration, arguments: Sequence[str]) -> None:
-    """Import what a configuration names.
+def import_named(configuration: Configuration, arguments: Sequence[str]) -> None:
+    """Import the user's modules and the classes that a configuration names.
 
     Args:
         configuration: The configuration.
         arguments: The arguments, which may name classes as well.
 
     Raises:
-        TerraTorchError: If something is not there, or does not take what it is given.
+        TerraTorchError: If a class does not exist, or does not take an argument.
     """
     load_user_code(setting("custom_modules_path", configuration, arguments))
     from terratorch.cli.parsing.class_names import import_named_classes
@@ -128,27 +128,25 @@ def import_given(configuration: Configuration, arguments: Sequence[str]) -> None
 def _refuse_prediction_options(
     command: str, configuration: Configuration, arguments: Sequence[str]
 ) -> None:
-    """Refuse options that this command has no use for.
+    """Raise an error for options of a prediction.
 
-    A configuration may hold those of a later prediction; `batch_size` there reads as if it were
-    that of the data.
+    A configuration may hold those of a later prediction, but not `batch_size`, which is easily
+    taken for that of the data.
     """
-    given = {argument.partition("=")[0] for argument in arguments}
-    for option in OPTIONS.values():
-        named = f"--{option.name}" in given
-        # With null it is not given.
-        in_file = configuration.content.get(option.name) is not None
-        if named or (option.name == "batch_size" and in_file):
-            own = f"data.init_args.{option.name}" if option.name == "batch_size" else ""
+    names = {argument.partition("=")[0] for argument in arguments}
+    for option in OPTIONS:
+        is_batch_size = option == "batch_size"
+        in_file = configuration.content.get(option) is not None
+        if f"--{option}" in names or (is_batch_size and in_file):
             raise ConfigurationError(
-                option.name,
+                option,
                 f"is an option of terratorch predict, not of {command}",
-                f"Did you mean {own}?" if own else "Leave it out.",
+                "Did you mean data.init_args.batch_size?" if is_batch_size else "Omit it.",
             )
 
 
 def _check_root_dir(configuration: Configuration, arguments: Sequence[str]) -> None:
-    """Refuse a folder for the output of a training that cannot be written to."""
+    """Raise an error if the output folder of a training cannot be written to."""
     path = trainer_setting("default_root_dir", configuration, arguments)
     if isinstance(path, str) and "://" not in path:
         check_output_dir(path, f"{_TRAINER}default_root_dir")
@@ -158,28 +156,28 @@ def setting(name: str, configuration: Configuration, arguments: Sequence[str]) -
     """Return a setting of the command line, else of the configuration.
 
     Raises:
-        ConfigurationError: If it is no text.
+        ConfigurationError: If it is not text.
     """
-    given = option_value(arguments, f"--{name}") or configuration.content.get(name)
-    return None if given is None else read_text(name, given)
+    value = option_value(arguments, f"--{name}") or configuration.content.get(name)
+    return None if value is None else read_text(name, value)
 
 
 def trainer_setting(name: str, configuration: Configuration, arguments: Sequence[str]) -> Any:
     """Return a setting of the Trainer of the command line, else of the configuration."""
     section = configuration.content.get("trainer")
-    written = section.get(name) if isinstance(section, dict) else None
-    return option_value(arguments, f"--{_TRAINER}{name}") or written
+    in_file = section.get(name) if isinstance(section, dict) else None
+    return option_value(arguments, f"--{_TRAINER}{name}") or in_file
 
 
 _LIGHTNING_WORDS = ("best", "last", "hpc", "registry")
 
 
 def check_checkpoint(path: str) -> None:
-    """Refuse a checkpoint that is not there, or is another file.
+    """Raise an error unless a checkpoint exists and is a file of torch.
 
     Raises:
-        MissingFileError: If there is no such file.
-        WeightsError: If it is no file of torch.
+        MissingFileError: If the file does not exist.
+        WeightsError: If it is not a file of torch.
     """
     if path in _LIGHTNING_WORDS or "://" in path:
         return
@@ -187,11 +185,11 @@ def check_checkpoint(path: str) -> None:
         raise WeightsError(
             f"ckpt_path '{path}'",
             "it is not a checkpoint",
-            "Give a .ckpt file: `terratorch fit` prints where it keeps those that it writes.",
+            "Give a .ckpt file: `terratorch fit` prints the paths of its checkpoints.",
         )
     if Path(path).exists():
         return
     folder = Path(path).parent
     near = [str(file) for file in folder.glob("*.ckpt")] if folder.is_dir() else []
-    cure = did_you_mean(path, near) or "`terratorch fit` prints where it keeps its checkpoints."
-    raise MissingFileError(f"ckpt_path '{path}'", "does not exist", cure)
+    advice = did_you_mean(path, near) or "`terratorch fit` prints the paths of its checkpoints."
+    raise MissingFileError(f"ckpt_path '{path}'", "does not exist", advice)

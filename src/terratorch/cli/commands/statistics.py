@@ -1,4 +1,4 @@
-"""`terratorch compute_statistics`: means and standard deviations, ready to paste."""
+"""`terratorch compute_statistics`: means and standard deviations, to paste into a YAML."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def main(arguments: Sequence[str]) -> int:
     Path(config.output).write_text(text)
     sys.stdout.write(text)
     sys.stderr.write(
-        f"Written to {Path(config.output).absolute()} (--output names another file): "
+        f"Written to {Path(config.output).absolute()} (--output changes the file): "
         "paste it into data.init_args.\n"
     )
     return 0
 
 
 def _foreign_ids(statistics: Statistics, datamodule: LightningDataModule) -> str:
-    """Return a comment on class ids that are those of no class; empty where there are none."""
+    """Return a comment about class ids that are outside the classes, or an empty text."""
     count = getattr(datamodule, "num_classes", None)
     if not isinstance(count, int):
         return ""
@@ -51,13 +51,13 @@ def _foreign_ids(statistics: Statistics, datamodule: LightningDataModule) -> str
     if not foreign:
         return ""
     return (
-        f"# No class is {', '.join(foreign)} (num_classes: {count}): such labels are an error in "
-        "training, but for the ignore_index of the task.\n"
+        f"# Not a class with num_classes {count}: {', '.join(foreign)}. Such labels are an error in "
+        "training, except the ignore_index of the task.\n"
     )
 
 
 def _with_progress(datamodule: LightningDataModule) -> Statistics:
-    """Compute, with a bar on the terminal and nothing in a log file."""
+    """Compute the statistics, with a progress bar on a terminal and nothing in a log file."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -71,7 +71,7 @@ def _with_progress(datamodule: LightningDataModule) -> Statistics:
 
 
 def _parser() -> LightningArgumentParser:
-    """Return a parser that builds the data alone: no model, no weights, no trainer."""
+    """Return a parser for the data alone, without a model or a trainer."""
     from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # public, not typed so
 
     parser = LightningArgumentParser(exit_on_error=False, allow_abbrev=False)

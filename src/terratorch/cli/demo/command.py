@@ -29,9 +29,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.report:
         from terratorch.cli.demo.report import write_report
 
-        text, has_learnt = write_report(root)
+        text, has_learned = write_report(root)
         sys.stdout.write(text)
-        return 0 if has_learnt else 1
+        return 0 if has_learned else 1
     from terratorch.cli.demo.prepare import YAML_FILE, prepare
 
     check_output_dir(str(root), "DIR")

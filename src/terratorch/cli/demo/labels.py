@@ -2,7 +2,7 @@
 
 Held-out blocks alone would leak: a field that crosses the border of a block is seen in training,
 and a model that remembers the field scores too well. So each polygon belongs to the split in which
-most of its pixels lie, and its pixels in other splits are ignored.
+most of its pixels are, and its pixels in other splits are ignored.
 """
 
 from __future__ import annotations

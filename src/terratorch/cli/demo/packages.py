@@ -16,7 +16,7 @@ from terratorch.errors import DataError
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel: what pip is asked for, the file name, its digest, and the licence it declares."""
+    """A wheel: the requirement for pip, the file name, its digest, and the declared licence."""
 
     requirement: str
     filename: str

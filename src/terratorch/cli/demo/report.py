@@ -55,13 +55,13 @@ def write_report(root: Path) -> tuple[str, bool]:
     lines = [*_table(scores), ""]
     lines += [f"Whole map, {name}: {share:.2f}" for name, share in shares.items()]
     lines += ["", *(f"{name + ':':<9}{path}" for name, path in places.items())]
-    has_learnt = miou >= LEAST_MIOU and miou > scores[MAJORITY]["mIoU"] + LEAST_GAIN
-    if not has_learnt:
+    has_learned = miou >= LEAST_MIOU and miou > scores[MAJORITY]["mIoU"] + LEAST_GAIN
+    if not has_learned:
         lines.append(
-            f"The model has not learnt: its mIoU must be at least {LEAST_MIOU}, and more than "
+            f"The model has not learned: its mIoU must be at least {LEAST_MIOU}, and more than "
             f"{LEAST_GAIN} above that of the majority-class map."
         )
-    return "\n".join(lines) + "\n", has_learnt
+    return "\n".join(lines) + "\n", has_learned
 
 
 def majority_scores(root: Path) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Check what a Trainer is to run on before a model is built."""
+"""Check the hardware and the precision of a Trainer before a model is built."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from terratorch.cli.terminal.logs import quiet_lightning
 from terratorch.errors import ConfigurationError
 
 _ADVICE = {
-    "accelerator": "Leave it out, or use auto or cpu.",
-    "devices": "Leave it out, or use auto for all devices; on CPUs it is the number of processes.",
-    "precision": "Leave it out for 32; 16-mixed and bf16-mixed save memory on GPUs.",
+    "accelerator": "Omit it, or use auto or cpu.",
+    "devices": "Omit it, or use auto for all devices; on CPUs it is the number of processes.",
+    "precision": "Omit it for 32; 16-mixed and bf16-mixed save memory on GPUs.",
 }
 _NO_CUDA = f" This PyTorch ({torch.__version__}) is built without CUDA."
 

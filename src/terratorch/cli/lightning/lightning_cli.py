@@ -156,7 +156,7 @@ class MyLightningCLI(LightningCLI):
         return PredictionOptions.read(self._values())
 
     def _configure_writer(self, callbacks: list[Callback]) -> None:
-        """Pass the options to the writers; add a writer if there is none."""
+        """Pass the options to the writers; add a writer to a prediction without one."""
         from terratorch.cli.prediction.checks import check_used_by_writer
         from terratorch.cli.prediction.writer import PredictionWriter
 

@@ -1,4 +1,4 @@
-"""The scheduler that watches a metric, without having to name it."""
+"""The scheduler that reduces the learning rate on a plateau of a metric."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class ReduceLROnPlateau(torch.optim.lr_scheduler.ReduceLROnPlateau):
     """Reduce the learning rate when a metric stops improving.
 
     Args:
-        optimizer: What it schedules.
-        monitor: The metric to watch; None takes that of the task, `val/loss` by default.
-        *args: Passed on to that of torch.
-        **kwargs: Passed on to that of torch.
+        optimizer: The optimizer.
+        monitor: The metric to watch; by default that of the task, such as `val/loss`.
+        *args: Arguments of torch's scheduler.
+        **kwargs: Arguments of torch's scheduler.
     """
 
     def __init__(

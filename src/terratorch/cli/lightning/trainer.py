@@ -8,7 +8,7 @@ from terratorch.datamodules.statistics import Statistics, compute_statistics
 
 
 class MyTrainer(Trainer):
-    """Lightning's Trainer; it computes the statistics of training data as well."""
+    """Lightning's Trainer with a method for the statistics of training data."""
 
     def compute_statistics(self, datamodule: LightningDataModule) -> Statistics:
         """Compute the means and standard deviations of the training images."""
