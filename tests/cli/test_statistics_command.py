@@ -15,7 +15,7 @@ def test_statistics_are_printed_and_written_ready_to_paste(config, tmp_path, mon
     assert main(["compute_statistics", "-c", path]) == 0
     shown = capsys.readouterr()
     assert (tmp_path / "statistics.yaml").read_text() == shown.out
-    assert f"Written to {tmp_path / 'statistics.yaml'} (--output names another" in shown.err
+    assert f"Written to {tmp_path / 'statistics.yaml'} (--output changes" in shown.err
     statistics = yaml.safe_load(shown.out)
     assert len(statistics["means"]) == len(statistics["stds"]) == 6
     pasted = write_config(

@@ -51,8 +51,8 @@ def _foreign_ids(statistics: Statistics, datamodule: LightningDataModule) -> str
     if not foreign:
         return ""
     return (
-        f"# Not a class with num_classes {count}: {', '.join(foreign)}. Such labels are an error in "
-        "training, except the ignore_index of the task.\n"
+        f"# Not a class with num_classes {count}: {', '.join(foreign)}. Such labels are an error "
+        "in training, except the ignore_index of the task.\n"
     )
 
 
