@@ -48,7 +48,7 @@ def test_a_backbone_is_described(capsys):
     shown = capsys.readouterr().out
     for part in (
         "prithvi_eo_v2_tiny_tl (backbone)",
-        "prithvi_vit.py:",
+        "prithvi/names.py:",
         "features: 12, tokens",
         "channels: 192 each",
         "bands: BLUE, GREEN, RED, NIR_NARROW, SWIR_1, SWIR_2",

@@ -160,7 +160,7 @@ MISTAKES = {
                 for name in ("bands", "embed_dim", "depth", "num_heads", "img_size")
             ),
         },
-        ["backbone_kwargs.in_chans", "4 bands", "6", "output_bands"],
+        ["model_args.backbone_in_chans", "4 bands", "6", "output_bands"],
     ),
     "split entry without a chip": (
         lambda folder: (folder / "train.txt").write_text("chip_0\nchip_77\n"),
