@@ -28,6 +28,6 @@ def test_a_training_on_a_full_disk_says_so(segmentation_folder, tmp_path, capfd)
     with files_of_at_most(20_000):
         assert main(["fit", "-c", path]) == 2
     error = capfd.readouterr().err
-    assert "File too large. The system limits the size of files: make room on the disk" in error
+    assert "File too large. The system limits file sizes: make room on the disk" in error
     assert "Traceback" not in error
     assert list((tmp_path / "run").rglob("*.ckpt")) == []

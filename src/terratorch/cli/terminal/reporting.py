@@ -160,7 +160,7 @@ def _explain_weights(error: BaseException) -> str | None:
 
 _OS_ADVICE = {
     errno.ENOSPC: "The disk is full: make room on the disk, or choose another folder.",
-    errno.EFBIG: "The system limits the size of files: make room on the disk (see also `ulimit -f`), or "
+    errno.EFBIG: "The system limits file sizes: make room on the disk (see also `ulimit -f`), or "
     "choose another folder.",
     errno.EDQUOT: "The disk quota is used up: make room, or choose another folder.",
     errno.EACCES: "Permission is missing: change the permissions, or choose another folder.",
