@@ -1,6 +1,8 @@
 """`terratorch predict`: from a checkpoint alone, and with a configuration."""
 
 import shutil
+import subprocess
+import sys
 from typing import get_args
 
 import numpy as np
@@ -10,6 +12,7 @@ import yaml
 
 from chip_files import write_tif
 from terratorch.cli.main import main
+from terratorch.errors import ConfigurationError
 from terratorch.prediction.maps.encoding import NODATA
 from terratorch.prediction.options import OutDtype
 
@@ -382,3 +385,104 @@ def test_images_in_another_order_of_bands_are_refused(fitted, scenes, tmp_path, 
     assert _predict(fitted / "checkpoints" / "best.ckpt", *options) == 2
     assert "data.init_args.predict_output_bands: the images have" in capsys.readouterr().err
     assert not list(tmp_path.glob("maps/*.tif"))
+
+
+# What a prediction from a checkpoint alone need not import; the first takes 5 s.
+_HEAVY = (
+    *("lightning", "torchmetrics", "timm", "segmentation_models_pytorch", "torchvision"),
+    *("albumentations", "geopandas", "pandas", "scipy", "torch._dynamo", "transformers"),
+)
+_ALONE = f"""
+import sys
+from terratorch.cli.main import main
+from terratorch.errors import ConfigurationError
+
+assert main(["predict", *sys.argv[1:]]) == 0
+heavy = set(sys.modules) & set({_HEAVY!r})
+assert not heavy, heavy
+"""
+
+
+def test_a_checkpoint_alone_needs_neither_lightning_nor_torchmetrics(fitted, scenes, tmp_path):
+    options = ["--ckpt_path", fitted / "checkpoints" / "best.ckpt", "--accelerator", "cpu"]
+    options += ["--predict_data", scenes, "--predict_output_dir", tmp_path / "maps"]
+    done = subprocess.run(
+        [sys.executable, "-c", _ALONE, *map(str, options)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "maps").glob("*.tif"))) == 2
+
+
+def test_python_gives_the_maps_of_the_command(fitted, scenes, tmp_path):
+    from terratorch.prediction import PredictionOptions, Predictor, predict
+
+    checkpoint = fitted / "checkpoints" / "best.ckpt"
+    options = {"outputs": ["classes", "probabilities"], "crop": 32, "quicklook": False}
+    command = ("--predict_data", scenes, "--predict_output_dir", tmp_path / "command")
+    outputs = ("--outputs", "classes", "probabilities", "--crop", "32", "--no_quicklook")
+    assert _predict(checkpoint, *command, *outputs) == 0
+    predictor = Predictor.from_checkpoint(checkpoint, device="cpu")
+    folder = PredictionOptions(predict_output_dir=str(tmp_path / "python"), **options)
+    report = predict(predictor, [scenes], folder)
+    assert len(report.written) == 4
+    for path in report.written:
+        assert np.array_equal(_read(path), _read(tmp_path / "command" / path.name))
+    assert predict(predictor, [scenes], folder).all_skipped
+    with pytest.raises(ConfigurationError, match="predict_output_dir: is missing"):
+        predict(predictor, [scenes], PredictionOptions())
+
+
+OWN_STEP = """
+from pathlib import Path
+from lightning.pytorch import Callback
+from terratorch.tasks import SemanticSegmentationTask
+
+class Inverted(SemanticSegmentationTask):
+    def predict_step(self, batch, batch_idx, dataloader_idx=0):
+        prediction = super().predict_step(batch, batch_idx, dataloader_idx)
+        prediction.main.values = 2 - prediction.main.values
+        return prediction
+
+class Told(Callback):
+    def __init__(self, path: str):
+        self.path = Path(path)
+
+    def on_predict_start(self, trainer, pl_module):
+        self.path.write_text("start")
+
+    def on_predict_end(self, trainer, pl_module):
+        self.path.write_text(self.path.read_text() + f" end {type(pl_module).__name__}")
+"""
+
+
+def test_hooks_of_a_task_are_called_from_a_checkpoint_alone(fitted, scenes, tmp_path):
+    import torch
+
+    code = tmp_path / "own_step.py"
+    code.write_text(OWN_STEP)
+    content = torch.load(fitted / "checkpoints" / "best.ckpt", weights_only=True)
+    content["terratorch"]["task"] = "own_step.Inverted"
+    torch.save(content, tmp_path / "own.ckpt")
+    data = ("--predict_data", scenes, "--no_quicklook", "--predict_output_dir")
+    own = ("--custom_modules_path", code, "--accelerator", "cpu")
+    assert _predict(tmp_path / "own.ckpt", *data, tmp_path / "own", *own) == 0
+    assert _predict(fitted / "checkpoints" / "best.ckpt", *data, tmp_path / "ours") == 0
+    for name in ("north_pred.tif", "south_pred.tif"):
+        ours, theirs = _read(tmp_path / "ours" / name), _read(tmp_path / "own" / name)
+        assert np.array_equal(theirs, 2 - ours)
+
+
+def test_callbacks_hear_of_start_and_end(fitted, scenes, tmp_path):
+    code = tmp_path / "own_callback.py"
+    code.write_text(OWN_STEP)
+    config = yaml.safe_load((fitted / "given.yaml").read_text())
+    told = {"class_path": "own_callback.Told", "init_args": {"path": str(tmp_path / "told")}}
+    config["trainer"]["callbacks"] = [told]
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    options = ("--predict_data", scenes, "--predict_output_dir", tmp_path / "maps")
+    own = ("-c", tmp_path / "c.yaml", "--custom_modules_path", code)
+    assert _predict(fitted / "checkpoints" / "best.ckpt", *options, *own) == 0
+    assert (tmp_path / "told").read_text() == "start end SemanticSegmentationTask"

@@ -186,8 +186,11 @@ class LightningInferenceModel:
         task, datamodule = self.model, self.datamodule
         source = None
         if images is not None:
-            by_modality = isinstance(images, Mapping)
-            paths = [f"{name}={path}" for name, path in images.items()] if by_modality else [images]
+            paths = (
+                [f"{name}={path}" for name, path in images.items()]
+                if isinstance(images, Mapping)
+                else [str(images)]
+            )
             source = source_for(datamodule, find_scenes(paths))
         if runs_without_trainer(task, self.trainer):
             assert isinstance(task, TerraTorchTask), "runs_without_trainer checks it"

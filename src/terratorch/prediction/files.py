@@ -20,7 +20,7 @@ _OF_MODALITY = re.compile(r"(?P<name>[^\W\d][^=/\\\s]*)=(?P<path>.+)")
 
 
 def find_scenes(
-    paths: Sequence[str] | None, scene_folders: bool = False
+    paths: Sequence[str | Path] | None, scene_folders: bool = False
 ) -> list[Path | SceneFiles]:
     """Return the images that files, folders and patterns name.
 

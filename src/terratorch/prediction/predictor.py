@@ -45,7 +45,6 @@ from terratorch.tasks.plain_values import to_plain
 from terratorch.tasks.predicting import as_output, prediction_of
 from terratorch.tasks.prediction_checks import check_scale
 from terratorch.tasks.settings import TaskSettings
-from terratorch.tiles.engine import Facts
 from terratorch.tiles.ensemble import Ensemble
 from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.tiling import ChipSize
@@ -223,7 +222,7 @@ class Predictor:
             patch_size=self.objective.patch_size,
         )
 
-    def scores(self, images: Images, facts: Facts) -> Tensor:
+    def scores(self, images: Images, facts: Mapping[str, object]) -> Tensor:
         """Return the scores of a batch of normalised images on the device.
 
         Args:

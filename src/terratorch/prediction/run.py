@@ -129,10 +129,14 @@ def _find(
     paths: Sequence[str | Path | SceneFiles], scene_folders: bool
 ) -> Sequence[Path | SceneFiles]:
     """Expand folders and patterns; with `scene_folders` a `Path` is one scene already."""
-    kinds = (Path, SceneFiles) if scene_folders else (SceneFiles,)
-    scenes = [path for path in paths if isinstance(path, kinds)]
-    others = [path for path in paths if not isinstance(path, kinds)]
-    return [*scenes, *(find_scenes(others, scene_folders) if others or not scenes else [])]
+    scenes: list[Path | SceneFiles] = []
+    others: list[str | Path] = []
+    for path in paths:
+        if isinstance(path, SceneFiles) or (scene_folders and isinstance(path, Path)):
+            scenes.append(path)
+        else:
+            others.append(path)
+    return [*scenes, *find_scenes(others, scene_folders)] if others or not scenes else scenes
 
 
 def _predict_scenes(

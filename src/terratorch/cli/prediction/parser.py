@@ -47,7 +47,7 @@ def add_options(parser: ArgumentParser) -> None:
         parser.add_argument(
             f"--{option.name}",
             type=str if is_text or option.is_list else Any,
-            **({"nargs": "+"} if option.is_list else {}),
+            nargs="+" if option.is_list else None,
             default=None,
             metavar=option.metavar or words,
             help=option.help,

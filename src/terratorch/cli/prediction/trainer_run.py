@@ -141,7 +141,7 @@ def predicts_labels(task: LightningModule) -> bool:
 
 def load_weights(task: LightningModule, path: str | Path) -> None:
     """Load a checkpoint into a task, as a Trainer does."""
-    checkpoint = read_checkpoint_file(path)
+    checkpoint: Any = read_checkpoint_file(path)
     task.load_state_dict(state_dict_in(checkpoint, Path(path)))
     task.on_load_checkpoint(checkpoint)
 

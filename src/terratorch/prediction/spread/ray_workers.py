@@ -169,7 +169,9 @@ class RayWorkers:
             TerraTorchError: If workers die again and again.
         """
         numbered = enumerate(jobs)
-        idle, running, done = deque(self._actors), dict[Any, tuple[int, Any, Job]](), {}
+        idle = deque(self._actors)
+        running: dict[Any, tuple[int, Any, Job]] = {}  # by the reference to the outcome
+        done: dict[int, Outcome] = {}
         following = 0
         while True:
             while idle and len(running) + len(done) < _AHEAD * self.count:
