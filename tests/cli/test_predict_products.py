@@ -111,7 +111,7 @@ def test_a_missing_package_is_told_before_anything_is_predicted(
     monkeypatch.setitem(sys.modules, "geopandas", None)
     assert predict("--vectorize", "gpkg") == 2
     said = capsys.readouterr().err
-    assert "The package 'geopandas' is needed to read and write polygons" in said
+    assert "The package 'geopandas' is needed to write polygons" in said
     assert 'pip install "terratorch[vector]"' in said
     assert not (tmp_path / "maps").exists()
 
