@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from terratorch.contracts.images import Images
+
+Sample: TypeAlias = dict[str, Any]
+"""A sample or a batch by its public keys: `image`, targets such as `mask`, and facts."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.errors import ConfigurationError
 
 Images = Tensor | dict[str, Tensor]
+
+Pixels: TypeAlias = NDArray[Any]
+"""Pixels in the dtype of their file."""
 
 
 def each_image(images: Images, change: Callable[[Tensor], Tensor]) -> Images:

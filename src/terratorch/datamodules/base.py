@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from torch import nn
 from torch.utils.data import Dataset
 
+from terratorch.contracts.facts import Sample
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datamodules.loading import (
     Loader,
@@ -29,6 +29,7 @@ from terratorch.datasets.files import find_files
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.prediction_images import PredictionImages
+from terratorch.datasets.transforms.build import Transforms
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 
 _STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
@@ -74,7 +75,7 @@ class SplitSource:
     images: Path | None
     labels: Path | None = None
     split: Path | None = None
-    transform: Sequence[Any] | None = None
+    transform: Transforms = None
 
 
 class GenericDataModule(LightningDataModule):
@@ -111,7 +112,7 @@ class GenericDataModule(LightningDataModule):
             _check_source(split, source)
         self.loading = loading
         self._sources = sources
-        self.datasets: dict[str, Dataset[Any]] = {}
+        self.datasets: dict[str, Dataset[Sample]] = {}
         self.aug: nn.Module = normalization(input_spec)
         self.given_facts = GivenFacts()
         self._input_spec = input_spec
@@ -135,14 +136,14 @@ class GenericDataModule(LightningDataModule):
         return None
 
     @abstractmethod
-    def build_dataset(self, split: str, source: SplitSource) -> Dataset[dict[str, Any]]:
+    def build_dataset(self, split: str, source: SplitSource) -> Dataset[Sample]:
         """Build the data set of `train`, `val` or `test`.
 
         A sample has `image`, a tensor or a dictionary of tensors by modality, targets and facts;
         see `terratorch.contracts.facts`. A modality that it lacks is omitted, or None.
         """
 
-    def build_dataset_as_read(self, split: str) -> Dataset[dict[str, Any]]:
+    def build_dataset_as_read(self, split: str) -> Dataset[Sample]:
         """Build the data set of a split without transforms, as statistics are computed from."""
         source = self._sources[split]
         if source.images is None:
@@ -166,29 +167,30 @@ class GenericDataModule(LightningDataModule):
                 if split == "train" and isinstance(dataset, Sized):
                     self._check_batch_size(len(dataset))
 
-    def train_dataloader(self) -> Any:
+    def train_dataloader(self) -> Loader:
         """Return the loader of training, shuffled."""
         return self._loader("train", shuffle=True, drop_last=self.loading.drop_last)
 
-    def val_dataloader(self) -> Any:
+    def val_dataloader(self) -> Loader | list[Loader]:
         """Return the loader of validation; no loader if there is no such data."""
         return self._loader("val") if "val" in self.datasets else []
 
-    def test_dataloader(self) -> Any:
+    def test_dataloader(self) -> Loader:
         """Return the loader of the test."""
         return self._loader("test")
 
-    def predict_dataloader(self) -> Any:
+    def predict_dataloader(self) -> Loader:
         """Return the loader of the images to predict; images may differ in size."""
         dataset = self.datasets["predict"]
         assert isinstance(dataset, PredictionDataset)
         return prediction_loader(dataset, self.loading.batch_size, self.loading.num_workers)
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+    def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
         """Normalise the batch, on the device."""
-        return self.aug(batch)
+        normalized: Sample = self.aug(batch)
+        return normalized
 
-    def _loader(self, split: str, **options: Any) -> Loader:
+    def _loader(self, split: str, shuffle: bool = False, drop_last: bool = False) -> Loader:
         loading = self.loading
         return Loader(
             self.datasets[split],
@@ -202,7 +204,8 @@ class GenericDataModule(LightningDataModule):
             ),
             worker_init_fn=ask_for_errors if loading.num_workers else None,
             persistent_workers=loading.num_workers > 0,
-            **options,
+            shuffle=shuffle,
+            drop_last=drop_last,
         )
 
     def _prediction_dataset(self) -> PredictionDataset:
@@ -276,7 +279,7 @@ def normalization(input_spec: InputSpec) -> nn.Module:
     return Normalize(image.means, image.stds, time_in_channels=image.has_time)
 
 
-def refuse_unknown(kind: type, given: Mapping[str, Any]) -> None:
+def refuse_unknown(kind: type, given: Mapping[str, object]) -> None:
     """Refuse keyword arguments that a class does not know.
 
     Raises:

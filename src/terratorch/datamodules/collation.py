@@ -8,16 +8,14 @@ are 0 after normalisation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from terratorch.contracts.facts import Sample
 from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.errors import DataError
-
-Sample = Mapping[str, Any]
 
 LISTED = frozenset({"boxes", "labels", "masks"})
 """Targets of which images have any number; a batch has a list of them."""
@@ -91,7 +89,7 @@ def is_listed(key: object, values: Sequence[object]) -> bool:
     return len(shapes) > 1 and key not in ("image", "mask")
 
 
-def collate(samples: Sequence[Sample]) -> dict[str, Any]:
+def collate(samples: Sequence[Sample]) -> Sample:
     """Return a batch of samples; targets of any number stay a list."""
     columns = {key: [sample[key] for sample in samples] for key in samples[0]}
     return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,39 +26,26 @@ class GenericPixelWiseDataModule(GenericDataModule):
     """Splits of a pixel-wise data set.
 
     Args:
-        dataset_class: The data set of a split.
-        dataset_options: What all splits have in common, by the parameters of the data set.
-        input_spec: How images are read and normalised.
-        loading: How batches are made.
-        sources: Where the chips of `train`, `val` and `test` come from.
-        **predict: The options of `GenericDataModule` for prediction.
+        make_dataset: Makes the data set of a split; takes what differs between splits.
+        *args: Arguments of `GenericDataModule`.
+        **kwargs: Further ones.
     """
 
     def __init__(
-        self,
-        dataset_class: type[
-            GenericNonGeoSegmentationDataset | GenericNonGeoPixelwiseRegressionDataset
-        ],
-        dataset_options: dict[str, Any],
-        input_spec: InputSpec,
-        loading: Loading,
-        sources: dict[str, SplitSource],
-        **predict: Any,
+        self, make_dataset: Callable[..., ImageFolderDataset], *args: Any, **kwargs: Any
     ) -> None:
-        super().__init__(input_spec, loading, sources, **predict)
-        self.dataset_class = dataset_class
-        self._dataset_options = dataset_options
+        super().__init__(*args, **kwargs)
+        self._make_dataset = make_dataset
 
     def build_dataset(self, split: str, source: SplitSource) -> ImageFolderDataset:
         """Build the data set of `train`, `val` or `test`."""
         assert source.images is not None
-        return self.dataset_class(
+        return self._make_dataset(
             data_root=source.images,
             label_data_root=source.labels,
             split=source.split,
             transform=source.transform,
             names=OptionNames.of_data_module(split),
-            **self._dataset_options,
             image_spec=self.input_spec.image,
         )
 
@@ -153,7 +142,7 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
         tortilla_file: Path | None = None,
         return_georeference: bool = False,
         temporal_channel_major: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         refuse_unknown(type(self), kwargs)
         refuse_unsupported(
@@ -173,16 +162,16 @@ class GenericNonGeoSegmentationDataModule(GenericPixelWiseDataModule):
             rgb_indices=rgb_indices,
         )
         super().__init__(
-            GenericNonGeoSegmentationDataset,
-            {
-                "num_classes": num_classes,
-                "image_grep": img_grep,
-                "label_grep": label_grep,
-                "ignore_split_file_extensions": ignore_split_file_extensions,
-                "allow_substring_split_file": allow_substring_split_file,
-                "no_label_replace": no_label_replace,
-                "reduce_zero_label": reduce_zero_label,
-            },
+            partial(
+                GenericNonGeoSegmentationDataset,
+                num_classes=num_classes,
+                image_grep=img_grep,
+                label_grep=label_grep,
+                ignore_split_file_extensions=ignore_split_file_extensions,
+                allow_substring_split_file=allow_substring_split_file,
+                no_label_replace=no_label_replace,
+                reduce_zero_label=reduce_zero_label,
+            ),
             input_spec,
             Loading(batch_size, num_workers, drop_last, pin_memory, check_stackability),
             {
@@ -286,7 +275,7 @@ class GenericNonGeoPixelwiseRegressionDataModule(GenericPixelWiseDataModule):
         pin_memory: bool = False,
         check_stackability: bool = True,
         temporal_channel_major: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         refuse_unknown(type(self), kwargs)
         refuse_unsupported(embedding_input=embedding_input)
@@ -302,15 +291,15 @@ class GenericNonGeoPixelwiseRegressionDataModule(GenericPixelWiseDataModule):
             rgb_indices=rgb_indices,
         )
         super().__init__(
-            GenericNonGeoPixelwiseRegressionDataset,
-            {
-                "image_grep": img_grep,
-                "label_grep": label_grep,
-                "ignore_split_file_extensions": ignore_split_file_extensions,
-                "allow_substring_split_file": allow_substring_split_file,
-                "no_label_replace": no_label_replace,
-                "reduce_zero_label": reduce_zero_label,
-            },
+            partial(
+                GenericNonGeoPixelwiseRegressionDataset,
+                image_grep=img_grep,
+                label_grep=label_grep,
+                ignore_split_file_extensions=ignore_split_file_extensions,
+                allow_substring_split_file=allow_substring_split_file,
+                no_label_replace=no_label_replace,
+                reduce_zero_label=reduce_zero_label,
+            ),
             input_spec,
             Loading(batch_size, num_workers, drop_last, pin_memory, check_stackability),
             {

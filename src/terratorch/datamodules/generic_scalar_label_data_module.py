@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
         drop_last: bool = True,
         check_stackability: bool = True,
         temporal_channel_major: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         refuse_unknown(type(self), kwargs)
         input_spec = InputSpec.create(
@@ -110,10 +111,12 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
             predict_input_spec=input_spec.with_bands(predict_dataset_bands, None),
         )
         self.num_classes = num_classes
-        self._split_options: dict[str, Any] = {
-            "ignore_split_file_extensions": ignore_split_file_extensions,
-            "allow_substring_split_file": allow_substring_split_file,
-        }
+        self._make_dataset = partial(
+            GenericNonGeoClassificationDataset,
+            num_classes=num_classes,
+            ignore_split_file_extensions=ignore_split_file_extensions,
+            allow_substring_split_file=allow_substring_split_file,
+        )
 
     @property
     def class_names(self) -> list[str] | None:
@@ -128,13 +131,11 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
     def build_dataset(self, split: str, source: SplitSource) -> ImageFolderDataset:
         """Build the data set of `train`, `val` or `test`."""
         assert source.images is not None
-        return GenericNonGeoClassificationDataset(
+        return self._make_dataset(
             source.images,
-            self.num_classes,
             split=source.split,
             transform=source.transform,
             class_names=self.class_names,
             names=OptionNames.of_data_module(split),
-            **self._split_options,
             image_spec=self.input_spec.image,
         )

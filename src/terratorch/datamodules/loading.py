@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from terratorch.contracts.facts import Sample
 from terratorch.contracts.input_spec import SINGLE
 from terratorch.datamodules.shared_batches import BatchReceiver
 from terratorch.datasets.delivery import DeliversErrors
@@ -20,8 +21,8 @@ from terratorch.errors import DataError, TerraTorchError
 class Loader(DataLoader[Any]):
     """A data loader that raises the errors that a worker delivered, and takes shared batches."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, dataset: Dataset[Any], **options: Any) -> None:
+        super().__init__(dataset, **options)
         self._receiver = BatchReceiver()
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a generator is an iterator
@@ -38,7 +39,7 @@ class Loader(DataLoader[Any]):
                 del error
 
 
-def _until_error(batches: Iterator[Any]) -> Generator[Any, None, TerraTorchError | None]:
+def _until_error(batches: Iterator[object]) -> Generator[object, None, TerraTorchError | None]:
     for batch in batches:
         if isinstance(batch, TerraTorchError):
             return batch
@@ -54,12 +55,13 @@ def ask_for_errors(_worker: int) -> None:
         info.dataset.deliver_errors = True
 
 
-def delivered_error(samples: list[Any]) -> TerraTorchError | None:
+def delivered_error(samples: Sequence[object]) -> TerraTorchError | None:
     """Return the error that the data set delivered instead of samples, if it did."""
-    return samples[0] if isinstance(samples[0], TerraTorchError) else None
+    first = samples[0]
+    return first if isinstance(first, TerraTorchError) else None
 
 
-def error_of_sizes(samples: list[Any]) -> TerraTorchError | None:
+def error_of_sizes(samples: list[Sample]) -> TerraTorchError | None:
     """Return the error that was delivered, or one where the images differ in size.
 
     Raises:
@@ -71,7 +73,7 @@ def error_of_sizes(samples: list[Any]) -> TerraTorchError | None:
     return error
 
 
-def _different_sizes(samples: list[dict[str, Any]]) -> DataError | None:
+def _different_sizes(samples: list[Sample]) -> DataError | None:
     for name in dict.fromkeys(name for sample in samples for name in _by_modality(sample)):
         having = [sample for sample in samples if name in _by_modality(sample)]
         error = _different_shapes(having, [_by_modality(sample)[name].shape for sample in having])
@@ -80,16 +82,14 @@ def _different_sizes(samples: list[dict[str, Any]]) -> DataError | None:
     return None
 
 
-def _by_modality(sample: dict[str, Any]) -> dict[str, Tensor]:
+def _by_modality(sample: Sample) -> dict[str, Tensor]:
     """Return the images of a sample by modality, those that it has."""
     image = sample["image"]
     images = {SINGLE: image} if isinstance(image, Tensor) else image
     return {name: image for name, image in images.items() if image is not None}
 
 
-def _different_shapes(
-    samples: list[dict[str, Any]], sizes: Sequence[torch.Size]
-) -> DataError | None:
+def _different_shapes(samples: list[Sample], sizes: Sequence[torch.Size]) -> DataError | None:
     shapes = [tuple(size) for size in sizes]
     usual = Counter(shapes).most_common(1)[0][0]
     odd = next((place for place, shape in enumerate(shapes) if shape != usual), None)
@@ -113,7 +113,7 @@ def _different_shapes(
     )
 
 
-def _file_of(sample: dict[str, Any]) -> str:
+def _file_of(sample: Sample) -> str:
     name = sample.get("filename", "an image")
     return str(next(iter(name.values())) if isinstance(name, dict) else name)
 
@@ -127,9 +127,7 @@ def first_sample(samples: list[Any]) -> Any:
     return samples[0]
 
 
-def prediction_loader(
-    dataset: PredictionDataset, batch_size: int, num_workers: int
-) -> DataLoader[Any]:
+def prediction_loader(dataset: PredictionDataset, batch_size: int, num_workers: int) -> Loader:
     """Return a loader over images of any sizes; a batch ends where the size changes."""
     # Not by a batch sampler: for prediction, Lightning takes only those that it can build.
     return Loader(

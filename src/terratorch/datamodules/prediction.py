@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
+from terratorch.contracts.facts import Sample
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datamodules.base import Loading, normalization
-from terratorch.datamodules.loading import prediction_loader
+from terratorch.datamodules.loading import Loader, prediction_loader
 from terratorch.datasets.facts import GivenFacts
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.prediction_images import PredictionImages
@@ -47,7 +47,7 @@ class PredictionDataModule(LightningDataModule):
         self.given_facts = GivenFacts()
         self.aug = normalization(input_spec)
 
-    def predict_dataloader(self) -> Any:
+    def predict_dataloader(self) -> Loader:
         """Return the loader of the images.
 
         Raises:
@@ -59,6 +59,7 @@ class PredictionDataModule(LightningDataModule):
         dataset = PredictionDataset(self._images.paths, self.input_spec, self.given_facts)
         return prediction_loader(dataset, self.loading.batch_size, self.loading.num_workers)
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+    def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
         """Normalise the batch, on the device."""
-        return self.aug(batch)
+        normalized: Sample = self.aug(batch)
+        return normalized

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -198,7 +197,9 @@ class _MeasuredDataset(DeliversErrors, Dataset[_Measured]):
         return _measured(torch.from_numpy(image), torch.from_numpy(valid), label, 1)
 
 
-def _measured(image: torch.Tensor, valid: torch.Tensor | None, label: Any, count: int) -> _Measured:
+def _measured(
+    image: torch.Tensor, valid: torch.Tensor | None, label: object, count: int
+) -> _Measured:
     # The bands come first: a batch has its images where a single one has its time steps.
     moments = image_moments(image, valid)
     pixels = image[0].numel()

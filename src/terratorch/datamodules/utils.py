@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from torch import nn
 
+from terratorch.contracts.facts import Sample
 from terratorch.contracts.images import normalize
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
@@ -36,7 +36,7 @@ class Normalize(nn.Module):
         self.means, self.stds = tuple(means), tuple(stds)
         self.denormalize, self.time_in_channels = denormalize, time_in_channels
 
-    def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def forward(self, batch: Sample) -> Sample:
         """Return the batch with `image`, `(B, C, H, W)` or `(B, C, T, H, W)`, normalised."""
         image = normalize(
             batch["image"],
@@ -59,7 +59,7 @@ class NormalizeModalities(nn.Module):
         super().__init__()
         self.input_spec = input_spec
 
-    def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def forward(self, batch: Sample) -> Sample:
         """Return the batch with the images in `image`, by modality, normalised."""
         return {**batch, "image": self.input_spec.normalize(batch["image"])}
 
@@ -77,18 +77,17 @@ def read_numbers(values: Sequence[float] | str | None, thing: str) -> tuple[floa
     """
     if values is None:
         return None
-    if isinstance(values, (str, Path)):
-        values = _from_file(Path(values), thing)
-    if not isinstance(values, (list, tuple)) or not all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
+    numbers = _from_file(Path(values), thing) if isinstance(values, (str, Path)) else values
+    if not isinstance(numbers, (list, tuple)) or not all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in numbers
     ):
         raise ConfigurationError(
-            thing, f"{values!r} is not a list of numbers", "Give one number for each band."
+            thing, f"{numbers!r} is not a list of numbers", "Give one number for each band."
         )
-    return tuple(float(value) for value in values)
+    return tuple(float(value) for value in numbers)
 
 
-def _from_file(path: Path, thing: str) -> Any:
+def _from_file(path: Path, thing: str) -> object:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

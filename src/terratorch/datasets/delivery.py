@@ -7,7 +7,6 @@ asks for it gets our errors as values instead, and raises them itself: people re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from terratorch.errors import TerraTorchError
 
@@ -21,7 +20,7 @@ class DeliversErrors:
 
     deliver_errors = False
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+    def __getitems__(self, indices: Sequence[int]) -> list[object]:
         """Read several samples; torch calls this for a batch."""
         try:
             return [self[index] for index in indices]  # type: ignore[index]  # a Dataset is mixed in

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from rasterio import DatasetReader
 from rasterio.crs import CRS
 from torch import Tensor
 
+from terratorch.contracts.facts import Sample
 from terratorch.errors import ConfigurationError
 from terratorch.geo.acquisition import dates_of, parse_time
 from terratorch.geo.extent import METRES_PER_DEGREE, lon_lat_points
@@ -103,7 +103,7 @@ class FileFacts:
             location=given.location,
         )
 
-    def of_file(self) -> dict[str, Any]:
+    def of_file(self) -> Sample:
         """Return the facts of the whole file, as a sample has them."""
         corners = [(0, 0), (0, self.height), (self.width, 0), (self.width, self.height)]
         (center, *places) = self._places([(self.width / 2, self.height / 2), *corners])

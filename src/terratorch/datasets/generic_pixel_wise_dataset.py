@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.bands import Band
+from terratorch.contracts.facts import Sample
+from terratorch.contracts.images import Pixels
 from terratorch.contracts.input_spec import ImageSpec
 from terratorch.datasets.files import Split
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.labels import NO_LABEL, read_class_mask, read_value_mask
 from terratorch.datasets.pairing import OptionNames, pair_files
+from terratorch.datasets.transforms.build import Transforms
 from terratorch.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
         dataset_bands: list[Band] | None = None,
         output_bands: list[Band] | None = None,
         constant_scale: float = 1,
-        transform: Any = None,
+        transform: Transforms = None,
         no_data_replace: float | None = None,
         no_label_replace: int | None = None,
         embedding_input: bool = False,
@@ -83,7 +86,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
         expand_temporal_dimension: bool = False,
         temporal_channel_major: bool = False,
         reduce_zero_label: bool = False,
-        tortilla_df: Any = None,
+        tortilla_df: object = None,
         tortilla_indices: list[Hashable] | None = None,
         return_georeference: bool = False,
         *,
@@ -136,7 +139,7 @@ class GenericPixelWiseDataset(ImageFolderDataset):
         """The value of unlabelled pixels in a sample; None if every value is a label."""
         return self.no_label_replace
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]
         image, facts = self._read(pair.image)
         mask = self._read_mask(pair.label)
@@ -148,14 +151,14 @@ class GenericPixelWiseDataset(ImageFolderDataset):
             )
         return {**self._to_tensors(image, mask), **facts}
 
-    def read_label(self, index: int) -> NDArray[Any]:
+    def read_label(self, index: int) -> Pixels:
         """Read a label without transforms, `(H, W)`."""
         return self._read_mask(self.pairs[index].label)
 
-    def _read_mask(self, path: Path) -> NDArray[Any]:
+    def _read_mask(self, path: Path) -> Pixels:
         raise NotImplementedError
 
-    def _to_tensors(self, image: NDArray[np.float32], mask: NDArray[Any]) -> dict[str, Tensor]:
+    def _to_tensors(self, image: NDArray[np.float32], mask: Pixels) -> dict[str, Tensor]:
         if self._pipeline is None:
             return {"image": torch.from_numpy(image), "mask": torch.from_numpy(mask)}
         image_tensor, mask_tensor = self._pipeline(image, mask)
@@ -189,14 +192,14 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
         output_bands: list[Band] | None = None,
         class_names: list[str] | None = None,
         constant_scale: float = 1,
-        transform: Any = None,
+        transform: Transforms = None,
         no_data_replace: float | None = None,
         no_label_replace: int | None = None,
         embedding_input: bool = False,
         pca_step: int = 4,
         expand_temporal_dimension: bool = False,
         reduce_zero_label: bool = False,
-        tortilla_df: Any = None,
+        tortilla_df: object = None,
         tortilla_indices: list[Hashable] | None = None,
         return_georeference: bool = False,
         temporal_channel_major: bool = False,
@@ -252,7 +255,7 @@ class GenericNonGeoSegmentationDataset(GenericPixelWiseDataset):
 
     def plot(
         self,
-        sample: dict[str, Any],
+        sample: Sample,
         suptitle: str | None = None,
         class_names: Sequence[str] | None = None,
     ) -> Figure:
@@ -289,7 +292,7 @@ class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
         dataset_bands: list[Band] | None = None,
         output_bands: list[Band] | None = None,
         constant_scale: float = 1,
-        transform: Any = None,
+        transform: Transforms = None,
         no_data_replace: float | None = None,
         no_label_replace: int | None = None,
         embedding_input: bool = False,
@@ -333,7 +336,7 @@ class GenericNonGeoPixelwiseRegressionDataset(GenericPixelWiseDataset):
     def _read_mask(self, path: Path) -> NDArray[np.float32]:
         return read_value_mask(path, self.no_label_replace, self.reduce_zero_label)
 
-    def plot(self, sample: dict[str, Any], suptitle: str | None = None) -> Figure:
+    def plot(self, sample: Sample, suptitle: str | None = None) -> Figure:
         """Draw a sample: image, values and, if it has one, prediction.
 
         Args:
@@ -363,6 +366,6 @@ def check_class_names(names: Sequence[str] | None, num_classes: int) -> list[str
     return None if names is None else list(names)
 
 
-def _size(array: NDArray[Any]) -> str:
+def _size(array: Pixels) -> str:
     height, width = array.shape[-2:]
     return f"{width} x {height}"

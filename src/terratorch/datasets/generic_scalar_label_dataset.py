@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.bands import Band
+from terratorch.contracts.facts import Sample
 from terratorch.contracts.input_spec import ImageSpec
 from terratorch.datasets.files import FoundFile, Split, check_folder, find_files, shortened
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.pairing import OptionNames
+from terratorch.datasets.transforms.build import Transforms
 from terratorch.errors import ConfigurationError, DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class GenericScalarLabelDataset(ImageFolderDataset):
         dataset_bands: list[Band] | None = None,
         output_bands: list[Band] | None = None,
         constant_scale: float = 1,
-        transform: Any = None,
+        transform: Transforms = None,
         no_data_replace: float | None = 0,
         expand_temporal_dimension: bool = False,
         temporal_channel_major: bool = False,
@@ -100,10 +102,10 @@ class GenericScalarLabelDataset(ImageFolderDataset):
         """The class id of each sample; None if labels are not required."""
         return [label for _, label in self.samples]
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> Sample:
         path, label = self.samples[index]
         image, facts = self._read(path)
-        sample: dict[str, Any] = {"image": self._tensor(image), **facts}
+        sample: Sample = {"image": self._tensor(image), **facts}
         if label is not None:
             sample["label"] = torch.tensor(label)
         return sample
@@ -144,7 +146,7 @@ class GenericNonGeoClassificationDataset(GenericScalarLabelDataset):
         output_bands: list[Band] | None = None,
         class_names: list[str] | None = None,
         constant_scale: float = 1,
-        transform: Any = None,
+        transform: Transforms = None,
         no_data_replace: float = 0,
         expand_temporal_dimension: bool = False,
         temporal_channel_major: bool = False,
@@ -180,7 +182,7 @@ class GenericNonGeoClassificationDataset(GenericScalarLabelDataset):
         self.num_classes = num_classes
         self.class_names = self.classes or None
 
-    def plot(self, sample: dict[str, Any], suptitle: str | None = None) -> Figure:
+    def plot(self, sample: Sample, suptitle: str | None = None) -> Figure:
         """Draw a sample: the image, and the names of its label and prediction.
 
         Args:

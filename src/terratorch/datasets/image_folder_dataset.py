@@ -6,17 +6,19 @@ from abc import abstractmethod
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio import DatasetReader
 from torch.utils.data import Dataset
 
+from terratorch.contracts.facts import Sample
+from terratorch.contracts.images import Pixels
 from terratorch.contracts.input_spec import ImageSpec
 from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.facts import FileFacts
 from terratorch.datasets.image_reader import ImageReader
+from terratorch.datasets.transforms.build import Transforms
 from terratorch.datasets.transforms.pipeline import as_pipeline
 from terratorch.errors import DataError
 
@@ -27,7 +29,7 @@ _CHECKED_FILES = 16
 _REMEMBERED = 16_384
 
 
-class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
+class ImageFolderDataset(DeliversErrors, Dataset[Sample]):
     """Base of the data sets of image files.
 
     Args:
@@ -40,7 +42,7 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
     def __init__(
         self,
         spec: ImageSpec,
-        transform: Any,
+        transform: Transforms,
         transform_name: str,
         no_label: float | None = None,
     ) -> None:
@@ -48,7 +50,7 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         self.rgb_indices = list(spec.rgb_indices or spec.selection.rgb_places())
         self._reader = ImageReader(spec)
         self._bands: int | None = None  # until some files are checked
-        self._facts: dict[Path, dict[str, Any]] = {}
+        self._facts: dict[Path, Sample] = {}
         self._pipeline = as_pipeline(transform, transform_name, no_label)
 
     @property
@@ -57,7 +59,7 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         """The images, in the order of the samples."""
 
     @abstractmethod
-    def read_label(self, index: int) -> Any:
+    def read_label(self, index: int) -> int | Pixels | None:
         """Return the label of a sample without transforms: a class id, a mask, or None."""
 
     def read_image(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -81,7 +83,7 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
             self._check_bands(path, bands)
         return self._bands
 
-    def _read(self, path: Path) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def _read(self, path: Path) -> tuple[NDArray[np.float32], Sample]:
         """Read an image of a sample, `(C, H, W)` or `(C, T, H, W)`, and the facts of its file.
 
         The facts are of the whole file: transforms of the image do not change them.
@@ -97,7 +99,7 @@ class ImageFolderDataset(DeliversErrors, Dataset[dict[str, Any]]):
         self._check_bands(path, len(image))
         return image, facts
 
-    def _look(self, path: Path, facts: dict[str, Any], dataset: DatasetReader) -> None:
+    def _look(self, path: Path, facts: Sample, dataset: DatasetReader) -> None:
         steps = self._reader.spec.selection.steps(dataset.count)
         facts |= {**FileFacts.of(path, dataset, steps).of_file(), "filename": str(path)}
 

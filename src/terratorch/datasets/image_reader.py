@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio import DatasetReader
 
+from terratorch.contracts.images import Pixels
 from terratorch.contracts.input_spec import ImageSpec
 from terratorch.errors import DataError
 from terratorch.geo.raster import RasterData, open_raster, read_bands
@@ -121,7 +121,7 @@ class ImageReader:
 
 
 def _what_is_invalid(raster: RasterData) -> str:
-    data: NDArray[Any] = raster.data
+    data: Pixels = raster.data
     assert raster.invalid is not None
     pixels = int(raster.invalid.any(axis=0).sum())
     words = "1 pixel is" if pixels == 1 else f"{pixels} pixels are"

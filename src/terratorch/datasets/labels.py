@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from terratorch.contracts.images import Pixels
 from terratorch.errors import DataError
 from terratorch.geo.raster import RasterData, open_raster, read_bands
 
@@ -80,8 +80,8 @@ def _read_one_band(path: Path) -> RasterData:
 
 
 def _whole_numbers(
-    path: Path, values: NDArray[Any], missing: NDArray[np.bool_] | None, replacement: int | None
-) -> NDArray[Any]:
+    path: Path, values: Pixels, missing: NDArray[np.bool_] | None, replacement: int | None
+) -> Pixels:
     finite = np.isfinite(values)
     if not finite.all():
         if replacement is None:

@@ -10,7 +10,7 @@ import inspect
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 # The options of `terratorch predict` that set a fact.
 _OPTIONS = {"temporal_coords": "date", "location_coords": "location"}
+
+Keywords: TypeAlias = dict[str, Any]
+"""Keyword arguments of a model, of any types."""
 
 ANY = "**"
 """The name of the input of a model whose `forward` takes any keyword argument."""
@@ -64,7 +67,7 @@ def inputs_of(model: nn.Module) -> tuple[ModelInput, ...]:
 
 def resolve_inputs(
     declared: Iterable[ModelInput], spec: InputSpec | None, facts: Mapping[str, object]
-) -> dict[str, Any]:
+) -> Keywords:
     """Return the further inputs of a model for a batch, by keyword.
 
     Training, tiles of tensors and scenes, Python and Ray all go through here.
@@ -78,7 +81,7 @@ def resolve_inputs(
     Raises:
         DataError: If an input is not known that the model needs, or was trained with.
     """
-    inputs: dict[str, Any] = {}
+    inputs: Keywords = {}
     for entry in declared:
         if entry.name == ANY:
             inputs |= _further(facts, inputs)
@@ -115,7 +118,7 @@ def _further(facts: Mapping[str, object], inputs: Mapping[str, object]) -> dict[
 
 def inputs_of_batch(
     model: nn.Module, spec: InputSpec | None, batch: Mapping[str, object]
-) -> tuple[Images, dict[str, Any]]:
+) -> tuple[Images, Keywords]:
     """Return the images of a batch and the further inputs of a model, on one device.
 
     Args:
@@ -150,7 +153,7 @@ def _refuse_missing(facts: Mapping[str, object]) -> None:
             )
 
 
-def on_device_of(images: Images, inputs: Mapping[str, object]) -> dict[str, Any]:
+def on_device_of(images: Images, inputs: Mapping[str, object]) -> Keywords:
     """Return further inputs on the device of the images."""
     first = images if isinstance(images, Tensor) else next(iter(images.values()))
     return {name: _on(first.device, value) for name, value in inputs.items()}

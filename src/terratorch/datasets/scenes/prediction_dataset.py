@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.utils.data import Dataset, default_collate
 
+from terratorch.contracts.facts import Sample
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.delivery import DeliversErrors
 from terratorch.datasets.facts import FileFacts, GivenFacts
@@ -16,7 +16,7 @@ from terratorch.datasets.scenes.prediction_reader import PredictionReader
 from terratorch.geo.raster import open_raster, read_bands
 
 
-class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
+class PredictionDataset(DeliversErrors, Dataset[Sample]):
     """Images, read as for training but without gaps, with a mask of what is valid in them.
 
     Args:
@@ -35,7 +35,7 @@ class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> Sample:
         path = self.paths[index]
         with open_raster(path) as dataset:
             bands = self._reader.bands(path, dataset)
@@ -56,7 +56,7 @@ class PredictionDataset(DeliversErrors, Dataset[dict[str, Any]]):
             return dataset.count, dataset.height, dataset.width
 
 
-class PredictionBatches(DeliversErrors, Dataset[dict[str, Any]]):
+class PredictionBatches(DeliversErrors, Dataset[Sample]):
     """Batches of consecutive images of one size.
 
     Args:
@@ -76,8 +76,8 @@ class PredictionBatches(DeliversErrors, Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._batches)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        batch: dict[str, Any] = default_collate([self.dataset[i] for i in self._batches[index]])
+    def __getitem__(self, index: int) -> Sample:
+        batch: Sample = default_collate([self.dataset[i] for i in self._batches[index]])
         return batch
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from rasterio import DatasetReader
 from torch import Tensor
 
 from terratorch.contracts.images import Images
@@ -51,7 +51,7 @@ class PredictionReader:
         """Whether a sample has one image."""
         return self._spec.is_single
 
-    def bands(self, path: Path, dataset: Any) -> FileBands:
+    def bands(self, path: Path, dataset: DatasetReader) -> FileBands:
         """Return which bands of an open file are read.
 
         Bands of modalities are found by their tag, or follow one after the other.
@@ -98,7 +98,7 @@ class PredictionReader:
         steps = self._spec.images[name].selection.steps(len(bands))
         return tuple(bands[step - 1] for step in steps)
 
-    def _places(self, path: Path, dataset: Any) -> Mapping[str, Sequence[int]]:
+    def _places(self, path: Path, dataset: DatasetReader) -> Mapping[str, Sequence[int]]:
         """Return the bands of each modality, counted from 1."""
         if self._spec.is_single:
             return {SINGLE: dataset.indexes}
@@ -145,7 +145,9 @@ class _Input:
             return None
         return len(selection.file_bands)
 
-    def indexes(self, path: Path, dataset: Any, own: Sequence[int] | None) -> tuple[int, ...]:
+    def indexes(
+        self, path: Path, dataset: DatasetReader, own: Sequence[int] | None
+    ) -> tuple[int, ...]:
         found = self.reader.indexes(path, dataset, own)
         # If bands have no names, the model takes as many as there are means.
         expected = len(found) if self._fill is None else len(self._fill)

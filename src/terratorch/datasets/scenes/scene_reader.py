@@ -6,14 +6,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from terratorch.contracts.images import Images, each_image
+from terratorch.contracts.facts import Sample
+from terratorch.contracts.images import Images, Pixels, each_image
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.facts import FileFacts, GivenFacts
 from terratorch.datasets.scenes.prediction_reader import PredictionReader
@@ -39,7 +39,7 @@ class SceneReader:
         self,
         path: Path,
         input_spec: InputSpec,
-        check: Callable[[dict[str, Any]], None] | None = None,
+        check: Callable[[Sample], None] | None = None,
         given: GivenFacts | None = None,
     ) -> None:
         self.path = path
@@ -54,7 +54,7 @@ class SceneReader:
             unusable.pop_all()
         self.block_height: int = self._dataset.block_shapes[0][0]
 
-    def read_rows(self, begin: int, end: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    def read_rows(self, begin: int, end: int) -> tuple[Pixels, NDArray[np.bool_] | None]:
         """Return `(C, n, W)` in the dtype of the file, and where it is invalid; None if nowhere."""
         window = Window(0, begin, self._dataset.width, end - begin)
         with reading_errors(self.path):
@@ -64,7 +64,7 @@ class SceneReader:
             self._check = None
         return raster.data, raster.invalid
 
-    def to_image(self, data: NDArray[Any], invalid: NDArray[np.bool_] | None) -> Images:
+    def to_image(self, data: Pixels, invalid: NDArray[np.bool_] | None) -> Images:
         """Return the normalised `(1, C, h, w)`, or `(1, C, T, h, w)`, of pixels that were read."""
         if data.dtype == np.float32:
             data = data.copy()  # it is filled and scaled in place, and other tiles look at it too
@@ -93,7 +93,7 @@ class SceneReader:
             )
         return facts
 
-    def _sample(self, raster: RasterData) -> dict[str, Any]:
+    def _sample(self, raster: RasterData) -> Sample:
         """Return a batch of a grid of pixels."""
         down, across = (max(size // _GRID, 1) for size in raster.data.shape[1:])
         grid = (slice(None), slice(None, None, down), slice(None, None, across))

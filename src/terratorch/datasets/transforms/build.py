@@ -10,14 +10,21 @@ import importlib
 import inspect
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 from terratorch.datasets import transforms as own
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 
+Transform: TypeAlias = Any
+"""A transform object; those of albumentations have no types."""
 
-def build_transforms(specs: Sequence[Any], thing: str) -> list[Any]:
+Transforms: TypeAlias = Any
+"""Transforms as people write them: a list of names, mappings or objects; or one `Compose`."""
+
+
+def build_transforms(specs: Sequence[object], thing: str) -> list[Transform]:
     """Build transforms from what people write.
 
     Args:
@@ -32,7 +39,7 @@ def build_transforms(specs: Sequence[Any], thing: str) -> list[Any]:
     return [build_transform(spec, f"{thing}[{place}]") for place, spec in enumerate(specs)]
 
 
-def build_transform(spec: Any, thing: str) -> Any:
+def build_transform(spec: object, thing: str) -> Transform:
     """Build one transform; see `build_transforms`."""
     if isinstance(spec, str):
         return _construct(spec, {}, thing)
@@ -49,14 +56,14 @@ def build_transform(spec: Any, thing: str) -> Any:
     return spec
 
 
-def flattened(transforms: Iterable[Any]) -> Iterator[Any]:
+def flattened(transforms: Iterable[Transform]) -> Iterator[Transform]:
     """Yield transforms, and those inside OneOf and the like."""
     for transform in transforms:
         yield transform
         yield from flattened(getattr(transform, "transforms", ()))
 
 
-def _from_mapping(spec: Mapping[str, Any], thing: str) -> Any:
+def _from_mapping(spec: Mapping[str, object], thing: str) -> Transform:
     unknown = sorted(set(spec) - {"class_path", "init_args"})
     if "class_path" not in spec or unknown:
         seen = f"'{unknown[0]}' is not expected here" if unknown else "class_path is missing"
@@ -68,7 +75,7 @@ def _from_mapping(spec: Mapping[str, Any], thing: str) -> Any:
     return _construct(str(spec["class_path"]), dict(arguments), thing)
 
 
-def _construct(name: str, arguments: dict[str, Any], thing: str) -> Any:
+def _construct(name: str, arguments: Mapping[str, object], thing: str) -> Transform:
     kind = _find(name, thing)
     built = {key: _nested(value, f"{thing}.init_args.{key}") for key, value in arguments.items()}
     try:
@@ -85,7 +92,7 @@ def _construct(name: str, arguments: dict[str, Any], thing: str) -> Any:
     return transform
 
 
-def _nested(value: Any, thing: str) -> Any:
+def _nested(value: object, thing: str) -> object:
     """Build the transforms that others, such as OneOf, hold."""
     if isinstance(value, list):
         return [_nested(item, f"{thing}[{place}]") for place, item in enumerate(value)]
@@ -95,14 +102,14 @@ def _nested(value: Any, thing: str) -> Any:
     return build_transform(value, thing) if is_transform else value
 
 
-def _check_arguments(transform: Any, thing: str) -> None:
+def _check_arguments(transform: object, thing: str) -> None:
     """Refuse arguments that albumentations warned of and left aside."""
     unknown = getattr(transform, "invalid_args", None)
     if unknown:
         raise _unknown_argument(type(transform), unknown[0], thing)
 
 
-def _check_names(kind: Any, arguments: Mapping[str, Any], thing: str) -> None:
+def _check_names(kind: type, arguments: Mapping[str, object], thing: str) -> None:
     """Refuse an argument that a transform does not have: its own message is misleading."""
     names = _parameters(kind)
     unknown = [name for name in arguments if name not in names]
@@ -110,7 +117,7 @@ def _check_names(kind: Any, arguments: Mapping[str, Any], thing: str) -> None:
         raise _unknown_argument(kind, unknown[0], thing)
 
 
-def _unknown_argument(kind: Any, name: str, thing: str) -> ArgumentNameError:
+def _unknown_argument(kind: type, name: str, thing: str) -> ArgumentNameError:
     return ArgumentNameError(
         f"{thing} {kind.__name__}",
         f"it has no argument '{name}'",
@@ -118,7 +125,7 @@ def _unknown_argument(kind: Any, name: str, thing: str) -> ArgumentNameError:
     )
 
 
-def mentions(spec: Any, argument: str) -> bool:
+def mentions(spec: object, argument: str) -> bool:
     """Return whether an argument is written in what people wrote of a transform, at any depth."""
     if type(spec).__name__ == "Namespace":
         spec = vars(spec)
@@ -127,13 +134,14 @@ def mentions(spec: Any, argument: str) -> bool:
     return isinstance(spec, list) and any(mentions(value, argument) for value in spec)
 
 
-def _find(name: str, thing: str) -> Any:
+def _find(name: str, thing: str) -> type:
     albumentations = import_albumentations()
     if "." in name and not name.startswith("albumentations."):
         return _import(name, thing)
     short = name.rpartition(".")[2]
     if short in own.__all__ and "." not in name:
-        return getattr(own, short)
+        ours: type = getattr(own, short)
+        return ours
     kind = getattr(albumentations, short, None)
     if isinstance(kind, type):
         return kind
@@ -145,7 +153,7 @@ def _find(name: str, thing: str) -> Any:
     )
 
 
-def _import(path: str, thing: str) -> Any:
+def _import(path: str, thing: str) -> type:
     module, _, name = path.rpartition(".")
     try:
         found = importlib.import_module(module)
@@ -163,10 +171,11 @@ def _import(path: str, thing: str) -> Any:
             f"'{module}' has no '{name}'",
             did_you_mean(name, names) or "Check the path.",
         )
-    return getattr(found, name)
+    kind: type = getattr(found, name)
+    return kind
 
 
-def _names(albumentations: Any) -> list[str]:
+def _names(albumentations: ModuleType) -> list[str]:
     return [name for name in dir(albumentations) if isinstance(getattr(albumentations, name), type)]
 
 
@@ -178,7 +187,7 @@ def _parameters(kind: type) -> list[str]:
     ]
 
 
-def _takes_any(kind: Any) -> bool:
+def _takes_any(kind: type) -> bool:
     parameters = inspect.signature(kind).parameters.values()
     return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 

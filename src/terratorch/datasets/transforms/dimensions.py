@@ -26,7 +26,7 @@ class FlattenTemporalIntoChannels(_ImageOnly):
     def __init__(self) -> None:
         super().__init__(p=1)
 
-    def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
         """Flatten an image."""
         _check_dimensions(self, img, 4, "expand_temporal_dimension")
         return np.ascontiguousarray(np.moveaxis(img, 0, -2).reshape(*img.shape[1:3], -1))
@@ -52,7 +52,7 @@ class UnflattenTemporalFromChannels(_ImageOnly):
             )
         self.n_timesteps, self.n_channels = n_timesteps, n_channels
 
-    def apply(self, img: Image, **params: Any) -> Image:
+    def apply(self, img: Image, **params: object) -> Image:
         """Unflatten an image."""
         sizes = (self.n_timesteps or -1, self.n_channels or -1)
         if isinstance(img, Tensor):
@@ -73,7 +73,7 @@ class FlattenSamplesIntoChannels(_ImageOnly):
         super().__init__(p=1)
         self.time_dim = time_dim
 
-    def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
         """Flatten an image."""
         leading = 2 if self.time_dim else 1
         _check_dimensions(self, img, leading + 3, "time_dim")
@@ -110,7 +110,7 @@ class UnflattenSamplesFromChannels(_ImageOnly):
                 f"All but one of n_samples,{' n_timesteps,' if time_dim else ''} n_channels.",
             )
 
-    def apply(self, img: Tensor, **params: Any) -> Tensor:
+    def apply(self, img: Tensor, **params: object) -> Tensor:
         """Unflatten an image."""
         _check_divides(self, img.shape[0], self._sizes)
         unflat = img.unflatten(0, self._sizes)
@@ -139,7 +139,7 @@ class Rearrange(_ImageOnly):
             raise ConfigurationError("Rearrange.p", f"{p} is not 1", "It is always applied.")
         self.rearrange, self.rearrange_args = rearrange, dict(rearrange_args or {})
 
-    def apply(self, img: Image, **params: Any) -> Image:
+    def apply(self, img: Image, **params: object) -> Image:
         """Rearrange an image."""
         from functorch.einops import rearrange  # type: ignore[import-untyped]  # part of torch
 

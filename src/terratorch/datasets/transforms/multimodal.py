@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from terratorch.contracts.facts import Sample
+from terratorch.datasets.transforms.build import Transform
 from terratorch.errors import ConfigurationError
 
 # Modalities of a sample that spatial transforms skip, in addition to those that the user names.
@@ -28,11 +28,11 @@ class MultimodalToTensor:
     def __init__(self, modalities: Sequence[str]) -> None:
         self.modalities = list(modalities)
 
-    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, sample: Sample) -> Sample:
         """Return the sample with tensors."""
         return {key: self._convert(key, value) for key, value in sample.items()}
 
-    def _convert(self, key: str, value: Any) -> Any:
+    def _convert(self, key: str, value: object) -> object:
         if not isinstance(value, np.ndarray):
             return value
         if key in self.modalities and value.ndim >= 3:
@@ -53,10 +53,10 @@ class MultimodalTransforms:
 
     def __init__(
         self,
-        transforms: Any,
+        transforms: Transform,
         shared: bool = True,
         non_image_modalities: list[str] | None = None,
-        non_image_transform: Callable[[Any], Any] | None = None,
+        non_image_transform: Callable[[object], object] | None = None,
     ) -> None:
         if shared and isinstance(transforms, Mapping):
             raise ConfigurationError(
@@ -68,7 +68,7 @@ class MultimodalTransforms:
         self.non_image_modalities = list(non_image_modalities or ())
         self.non_image_transform = non_image_transform
 
-    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, sample: Sample) -> Sample:
         """Return the transformed sample."""
         apart = {
             key: value
@@ -79,7 +79,7 @@ class MultimodalTransforms:
         done = self._shared(images) if self.shared else self._each(images)
         return done | {key: self._other(key, value) for key, value in apart.items()}
 
-    def _shared(self, images: dict[str, Any]) -> dict[str, Any]:
+    def _shared(self, images: Sample) -> Sample:
         if "image" in images:
             return dict(self.transforms(**images))
         # albumentations wants one of them under this name, to take the size from.
@@ -87,13 +87,13 @@ class MultimodalTransforms:
         done = dict(self.transforms(image=images.pop(first), **images))
         return {first: done.pop("image"), **done}
 
-    def _each(self, images: dict[str, Any]) -> dict[str, Any]:
+    def _each(self, images: Sample) -> Sample:
         done = {}
         for key, value in images.items():
             one = self.transforms[key] if isinstance(self.transforms, Mapping) else self.transforms
             done[key] = one(image=value)["image"]
         return done
 
-    def _other(self, key: str, value: Any) -> Any | Tensor:
+    def _other(self, key: str, value: object) -> object:
         use = self.non_image_transform is not None and key in self.non_image_modalities
         return self.non_image_transform(value) if use and self.non_image_transform else value

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from terratorch.contracts.images import Pixels
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
-from terratorch.datasets.transforms.build import build_transforms, flattened, mentions
+from terratorch.datasets.transforms.build import (
+    Transform,
+    Transforms,
+    build_transforms,
+    flattened,
+    mentions,
+)
 from terratorch.datasets.transforms.unit_range import check_unit_range, unit_range_names
 from terratorch.errors import ConfigurationError
 
@@ -37,7 +43,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, transform: Any, thing: str = "transform", no_label: float | None = None
+        self, transform: Transforms, thing: str = "transform", no_label: float | None = None
     ) -> None:
         compose = import_albumentations().Compose
         self.filling: list[str] = []
@@ -62,13 +68,13 @@ class Pipeline:
         self._seeded: tuple[int, int] | None = None
 
     def __call__(
-        self, image: NDArray[np.float32], mask: NDArray[Any] | None = None
+        self, image: NDArray[np.float32], mask: Pixels | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Transform an image `(C, H, W)` or `(C, T, H, W)` and its mask `(H, W)`, if any."""
         check_unit_range(image, self._unit_range, self._thing)
         self._seed()
         steps = None
-        arrays: dict[str, Any] = {}
+        arrays: dict[str, Pixels] = {}
         if image.ndim == 4 and not self._flattens:
             steps = image.shape[1]
             image = image.swapaxes(0, 1).reshape(-1, *image.shape[-2:])
@@ -81,7 +87,7 @@ class Pipeline:
             tensor = tensor.unflatten(0, (steps, -1)).transpose(0, 1).contiguous()
         return tensor, None if mask is None else torch.as_tensor(arrays["mask"])
 
-    def _transformed(self, arrays: dict[str, Any]) -> dict[str, Any]:
+    def _transformed(self, arrays: dict[str, Pixels]) -> dict[str, Pixels]:
         crops = import_albumentations().augmentations.crops.transforms
         try:
             return dict(self._compose(**arrays))
@@ -102,7 +108,7 @@ class Pipeline:
 
 
 def as_pipeline(
-    transform: Any, thing: str = "transform", no_label: float | None = None
+    transform: Transforms, thing: str = "transform", no_label: float | None = None
 ) -> Pipeline | None:
     """Return the pipeline of some transforms, or None without transforms; see `Pipeline`."""
     if transform is None or (isinstance(transform, Sequence) and not transform):
@@ -110,13 +116,13 @@ def as_pipeline(
     return transform if isinstance(transform, Pipeline) else Pipeline(transform, thing, no_label)
 
 
-def _fill_masks(transforms: Sequence[Any], no_label: float) -> None:
+def _fill_masks(transforms: Sequence[Transform], no_label: float) -> None:
     for step in flattened(transforms):
         if getattr(step, "fill_mask", None) in (0, -1):  # theirs, and of our own Padding
             step.fill_mask = no_label
 
 
-def _fills(step: Any) -> bool:
+def _fills(step: Transform) -> bool:
     """Return whether a transform may rotate or pad beyond the image, where the mask becomes 0."""
     pads = getattr(step, "pad_if_needed", True) and not getattr(step, "crop_border", False)
     constant = getattr(step, "border_mode", None) == _CONSTANT_BORDER
@@ -130,7 +136,7 @@ def _image_tensor(image: NDArray[np.float32] | Tensor) -> Tensor:
     return image.to(torch.float32).contiguous()
 
 
-def _for_opencv(mask: NDArray[Any]) -> NDArray[Any]:
+def _for_opencv(mask: Pixels) -> Pixels:
     """Return a mask in a dtype that all transforms take: they know no wide integers."""
     if mask.dtype.kind == "f":
         return mask

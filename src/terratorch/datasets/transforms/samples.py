@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import pad as pad_tensor
 
+from terratorch.contracts.facts import Sample
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
 from terratorch.errors import ConfigurationError
 
@@ -28,7 +29,7 @@ class SelectBands(_albumentations.ImageOnlyTransform):
         super().__init__(p=1)
         self.band_indices = list(band_indices)
 
-    def apply(self, img: Image, **params: Any) -> Image:
+    def apply(self, img: Image, **params: object) -> Image:
         """Select from `(..., C)`, or a tensor `(C, ...)`."""
         bands = img.shape[0 if isinstance(img, Tensor) else -1]
         wrong = [index for index in self.band_indices if not 0 <= index < bands]
@@ -62,11 +63,11 @@ class Padding(_albumentations.DualTransform):
         self.input_shape = input_shape
         self.fill_mask: float = -1
 
-    def apply(self, img: Image, **params: Any) -> Image:
+    def apply(self, img: Image, **params: object) -> Image:
         """Pad an image `(H, W, C)`, or a tensor `(C, H, W)`."""
         return self._pad(img, 0)
 
-    def apply_to_mask(self, mask: Image, **params: Any) -> Image:
+    def apply_to_mask(self, mask: Image, **params: object) -> Image:
         """Pad a mask `(H, W)`."""
         return self._pad(mask, self.fill_mask)
 
@@ -103,7 +104,7 @@ class AddConstantToLabels:
     def __init__(self, label_key: str = "label", constant: float = 1) -> None:
         self.label_key, self.constant = label_key, constant
 
-    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, sample: Sample) -> Sample:
         """Return the sample with other labels."""
         labels = sample[self.label_key]
         if isinstance(labels, Sequence):

@@ -6,7 +6,6 @@ On reflectance x 10000 they would make every pixel 1, without a word.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +66,7 @@ UNIT_RANGE = frozenset(
 _TOLERATED = 0.01
 
 
-def unit_range_names(transforms: Iterable[Any]) -> list[str]:
+def unit_range_names(transforms: Iterable[object]) -> list[str]:
     """Return the names of the transforms, also inside OneOf and the like, that clip to [0, 1]."""
     return [
         type(step).__name__ for step in flattened(transforms) if type(step).__name__ in UNIT_RANGE
