@@ -31,7 +31,8 @@ def caveats(sets: Sequence[SampleSet], limit_batches: float, processes: int) -> 
             )
         elif repeated:
             notes.append(f"{_chips(repeated)}{of} tested more than once.")
-        empty = sum(chip.score != chip.score for chip in chips)
+        scored = chips if not sample_set.summary else ()
+        empty = sum(chip.score != chip.score for chip in scored)
         if empty:
             notes.append(f"{_chips(empty)}{of} without a label.")
         diverged = sum(math.isinf(chip.score) for chip in chips)

@@ -54,7 +54,7 @@ class ChipCollector:
             self.chips.append(chip)
 
             def make(index: int = index, chip: ChipScore = chip) -> Thumbnail:
-                image = _rgb_image(images, index, self.rgb, self.modality)
+                image = rgb_image(images, index, self.rgb, self.modality)
                 parts = row.thumbnail(batch, index, self.class_names)
                 return Thumbnail(chip.filename, chip.score, image, **parts)
 
@@ -67,6 +67,17 @@ class ChipCollector:
         suffix = f" of process {self.process}" if self.process else ""
         first = len(self.chips)
         return [f"chip {index}{suffix}" for index in range(first, first + count)]
+
+    def state(self) -> tuple[list[ChipScore], ChipKeeper]:
+        """Return what other processes need of this collector."""
+        return self.chips, self.keeper
+
+    def merge(self, states: Sequence[tuple[list[ChipScore], ChipKeeper]]) -> None:
+        """Take the states of all processes."""
+        self.chips = [chip for chips, _ in states for chip in chips]
+        (_, self.keeper), *others = states
+        for _, keeper in others:
+            self.keeper.merge(keeper)
 
     def sample_set(self, name: str, logged: dict[str, float]) -> SampleSet:
         """Return the test set with its chips, and pictures of some of them.
@@ -88,14 +99,19 @@ class ChipCollector:
         return SampleSet(name, self.chips, logged, shown, scale)
 
 
-def _rgb_image(
+def rgb_image(
     images: BatchImages, index: int, rgb: Sequence[int], modality: str | None
 ) -> NDArray[np.float32]:
     """Return three bands of an image: of one modality, at the last time step."""
-    while isinstance(images, Mapping):
-        shown = modality if modality is not None and modality in images else next(iter(images))
-        images = images[shown]
-    image = images[index]
+    image = shown_image(images, modality)[index]
     image = image[:, -1] if image.ndim == 4 else image
     bands = list(rgb) if max(rgb) < len(image) else [0, 0, 0]
     return np.moveaxis(shrunk(image[bands]), 0, -1)
+
+
+def shown_image(images: BatchImages, modality: str | None) -> Tensor:
+    """Return the images of the modality that is shown."""
+    while isinstance(images, Mapping):
+        shown = modality if modality is not None and modality in images else next(iter(images))
+        images = images[shown]
+    return images

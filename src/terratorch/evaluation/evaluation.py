@@ -80,6 +80,7 @@ class SampleSet:
         logged: The metrics that the task logged, by name without the prefix of the set.
         panels: Chips with pictures: the worst, some near the median, the best.
         scale: The colour scale of pictures of values.
+        summary: Figures of predictions that have no score per chip, by name.
     """
 
     name: str
@@ -87,6 +88,7 @@ class SampleSet:
     logged: dict[str, float]
     panels: list[ShownChip]
     scale: PictureScale | None = None
+    summary: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def _sample_set(entry: Mapping[str, Any]) -> SampleSet:
     ]
     logged = {name: _number(value) for name, value in entry["logged"].items()}
     scale = PictureScale(**entry["scale"]) if entry["scale"] else None
-    return SampleSet(entry["name"], chips, logged, panels, scale)
+    return SampleSet(entry["name"], chips, logged, panels, scale, entry.get("summary", {}))
 
 
 def _number(value: float | str | None) -> float:

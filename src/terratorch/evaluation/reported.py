@@ -97,3 +97,10 @@ REPORTED: Mapping[str, ReportedOutput] = {
         limits=None,
     ),
 }
+
+# Headings of outputs without scores per chip; see `predicted`, which needs torch.
+PREDICTED_TITLES: Mapping[str, str] = {
+    "boxes": "Objects",
+    "vectors": "Embeddings of images",
+    "patch vectors": "Embeddings of patches",
+}

@@ -144,6 +144,7 @@ def test_vectors_of_images_are_one_table(predictor, pixels, tmp_path):
     table = pyarrow.parquet.read_table(path)
     assert table["filename"].to_pylist() == [str(chip) for chip in chips]
     assert read_vectors(path).values.shape == (3, 6)
+    assert path.with_suffix(".png").is_file()
 
 
 def test_components_are_those_of_a_decomposition():

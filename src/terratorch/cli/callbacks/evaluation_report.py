@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,13 +29,17 @@ from terratorch.evaluation.pages.report_search import (
     Report,
     training_log_of,
 )
+from terratorch.evaluation.predicted import PREDICTED, PredictionCollector
 from terratorch.evaluation.redaction import command_of, without_secrets
 from terratorch.tasks.base_task import TerraTorchTask
-from terratorch.tasks.batch_checks import filenames_of
+from terratorch.tasks.batch_checks import batch_size_of, filenames_of
+from terratorch.tasks.objectives.objective import Objective
 from terratorch.tasks.objectives.supervised import SupervisedObjective
 from terratorch.tasks.step_result import StepResult
 
 logger = logging.getLogger(__name__)
+
+Collector = ChipCollector | PredictionCollector
 
 _KINDS: dict[type[OutputValue], str] = {
     Raster: "segmentation",
@@ -58,7 +63,7 @@ class EvaluationReport(Callback):
         self.configuration = configuration
         self.folder = folder
         self.written: Path | None = None
-        self._collectors: list[ChipCollector] | None = None
+        self._collectors: list[Collector] | None = None
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget an earlier test."""
@@ -76,18 +81,12 @@ class EvaluationReport(Callback):
         """Count the chips of a batch."""
         if not isinstance(pl_module, TerraTorchTask) or not isinstance(outputs, StepResult):
             return  # a user's own module, whose targets are not known
-        objective = pl_module.objective
-        if not isinstance(objective, SupervisedObjective):
-            return  # there is not one target to compare with
         if self._collectors is None:
-            self._collectors = [_collector(trainer, pl_module) for _ in pl_module.test_prefixes]
-        collector = self._collectors[dataloader_idx]
-        target = outputs.target
-        valid = objective.valid(target)
-        valid = torch.ones_like(target, dtype=torch.bool) if valid is None else valid
-        names = filenames_of(batch) or collector.new_names(len(target))
-        scored = ScoredBatch(names, outputs.output, outputs.decided, target, valid)
-        collector.add(scored, batch["image"])
+            collector = _collector(trainer, pl_module)
+            if collector is None:
+                return  # what was predicted is not known
+            self._collectors = [copy.deepcopy(collector) for _ in pl_module.test_prefixes]
+        _collect(self._collectors[dataloader_idx], pl_module.objective, outputs, batch)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the report; if that fails, warn and keep the result of the test."""
@@ -108,7 +107,7 @@ class EvaluationReport(Callback):
         self._collectors = None
 
     def _evaluation(
-        self, trainer: Trainer, task: TerraTorchTask, collectors: Sequence[ChipCollector]
+        self, trainer: Trainer, task: TerraTorchTask, collectors: Sequence[Collector]
     ) -> Evaluation:
         first = collectors[0]
         sets = [
@@ -148,18 +147,40 @@ def say_where_reports_are(trainer: Trainer) -> None:
             sys.stdout.write(f"report: {callback.written}\n")
 
 
-def _collector(trainer: Trainer, task: TerraTorchTask) -> ChipCollector:
-    datamodule = getattr(trainer, "datamodule", None)
-    count = task.objective.num_classes
-    names = task.settings.classes.names or getattr(datamodule, "class_names", None)
-    if count is not None and len(names or ()) != count:
+def _collector(trainer: Trainer, task: TerraTorchTask) -> Collector | None:
+    """Return what collects a test set; None for outputs that no report shows."""
+    objective, datamodule = task.objective, getattr(trainer, "datamodule", None)
+    count = objective.num_classes
+    names = list(task.settings.classes.names or getattr(datamodule, "class_names", None) or ())
+    if count is not None and len(names) != count:
         names = [str(index) for index in range(count)]
     spec = getattr(datamodule, "input_spec", None)
     modality, rgb = (None, (0, 1, 2)) if spec is None else spec.shown_bands()
-    kind = "regression" if count is None else _KINDS[task.objective.output_type]
-    shown = list(names or ()) if count else []
-    ignored, process = task.settings.loss.ignore_index, trainer.global_rank
-    return ChipCollector(kind, shown, ignored, rgb, modality, process)
+    if isinstance(objective, SupervisedObjective):
+        kind = "regression" if count is None else _KINDS[objective.output_type]
+        shown = names if count else []
+        ignored, process = task.settings.loss.ignore_index, trainer.global_rank
+        return ChipCollector(kind, shown, ignored, rgb, modality, process)
+    kinds = (kind for kind, type_ in PREDICTED.items() if type_ is objective.output_type)
+    kind = next(kinds, "")
+    return PredictionCollector(kind, names, rgb, modality) if kind else None
+
+
+def _collect(
+    collector: Collector, objective: Objective, result: StepResult, batch: Mapping[str, Any]
+) -> None:
+    if isinstance(collector, PredictionCollector):
+        if result.output is not None:
+            names = filenames_of(batch) or collector.new_names(batch_size_of(batch))
+            collector.add(objective.prediction(result.output, names), batch["image"])
+        return
+    assert isinstance(objective, SupervisedObjective), "_collector checks it"
+    target = result.target
+    valid = objective.valid(target)
+    valid = torch.ones_like(target, dtype=torch.bool) if valid is None else valid
+    names = filenames_of(batch) or collector.new_names(len(target))
+    scored = ScoredBatch(names, result.output, result.decided, target, valid)
+    collector.add(scored, batch["image"])
 
 
 def _cards(trainer: Trainer, task: TerraTorchTask, sets: Sequence[SampleSet]) -> list[Card]:
@@ -191,20 +212,17 @@ def _cards(trainer: Trainer, task: TerraTorchTask, sets: Sequence[SampleSet]) ->
     ]
 
 
-def _gather(collectors: Sequence[ChipCollector], processes: int) -> None:
+def _gather(collectors: Sequence[Collector], processes: int) -> None:
     """Gather the chips of all processes in each of them."""
     if processes == 1:
         return
     for collector in collectors:
-        parts: list[Any] = [None] * processes
-        torch.distributed.all_gather_object(parts, (collector.chips, collector.keeper))
-        collector.chips = [chip for chips, _ in parts for chip in chips]
-        (_, collector.keeper), *others = parts
-        for _, keeper in others:
-            collector.keeper.merge(keeper)
+        states: list[Any] = [None] * processes
+        torch.distributed.all_gather_object(states, collector.state())
+        collector.merge(states)
 
 
-def _sample_set(collector: ChipCollector, prefix: str, metrics: Mapping[str, Any]) -> SampleSet:
+def _sample_set(collector: Collector, prefix: str, metrics: Mapping[str, Any]) -> SampleSet:
     logged = {
         name.removeprefix(prefix): float(value)
         for name, value in metrics.items()

@@ -22,7 +22,7 @@ from terratorch.evaluation.pages.page import render_page
 from terratorch.evaluation.pages.report_search import Report
 from terratorch.evaluation.pictures import WRONG
 from terratorch.evaluation.ramps import ERROR_RAMP, ramp_of
-from terratorch.evaluation.reported import REPORTED, ReportedOutput
+from terratorch.evaluation.reported import PREDICTED_TITLES, REPORTED, ReportedOutput
 from terratorch.evaluation.results import ClassRow, Results
 
 _LARGEST_MATRIX = 40  # classes; of more, only the largest confusions are listed
@@ -79,13 +79,15 @@ class Section:
         template: The file in `templates/report/`.
         heading: Its heading.
         identifier: The target of links.
-        tested: The test set that it shows, if it shows one.
+        tested: The test set that it shows, if it shows scores of one.
+        shown: The test set whose predictions it shows.
     """
 
     template: str
     heading: str
     identifier: str
     tested: ReportedSet | None = None
+    shown: SampleSet | None = None
 
 
 # The sections of a test set, in order: template, heading, and whether a set has it.
@@ -143,6 +145,9 @@ def _sections(evaluation: Evaluation | None) -> Iterator[Section]:
 def _set_sections(evaluation: Evaluation, sample_set: SampleSet, index: int) -> Iterator[Section]:
     """Yield the sections of a test set, or a note if it has no labels."""
     name = f": {sample_set.name}" if sample_set.name else ""
+    if sample_set.summary:
+        yield Section("predicted", f"Predictions{name}", f"predicted-{index}", shown=sample_set)
+        return
     row = REPORTED[evaluation.kind]
     if not row.ranked(sample_set.chips):
         yield Section("unlabelled", f"Scores{name}", f"scores-{index}")
@@ -154,7 +159,8 @@ def _set_sections(evaluation: Evaluation, sample_set: SampleSet, index: int) -> 
 
 
 def _subtitle(evaluation: Evaluation) -> Iterator[str]:
-    yield REPORTED[evaluation.kind].title
+    kind = evaluation.kind
+    yield PREDICTED_TITLES.get(kind) or REPORTED[kind].title
     yield from _model_words(evaluation.cards)
     chips = sum(len(sample_set.chips) for sample_set in evaluation.sets)
     yield f"{chips:,} test chip{'s' * (chips != 1)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -313,10 +313,13 @@ def _masks(frame: GeoDataFrame, boxes: Tensor, to_pixels: Affine) -> tuple[Tenso
     return tuple(masks)
 
 
-def summarise_boxes(output: OutputValue, class_names: list[str] | None) -> dict[str, str]:
+def summarise_boxes(
+    outputs: Sequence[OutputValue], class_names: list[str] | None
+) -> dict[str, str]:
     """Return the number of objects of each class, and their mean score."""
-    boxes = as_boxes(output)
-    labels, scores = torch.cat(boxes.labels), torch.cat(boxes.scores)
+    batches = list(map(as_boxes, outputs))
+    labels = torch.cat([each for boxes in batches for each in boxes.labels])
+    scores = torch.cat([each for boxes in batches for each in boxes.scores])
     summary = {"objects": str(len(labels))}
     for label in labels.unique().tolist():
         name = str(label) if class_names is None else class_names[label]

@@ -17,7 +17,7 @@ from terratorch.drawing.maps import metres_per_pixel, read_image
 from terratorch.drawing.paint import paint_rgb
 from terratorch.drawing.panels import ClassLegend, ImagePanel, draw_panels, save_figure
 from terratorch.geo.raster import open_raster
-from terratorch.prediction.outputs.boxes import description_of, read_boxes
+from terratorch.prediction.outputs.boxes import as_boxes, description_of, read_boxes
 from terratorch.prediction.outputs.vectors import (
     as_vectors,
     principal_components,
@@ -32,20 +32,21 @@ _SWATCH = 24  # pixels of the square of an image's vector
 
 
 def paint_boxes(
-    boxes: Boxes, image: NDArray[np.uint8], scale: float, names: Sequence[str]
+    output: OutputValue, image: NDArray[np.uint8], scale: float, names: list[str] | None
 ) -> NDArray[np.uint8]:
-    """Draw the boxes of one image on a picture, with their masks.
+    """Draw the boxes of one image on its picture, with their masks.
 
     Args:
-        boxes: A batch of one, in pixels of the image.
-        image: `(h, w, 3)`.
+        output: The boxes, a batch of one.
+        image: The picture, `(h, w, 3)`.
         scale: Pixels of the picture for a pixel of the image.
-        names: Of the classes.
+        names: Names of the classes.
     """
-    colors = palette(names)
+    boxes = as_boxes(output)
+    colors = palette(class_names_for(boxes, names))
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
-    width = max(1, round(max(image.shape) / 400))
+    width = max(2, round(max(image.shape) / 400))
     masks = [None] * len(boxes.boxes[0]) if boxes.masks is None else boxes.masks[0]
     for box, label, mask in zip(boxes.boxes[0], boxes.labels[0].tolist(), masks, strict=True):
         color = colors[label % len(colors)]
@@ -110,6 +111,15 @@ def paint_vectors(output: OutputValue) -> NDArray[np.uint8]:
     shape = (1, len(values)) if values.ndim == 2 else tuple(values.shape[-2:])
     pixels = components.reshape(*shape, 3).numpy().astype(np.float32)
     return paint_rgb(np.nan_to_num(pixels), np.asarray(np.isnan(pixels).any(-1)))
+
+
+def paint_patches(
+    output: OutputValue, image: NDArray[np.uint8], scale: float, names: list[str] | None
+) -> NDArray[np.uint8]:
+    """Return the vectors of one image as colours, at the size of its picture."""
+    colors = Image.fromarray(paint_vectors(output))
+    height, width = image.shape[:2]
+    return np.asarray(colors.resize((width, height), Image.Resampling.NEAREST))
 
 
 def draw_patches(finished: FinishedMap, path: Path) -> None:

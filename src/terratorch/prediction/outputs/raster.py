@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -322,11 +322,13 @@ def read_raster(path: Path) -> Raster:
     return Raster(values.unsqueeze(0), content, names)
 
 
-def summarise_raster(output: OutputValue, class_names: list[str] | None) -> dict[str, str]:
+def summarise_raster(
+    outputs: Sequence[OutputValue], class_names: list[str] | None
+) -> dict[str, str]:
     """Return the share of each class, or the range of values."""
-    raster = as_raster(output)
-    values = raster.values.numpy()
-    if raster.content is Content.CLASSES:
+    rasters = list(map(as_raster, outputs))
+    values = np.concatenate([raster.values.numpy().ravel() for raster in rasters])
+    if rasters[0].content is Content.CLASSES:
         ids, counts = np.unique(values, return_counts=True)
         names = class_names or [str(index) for index in range(int(ids.max()) + 1)]
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -76,10 +77,12 @@ def first_row(image: Prediction) -> Tensor:
     return as_table(image.main).values[0]
 
 
-def summarise_table(output: OutputValue, class_names: list[str] | None) -> dict[str, str]:
+def summarise_table(
+    outputs: Sequence[OutputValue], class_names: list[str] | None
+) -> dict[str, str]:
     """Return the number of images of each class."""
-    values = as_table(output).values
-    ids = values.argmax(1) if values.ndim == 2 else values
+    batches = [as_table(output).values for output in outputs]
+    ids = torch.cat([each.argmax(1) if each.ndim == 2 else each for each in batches])
     counts = torch.bincount(ids.long())
     names = class_names or [str(index) for index in range(len(counts))]
     return {names[index]: str(count) for index, count in enumerate(counts.tolist()) if count}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from terratorch.contracts.outputs import (
@@ -39,6 +41,9 @@ OpenSceneFiles = Callable[
 ]
 
 
+Paint = Callable[[OutputValue, NDArray[np.uint8], float, list[str] | None], NDArray[np.uint8]]
+
+
 @dataclass(frozen=True)
 class SceneHandling:
     """How outputs of scenes that are cut into tiles are handled.
@@ -70,7 +75,9 @@ class OutputType:
         read: Reads a file of the main layer.
         in_python: Returns what Python users get of a batch of one.
         draw: Draws a file of the main layer as PNG; None draws a map.
-        summarise: Returns figures of an output, given the names of the classes.
+        summarise: Returns figures of the outputs of batches, given the names of the classes.
+        paint: Draws an output, a batch of one, given the picture of its image, the pixels of the
+            picture for a pixel of the image, and the names of the classes; None shows the image.
         scenes: How scenes are handled; None if images are always predicted whole.
         derive: Writes further files of a finished image, and returns them.
     """
@@ -80,9 +87,10 @@ class OutputType:
     options: Collection[str]
     batch_files: Callable[[OutputFolder, FinishImage], BatchFiles]
     read: Callable[[Path], OutputValue]
-    summarise: Callable[[OutputValue, list[str] | None], dict[str, str]]
+    summarise: Callable[[Sequence[OutputValue], list[str] | None], dict[str, str]]
     in_python: Callable[[Prediction], Tensor | Boxes]
     draw: Callable[[FinishedMap, Path], None] | None = None
+    paint: Paint | None = None
     scenes: SceneHandling | None = None
     derive: Callable[[OutputFolder, Mapping[str, Path]], list[Path]] | None = None
 
@@ -154,6 +162,7 @@ OUTPUT_TYPES: dict[type[OutputValue], OutputType] = {
         summarise=boxes.summarise_boxes,
         in_python=boxes.boxes_of,
         draw=pictures.draw_boxes,
+        paint=pictures.paint_boxes,
         scenes=SceneHandling(
             join=BoxJoiner,
             files=boxes.BoxFiles,
@@ -171,6 +180,7 @@ OUTPUT_TYPES: dict[type[OutputValue], OutputType] = {
         summarise=vectors.summarise_vectors,
         in_python=vectors.masked_vectors,
         draw=pictures.draw_patches,
+        paint=pictures.paint_patches,
         scenes=SceneHandling(
             join=raster.join_rasters,
             files=vectors.patch_files,

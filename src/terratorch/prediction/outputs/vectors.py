@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from terratorch.contracts.map_tags import CONTENT_TAG, PATCH_TAG
 from terratorch.contracts.outputs import Content, OutputValue, PatchVectors, Raster, Vectors
-from terratorch.contracts.prediction import Prediction
+from terratorch.contracts.prediction import MAIN_LAYER, Prediction
 from terratorch.errors import DataError
 from terratorch.geo.partial_file import PartialFile, create, replacing
 from terratorch.geo.raster import open_raster
@@ -174,11 +174,11 @@ class VectorFile:
 
     Args:
         folder: Names the file.
-        finish: Unused: a table has no products.
+        finish: Called once the file is complete.
     """
 
     def __init__(self, folder: OutputFolder, finish: FinishImage) -> None:
-        self.path = folder.directory / f"{folder.prefix}{VECTORS_FILE}"
+        self.path, self.finish = folder.directory / f"{folder.prefix}{VECTORS_FILE}", finish
         self._pyarrow = import_optional("pyarrow", "vector", _PURPOSE)
         self._parquet = import_optional("pyarrow.parquet", "vector", _PURPOSE)
         self._open: tuple[PartialFile, ParquetWriter] | None = None
@@ -209,6 +209,8 @@ class VectorFile:
                     partial.publish(self.path)
         finally:
             partial.remove()
+        if complete:
+            self.finish(str(self.path), {MAIN_LAYER: self.path})
 
 
 def read_vectors(path: Path) -> Vectors:
@@ -265,9 +267,11 @@ def vector_rows(output: OutputValue) -> Tensor:
     return values if values.ndim == 2 else values.movedim(1, -1).flatten(0, 2)
 
 
-def summarise_vectors(output: OutputValue, class_names: list[str] | None) -> dict[str, str]:
+def summarise_vectors(
+    outputs: Sequence[OutputValue], class_names: list[str] | None
+) -> dict[str, str]:
     """Return the number of vectors, their size, length and main directions."""
-    rows = vector_rows(output)
+    rows = torch.cat(list(map(vector_rows, outputs)))
     _, shares = principal_components(rows)
     rows = rows[rows.isfinite().all(1)]
     lengths = rows.norm(dim=1)
