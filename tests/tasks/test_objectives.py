@@ -10,6 +10,7 @@ from terratorch.contracts.outputs import Content
 from terratorch.contracts.prediction import MAIN_LAYER
 from terratorch.errors import ConfigurationError
 from terratorch.models.model import ModelOutput
+from terratorch.registry.builtin import TASKS
 from terratorch.tasks.objectives import OBJECTIVES, objective_of
 from terratorch.tasks.objectives.classification import ClassificationObjective
 from terratorch.tasks.objectives.regression import RegressionObjective
@@ -67,6 +68,10 @@ def test_every_built_in_task_has_the_objective_of_the_table(task):
     from terratorch.registry import TASK_REGISTRY
 
     assert TASK_REGISTRY[task].objective_class is objective_of(task)
+
+
+def test_every_built_in_task_has_a_row():
+    assert set(OBJECTIVES) == set(TASKS)
 
 
 def test_settings_are_checked_when_an_objective_is_built():

@@ -30,7 +30,10 @@ def test_names_and_arguments_are_those_of_torch():
     [
         ({"optimizer": "adamw"}, r"model\.init_args\.optimizer: torch\.optim has no.*'AdamW'"),
         ({"scheduler": "StepLr"}, r"scheduler: torch\.optim\.lr_scheduler has no.*'StepLR'"),
-        ({"scheduler": "StepLR"}, r"scheduler_hparams\.step_size: is missing, and StepLR needs it"),
+        (
+            {"scheduler": "StepLR"},
+            r"hparams\.step_size: is missing, but StepLR requires it",
+        ),
         (
             {"scheduler": "StepLR", "scheduler_hparams": {"step_size": 1, "interval": "epochs"}},
             r"scheduler_hparams\.interval: is 'epochs'\. Use epoch or step",

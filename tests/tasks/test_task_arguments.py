@@ -23,15 +23,17 @@ MISTAKES = {
     r"model_args\.num_classes: 1\. Set it.* at least 2, as the background": {
         "model_args": {"num_classes": 1}
     },
-    r"model_factory: set beside a model": {"model_factory": "EncoderDecoderFactory"},
-    r"model_args\.backbone: set beside a model": {
+    r"model_factory: set together with a model": {"model_factory": "EncoderDecoderFactory"},
+    r"model_args\.backbone: set together with a model": {
         "model_args": {"num_classes": 4, "backbone": "timm_resnet18"}
     },
     r"class_names: 2 names for 4 classes": {"class_names": ["a", "b"]},
     r"class_names: contains a name twice": {"class_names": ["a", "b", "b", "c"]},
     r"class_weights: 1 weights for 4 classes": {"class_weights": [1.0]},
     r"loss: unknown loss 'dise'": {"loss": "dise"},
-    r"aux_heads: set beside a model": {"aux_heads": [AuxiliaryHead("aux", "FCNDecoder", {})]},
+    r"aux_heads: set together with a model": {
+        "aux_heads": [AuxiliaryHead("aux", "FCNDecoder", {})]
+    },
     r"aux_loss\.auxx: no auxiliary head .*'aux'": {
         "aux_heads": [{"name": "aux", "decoder": "FCNDecoder", "decoder_args": {}}],
         "aux_loss": {"auxx": 1.0},

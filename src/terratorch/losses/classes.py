@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +15,8 @@ class ClassLoss(nn.Module):
     """The base of losses over classes.
 
     Args:
-        ignore_index: The target that is left out; None where none is.
+        ignore_index: The target that is ignored; None for none.
     """
-
-    takes_class_weights = False
 
     def __init__(self, ignore_index: int | None = None) -> None:
         super().__init__()
@@ -30,11 +27,10 @@ class CrossEntropyLoss(ClassLoss):
     """The cross entropy, averaged over all targets that are not ignored.
 
     Args:
-        ignore_index: The target that is left out; None where none is.
+        ignore_index: The target that is ignored; None for none.
         class_weights: A weight for each class.
     """
 
-    takes_class_weights = True
     weight: Tensor | None
 
     def __init__(
@@ -96,22 +92,21 @@ def build_class_loss(
 ) -> nn.Module:
     """Return the loss of this name, one of `CLASS_LOSSES`."""
     loss = CLASS_LOSSES[name]
-    arguments: dict[str, Any] = {"ignore_index": ignore_index}
-    if loss.takes_class_weights:
-        arguments["class_weights"] = class_weights
-    return loss(**arguments)
+    if issubclass(loss, CrossEntropyLoss):
+        return loss(ignore_index, class_weights)
+    return loss(ignore_index)
 
 
 def check_class_weights(class_weights: Sequence[float] | None, num_classes: int) -> None:
     """Raise a `ConfigurationError` unless there is a weight for each class, none below zero."""
     if class_weights is None:
         return
-    thing = "model.init_args.class_weights"
+    subject = "model.init_args.class_weights"
     if len(class_weights) != num_classes:
         raise ConfigurationError(
-            thing,
+            subject,
             f"{len(class_weights)} weights for {num_classes} classes",
             "Give one weight for each class, in the order of their ids.",
         )
     if min(class_weights) < 0:
-        raise ConfigurationError(thing, f"a negative weight in {list(class_weights)}")
+        raise ConfigurationError(subject, f"a negative weight in {list(class_weights)}")

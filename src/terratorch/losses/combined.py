@@ -6,14 +6,13 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from terratorch.errors import ConfigurationError, did_you_mean
 
-# What losses are called elsewhere, in small letters alone, for suggestions.
+# Names of losses in other libraries, in lower case letters only, for suggestions.
 OTHER_NAMES: dict[str, str] = {
     "crossentropy": "ce",
     "categoricalcrossentropy": "ce",
@@ -64,29 +63,29 @@ def build_losses(
     names: str | Sequence[str] | Mapping[str, float],
     known: Iterable[str],
     build: Callable[[str], nn.Module],
-    thing: str = "model.init_args.loss",
+    subject: str = "model.init_args.loss",
 ) -> nn.Module:
     """Return the loss that a configuration names: one, the sum of a list, or a weighted sum.
 
     Args:
         names: A name, a list of names, or weights by name.
-        known: The names that there are.
+        known: The available names.
         build: Builds one loss from its name.
-        thing: Where in the configuration the names stand.
+        subject: The path of the names in the configuration.
 
     Raises:
-        ConfigurationError: If a name is not known, is given twice, or none is given.
+        ConfigurationError: If a name is unknown or given twice, or there is no name.
     """
     listed = [names] if isinstance(names, str) else list(names)
     known = list(known)
     if not listed:
-        raise ConfigurationError(thing, "no loss", f"Losses: {', '.join(known)}.")
+        raise ConfigurationError(subject, "no loss", f"Losses: {', '.join(known)}.")
     for name in listed:
         if name not in known:
             cure = f"{_suggestion(str(name), known)} Losses: {', '.join(known)}."
-            raise ConfigurationError(thing, f"unknown loss {name!r}", cure.strip())
+            raise ConfigurationError(subject, f"unknown loss {name!r}", cure.strip())
     if len(set(listed)) < len(listed):
-        raise ConfigurationError(thing, f"the same loss twice in {listed}", "Give weights instead.")
+        raise ConfigurationError(subject, f"a loss twice in {listed}", "Give weights instead.")
     if isinstance(names, str):
         return build(names)
     weight = list(names.values()) if isinstance(names, Mapping) else None
@@ -94,35 +93,35 @@ def build_losses(
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:
-    """Return what is meant by what other libraries call a loss, or which names are close."""
+    """Suggest the loss that has this name in other libraries, or close names."""
     letters = re.sub("[^a-z0-9]", "", name.lower())
     meant = OTHER_NAMES.get(letters) or OTHER_NAMES.get(letters.removesuffix("loss"))
     return f"Did you mean '{meant}'?" if meant in known else did_you_mean(name, known)
 
 
 def load_loss(
-    path: Any, arguments: Mapping[str, Any], thing: str = "model.init_args.loss"
+    path: object, arguments: Mapping[str, object], subject: str = "model.init_args.loss"
 ) -> nn.Module:
-    """Return a loss of the user's own.
+    """Return a user's own loss.
 
     Args:
-        path: Where its class is: `package.module.Class`.
+        path: The path of its class: `package.module.Class`.
         arguments: Its arguments.
-        thing: Where in the configuration the path stands.
+        subject: The path of the argument in the configuration.
 
     Raises:
-        ConfigurationError: If there is no such class, or it does not take the arguments.
+        ConfigurationError: If the class does not exist, or does not take the arguments.
     """
     module, _, name = str(path).rpartition(".")
     try:
         kind = getattr(importlib.import_module(module), name)
     except (ValueError, ModuleNotFoundError, AttributeError) as error:
         raise ConfigurationError(
-            thing, f"there is no class {path!r}", "With custom_loss, give package.module.Class."
+            subject, f"there is no class {path!r}", "With custom_loss, give package.module.Class."
         ) from error
     try:
         inspect.signature(kind).bind(**arguments)
     except TypeError as error:
-        raise ConfigurationError(f"{thing}: custom_loss_kwargs of {path}", str(error)) from error
+        raise ConfigurationError(f"{subject}: custom_loss_kwargs of {path}", str(error)) from error
     loss: nn.Module = kind(**arguments)
     return loss

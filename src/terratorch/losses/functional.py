@@ -1,7 +1,7 @@
 """Losses over classes, as pure functions of logits `(B, C, ...)` and class ids `(B, ...)`.
 
 Targets that equal `ignore_index` enter neither the loss nor its gradient; a batch that is wholly
-ignored has the loss zero. Class ids of the values that are left must lie within the classes.
+ignored has the loss zero. All other class ids must be valid.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# What cross entropy leaves out where nothing is to be ignored: no class has this id.
+# Ignored by the cross entropy of torch if nothing else is: no class has this id.
 _NO_CLASS = -100
 
 
@@ -28,7 +28,7 @@ def cross_entropy(
         share = valid.sum().to(total.dtype)
     else:
         share = (weight[target.where(valid, 0)] * valid).sum()
-    # The mean of torch is 0 / 0 where all is ignored.
+    # The mean of torch would be 0 / 0 if all targets are ignored.
     return total / share.clamp_min(torch.finfo(total.dtype).tiny)
 
 
@@ -42,13 +42,13 @@ def tversky_loss(
 ) -> Tensor:
     """Return one minus the soft Tversky index, averaged over all classes.
 
-    A class that the batch does not hold counts as zero. `alpha = beta = 0.5` is the Dice loss,
+    A class that is absent from the batch counts as zero. `alpha = beta = 0.5` is the Dice loss,
     `alpha = beta = 1` the Jaccard loss. Tversky loss: https://arxiv.org/abs/1706.05721
 
     Args:
         logits: Scores `(B, C, ...)`.
         target: Class ids `(B, ...)`.
-        ignore_index: The target that is left out.
+        ignore_index: The target that is ignored.
         alpha: Weight of false positives.
         beta: Weight of false negatives.
         epsilon: Lower bound of the denominator.
@@ -87,9 +87,9 @@ def focal_loss(
 
     Args:
         logits: Scores `(B, C, ...)`.
-        target: Class ids `(B, ...)`; an id outside the classes is a negative of all of them.
-        ignore_index: The target that is left out.
-        gamma: The power that plays down what is easy.
+        target: Class ids `(B, ...)`; an id outside the classes is a negative for each class.
+        ignore_index: The target that is ignored.
+        gamma: The power that reduces the weight of easy pixels.
         epsilon: Lower bound of the norm.
     """
     scores, labels = _valid_rows(logits, target, ignore_index)
@@ -128,7 +128,7 @@ def _lovasz_gradient(truth_sorted: Tensor) -> Tensor:
 
 
 def _valid_rows(logits: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
-    """Return scores `(P, C)` in full precision and class ids `(P,)` of all that is not ignored."""
+    """Return float32 scores `(P, C)` and class ids `(P,)` of the targets that are not ignored."""
     scores = logits.float().movedim(1, -1).flatten(0, -2)
     labels = target.flatten()
     if ignore_index is None:

@@ -7,38 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# The root has no gradient at zero, where all is right or ignored.
+# The root has no gradient at zero, the loss of a perfect or ignored batch.
 _SMALLEST = 1e-12
 
 
 def _mean_of(loss: Callable[..., Tensor], prediction: Tensor, target: Tensor) -> Tensor:
-    # The mean of nothing would be NaN.
+    # The mean of an empty tensor would be NaN.
     return loss(prediction, target, reduction="sum") / max(target.numel(), 1)
 
 
 def mse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Return the mean squared error, 0 of nothing."""
+    """Return the mean squared error; 0 for an empty tensor."""
     return _mean_of(functional.mse_loss, prediction, target)
 
 
 def mae(prediction: Tensor, target: Tensor) -> Tensor:
-    """Return the mean absolute error, 0 of nothing."""
+    """Return the mean absolute error; 0 for an empty tensor."""
     return _mean_of(functional.l1_loss, prediction, target)
 
 
 def huber(prediction: Tensor, target: Tensor) -> Tensor:
-    """Return the Huber loss, 0 of nothing."""
+    """Return the Huber loss; 0 for an empty tensor."""
     return _mean_of(functional.huber_loss, prediction, target)
 
 
 def rmse(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the loss that configurations call `rmse`: the root of the root mean squared error.
 
-    The name stands for the fourth root of the squared error since people train with it; the metric
+    It is the fourth root of the squared error, kept because people train with it; the metric
     `RMSE` is the plain root.
     """
     return mse(prediction, target).clamp_min(_SMALLEST).sqrt().sqrt()
@@ -68,5 +67,4 @@ class ValueLoss(nn.Module):
         if prediction.ndim == target.ndim + 1:
             prediction = prediction.squeeze(1)
         valid = ~target.isnan()
-        kept, wanted = prediction.float()[valid], target.to(torch.float32)[valid]
-        return VALUE_LOSSES[self.name](kept, wanted)
+        return VALUE_LOSSES[self.name](prediction.float()[valid], target.float()[valid])

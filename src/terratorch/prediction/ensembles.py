@@ -11,7 +11,7 @@ from typing import Any
 from terratorch.contracts.input_spec import SINGLE
 from terratorch.contracts.outputs import Content
 from terratorch.errors import ConfigurationError
-from terratorch.prediction.options import PredictionOptions
+from terratorch.prediction.options import ENSEMBLE_OPTIONS, PredictionOptions
 from terratorch.prediction.predictor import Predictor
 from terratorch.prediction.scene_choices import (
     check_turned_tiles,
@@ -20,6 +20,7 @@ from terratorch.prediction.scene_choices import (
 )
 from terratorch.tasks.checkpoint import CheckpointInfo, read_checkpoint
 from terratorch.tasks.objectives.objective import Objective
+from terratorch.tasks.objectives.supervised import SupervisedObjective
 from terratorch.tiles.augmentation import views_of
 from terratorch.tiles.ensemble import Ensemble, Measure
 from terratorch.tiles.parameters import TiledInferenceParameters, parse_tiled_inference_parameters
@@ -70,6 +71,13 @@ def build_ensemble(
     if not (options.augment or options.uncertainty or options.further_ckpt_paths):
         return None
     objective = member.objective
+    if not isinstance(objective, SupervisedObjective):
+        used = next(name for name in ENSEMBLE_OPTIONS if getattr(options, name))
+        raise ConfigurationError(
+            used,
+            f"{member.name} has several heads or computes its own loss, which cannot be combined",
+            "Predict with one view of one checkpoint.",
+        )
     of_classes = Content.PROBABILITIES in objective.available_outputs
     measures = [Measure(name) for name in dict.fromkeys(options.uncertainty or ())]
     if Measure.ENTROPY in measures and not of_classes:

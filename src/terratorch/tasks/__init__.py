@@ -1,7 +1,4 @@
-"""Lightning tasks: each only its criterion, its prediction and its metrics.
-
-The tasks are imported when they are asked for.
-"""
+"""Lightning tasks: a life cycle around a model and an objective. They are imported at first use."""
 
 from __future__ import annotations
 

@@ -14,9 +14,10 @@ from torch import nn
 
 from terratorch.models.model import AuxiliaryHead
 
+Options = dict[str, Any]
 _MODEL_ARGS = "Arguments of the model factory, such as `backbone` and, for classes, `num_classes`."
-ModelArgs = Annotated[dict[str, Any], _MODEL_ARGS]
-OptionalModelArgs = Annotated[dict[str, Any] | None, _MODEL_ARGS]
+ModelArgs = Annotated[Options, _MODEL_ARGS]
+OptionalModelArgs = Annotated[Options | None, _MODEL_ARGS]
 Factory = Annotated[str | None, "Name of the model factory; `EncoderDecoderFactory` by default."]
 BuiltModel = Annotated[nn.Module | None, "A model that is already built, instead of a factory."]
 LossNames = Annotated[
@@ -42,13 +43,13 @@ IgnoreIndex = Annotated[
     "counts them, and so does `jaccard` if the value is the id of a class.",
 ]
 CustomLoss = Annotated[bool, "Whether `loss` is the path of a class."]
-CustomLossArgs = Annotated[dict[str, Any] | None, "Arguments of the class that `loss` names."]
+CustomLossArgs = Annotated[Options | None, "Arguments of the class that `loss` names."]
 LearningRate = Annotated[float, "Learning rate."]
 OptimizerName = Annotated[str | None, "Name of a class of `torch.optim`; `Adam` by default."]
-OptimizerArgs = Annotated[dict[str, Any] | None, "Other arguments of the optimizer."]
+OptimizerArgs = Annotated[Options | None, "Other arguments of the optimizer."]
 SchedulerName = Annotated[str | None, "Name of a class of `torch.optim.lr_scheduler`."]
 SchedulerArgs = Annotated[
-    dict[str, Any] | None,
+    Options | None,
     "Arguments of the scheduler, and `interval` and `frequency` for the Trainer.",
 ]
 FreezeBackbone = Annotated[
@@ -63,7 +64,7 @@ PlotOnVal = Annotated[
 ]
 ClassNames = Annotated[list[str] | None, "Names of the classes, in the order of their ids."]
 TileArgs = Annotated[
-    dict[str, Any] | None, "Arguments of `tiled_inference`: predict tile by tile with these."
+    Options | None, "Arguments of `tiled_inference`: predict tile by tile with these."
 ]
 TestNames = Annotated[
     list[str] | None, "Names of the test sets, which become part of their metrics' names."

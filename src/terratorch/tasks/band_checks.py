@@ -64,7 +64,7 @@ def _check_same(
     ):
         return
     option = "output_bands" if spec.output_bands is not None else "dataset_bands"
-    thing = f"{section}{option}{modality}"
+    subject = f"{section}{option}{modality}"
     source = f"{PATH}.model_args.{argument}" if argument else "the weights of the backbone have"
     seen = f"the images have the bands {_listed(of_data)}, but {source}"
     seen = f"{seen} {'is ' if argument else ''}{_listed(of_model)}"
@@ -72,11 +72,11 @@ def _check_same(
         logger.warning(
             "%s: %s. Name the bands as %s.model_args.backbone_bands, so that the weights are "
             "copied by name.",
-            *(thing, seen, PATH),
+            *(subject, seen, PATH),
         )
         return
     raise ConfigurationError(
-        thing,
+        subject,
         seen,
         "Give both the same bands in the same order: data.init_args.output_bands chooses from "
         "dataset_bands, and orders; model_args.backbone_bands is what the model takes.",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
@@ -24,7 +25,7 @@ from terratorch.tasks.plain_values import holds_module
 from terratorch.tasks.prediction_checks import check_scale
 from terratorch.tasks.settings import TaskSettings
 from terratorch.tasks.stages import StagedModule
-from terratorch.tasks.step_result import Batch, StepResult
+from terratorch.tasks.step_result import Batch, Returned, StepResult
 from terratorch.tasks.whole_scenes import SceneTiles
 from terratorch.tiles.ensemble import Ensemble
 from terratorch.tiles.parameters import TiledInferenceParameters
@@ -100,7 +101,7 @@ class TerraTorchTask(RecordedArguments, StagedModule):
         """Build the loss."""
         self.criterion = self.objective.build_criterion()
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer and scheduler of the settings."""
         return build_optimizer(self.named_parameters(), self.settings.optimizer, self.monitor)
 
@@ -111,7 +112,7 @@ class TerraTorchTask(RecordedArguments, StagedModule):
 
     # Steps
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: object, **kwargs: object) -> Returned:
         """Return the output of the model, a tensor as `ModelOutput`."""
         return predicting.as_output(self.model(*args, **kwargs))
 

@@ -165,7 +165,7 @@ def _report_labels(counted: Tensor, batch: Batch, num_classes: int) -> None:
         f"label of {files_of(batch, files)}",
         f"ids {_some(ids)} ({count} {what}), "
         f"but num_classes {num_classes} means ids 0 to {num_classes - 1}",
-        "Set model.init_args.ignore_index to leave an id out, data.init_args.no_label_replace "
+        "Set model.init_args.ignore_index to ignore an id, data.init_args.no_label_replace "
         "if it means nodata, data.init_args.reduce_zero_label if ids start at 1, or raise "
         "model.init_args.model_args.num_classes.",
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ from terratorch.tasks.checkpoint_format import (
 from terratorch.tasks.model_building import build_model, check_given_model
 from terratorch.tasks.objectives import OBJECTIVES, objective_of
 from terratorch.tasks.objectives.objective import Objective
+from terratorch.tasks.plain_values import PlainValues
 from terratorch.tasks.settings import TaskSettings
 from terratorch.tiles.tiling import ChipSize
 
@@ -80,12 +81,12 @@ class CheckpointInfo:
 
     path: Path
     task: str
-    hyper_parameters: dict[str, Any]
+    hyper_parameters: PlainValues
     state_dict: dict[str, Tensor] = field(repr=False)
     input: InputSpec | None = None
     class_names: list[str] | None = None
     chip_size: tuple[int, int] | None = None
-    tiled_inference_parameters: dict[str, Any] | None = None
+    tiled_inference_parameters: PlainValues | None = None
     model_by_name: bool = True
     terratorch_version: str = ""
 
@@ -156,7 +157,7 @@ class CheckpointInfo:
         task.restore_inputs(self.input, self.chip_size)
         return task.eval()
 
-    def _arguments(self) -> dict[str, Any]:
+    def _arguments(self) -> PlainValues:
         """Return the arguments of the task, without those that fetch weights."""
         arguments = dict(self.hyper_parameters)
         if isinstance(arguments.get("model_args"), Mapping):
@@ -236,7 +237,7 @@ def read_checkpoint(path: str | Path) -> CheckpointInfo:
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> PlainValues:
     if not path.is_file():
         raise MissingFileError(str(path), "there is no such file", "Check --ckpt_path.")
     if not is_of_torch(path):

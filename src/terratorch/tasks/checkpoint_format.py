@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+
+from torch import Tensor
 
 from terratorch import __version__
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.errors import WeightsError
 from terratorch.ops.state_dict import compare_states
 from terratorch.registry import TASK_REGISTRY
+from terratorch.tasks.plain_values import PlainValues
 from terratorch.tasks.settings import TaskSettings
 
 FORMAT_VERSION = 2
@@ -18,7 +20,7 @@ KEY = "terratorch"
 
 
 def complete(
-    checkpoint: dict[str, Any],
+    checkpoint: PlainValues,
     *,
     task: type,
     settings: TaskSettings,
@@ -41,19 +43,19 @@ def complete(
     }
 
 
-def size_of(described: Mapping[str, Any]) -> tuple[int, int] | None:
+def size_of(described: PlainValues) -> tuple[int, int] | None:
     """Return height and width of the chips of training and validation; None if not stored."""
     size = described.get("chip_size")
     return None if size is None else (size[0], size[1])
 
 
-def input_of(described: Mapping[str, Any]) -> InputSpec | None:
-    """Return how the images of the training were read, if the checkpoint says so."""
+def input_of(described: PlainValues) -> InputSpec | None:
+    """Return how the images of the training were read; None if not stored."""
     values = described.get("input")
     return None if values is None else InputSpec.from_dict(values)
 
 
-def inputs_of(checkpoint: Mapping[str, Any]) -> tuple[InputSpec | None, tuple[int, int] | None]:
+def inputs_of(checkpoint: PlainValues) -> tuple[InputSpec | None, tuple[int, int] | None]:
     """Return how images were read, and the size of chips, from a checkpoint of any task."""
     described = description(checkpoint)
     return input_of(described), size_of(described)
@@ -67,13 +69,13 @@ def task_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def description(checkpoint: Mapping[str, Any], path: str = "checkpoint") -> dict[str, Any]:
+def description(checkpoint: PlainValues, path: str = "checkpoint") -> PlainValues:
     """Return the description in a checkpoint, empty if it has none.
 
     Raises:
         WeightsError: If its format is newer than this version reads.
     """
-    described: dict[str, Any] = checkpoint.get(KEY) or {}
+    described: PlainValues = checkpoint.get(KEY) or {}
     version = described.get("format_version", 1)
     if version > FORMAT_VERSION:
         raise WeightsError(
@@ -85,7 +87,7 @@ def description(checkpoint: Mapping[str, Any], path: str = "checkpoint") -> dict
     return described
 
 
-def check_same_weights(model: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
+def check_same_weights(model: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
     """Raise a `WeightsError` unless weights have the names and shapes of a model's."""
     difference = compare_states(weights, model)
     if difference:

@@ -33,8 +33,8 @@ def check_epoch(trainer: Trainer, checks: BatchChecks, stage: str, ignore_index:
             f"{stage.strip('/')} epoch {trainer.current_epoch}",
             f"no target counted, every label of its {seen} batches is ignored "
             f"({PATH}.ignore_index {ignore_index})",
-            "Look at the labels: no_label_replace and reduce_zero_label of data.init_args, and "
-            "ignore_index, must leave some of them.",
+            "Check data.init_args.no_label_replace and reduce_zero_label, and ignore_index: some "
+            "labels must remain.",
         )
 
 

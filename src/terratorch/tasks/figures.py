@@ -4,37 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.utils.data import Subset
 
 from terratorch.models.arguments import accepted_names
 from terratorch.tasks.step_result import Batch
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SendFigure = Callable[[str, "Figure", int], None]
+
 # The first samples of the first batch are plotted, so that they can be followed over epochs.
 SAMPLES = 4
 
 
-def _to_tensorboard(logger: Any, tag: str, figure: Any, step: int) -> None:
+def _to_tensorboard(logger: Any, tag: str, figure: Figure, step: int) -> None:
     logger.experiment.add_figure(tag, figure, global_step=step)
 
 
-def _to_wandb(logger: Any, tag: str, figure: Any, step: int) -> None:
+def _to_wandb(logger: Any, tag: str, figure: Figure, step: int) -> None:
     logger.log_image(tag, [figure], step=step)
 
 
-def _to_mlflow(logger: Any, tag: str, figure: Any, step: int) -> None:
+def _to_mlflow(logger: Any, tag: str, figure: Figure, step: int) -> None:
     logger.experiment.log_figure(logger.run_id, figure, f"{tag}_{step}.png")
 
 
-def _to_comet(logger: Any, tag: str, figure: Any, step: int) -> None:
+def _to_comet(logger: Any, tag: str, figure: Figure, step: int) -> None:
     logger.experiment.log_figure(tag, figure, step=step)
 
 
 # By the name of the class, so that none of their packages is imported.
-_SENDERS: dict[str, Callable[[Any, str, Any, int], None]] = {
+_SENDERS: dict[str, Callable[[Any, str, Figure, int], None]] = {
     "TensorBoardLogger": _to_tensorboard,
     "WandbLogger": _to_wandb,
     "MLFlowLogger": _to_mlflow,
@@ -42,12 +48,12 @@ _SENDERS: dict[str, Callable[[Any, str, Any, int], None]] = {
 }
 
 
-def figure_senders(loggers: Iterable[Any]) -> list[Callable[[str, Any, int], None]]:
+def figure_senders(loggers: Iterable[Logger]) -> list[SendFigure]:
     """Return a function `(tag, figure, step)` for each logger that takes figures.
 
     A user's own logger takes them if it has a method `log_figure(tag, figure, step)`.
     """
-    senders: list[Callable[[str, Any, int], None]] = []
+    senders: list[SendFigure] = []
     for logger in loggers:
         known = [
             _SENDERS[kind.__name__] for kind in type(logger).__mro__ if kind.__name__ in _SENDERS
@@ -85,7 +91,7 @@ def plot_validation(
         plot_samples(dataset, batch, decided, senders, trainer.global_step, class_names)
 
 
-def datasets_of(loaders: Any) -> Iterator[Any]:
+def datasets_of(loaders: object) -> Iterator[Any]:
     """Yield the data sets of loaders, which may be nested in lists; for a subset, its source."""
     if isinstance(loaders, Sequence):
         for loader in loaders:
@@ -101,7 +107,7 @@ def plot_samples(
     dataset: Any,
     batch: Batch,
     prediction: Tensor,
-    senders: Iterable[Callable[[str, Any, int], None]],
+    senders: Iterable[SendFigure],
     step: int,
     class_names: Sequence[str] | None = None,
 ) -> None:
@@ -128,7 +134,7 @@ def plot_samples(
         plt.close(figure)
 
 
-def _of_sample(value: Any, index: int) -> Any:
+def _of_sample(value: Any, index: int) -> object:
     if isinstance(value, Mapping):
         return {key: _of_sample(entry, index) for key, entry in value.items()}
     return value[index].cpu() if isinstance(value, Tensor) else value[index]

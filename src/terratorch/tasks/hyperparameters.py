@@ -12,6 +12,8 @@ from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
 
 from terratorch.tasks.plain_values import to_plain
 
+Values = dict[str, Any]
+
 
 class Call(NamedTuple):
     """The arguments that one constructor of an object was called with.
@@ -23,8 +25,8 @@ class Call(NamedTuple):
         hides_some: Whether it was passed positions that it does not name.
     """
 
-    chosen: dict[str, Any]
-    all: dict[str, Any]
+    chosen: Values
+    all: Values
     takes_any: bool
     hides_some: bool
 
@@ -43,25 +45,25 @@ class RecordedArguments(HyperparametersMixin):
         if "__init__" in vars(cls):
             cls.__init__ = _recorded(cls.__init__)  # type: ignore[method-assign] # a wrapper
 
-    def used_arguments(self) -> dict[str, Any]:
+    def used_arguments(self) -> Values:
         """Return the value of each argument that counts: as the innermost constructor got it."""
-        values: dict[str, Any] = {}
+        values: Values = {}
         for call in self._calls[:-1]:
             values.update(call.all)
         # The base has defaults for what constructors below it have taken already.
         return {**self._calls[-1].all, **values, **self._calls[-1].chosen}
 
-    def own_arguments(self) -> dict[str, Any]:
+    def own_arguments(self) -> Values:
         """Return the arguments that build the object again: as the outermost constructor got them.
 
-        A constructor that takes any keywords gets only those that it was called with: others may be
-        set by itself.
+        A constructor that takes any keywords gets only those that it was called with: it may set
+        the others.
         """
         outermost, *inner = self._calls
         if outermost.takes_any:
             positional = inner[0].chosen if outermost.hides_some else {}
             return {**positional, **outermost.all}
-        values: dict[str, Any] = {}
+        values: Values = {}
         for call in reversed(self._calls):
             values.update(call.all)
         return values
@@ -104,10 +106,10 @@ def _recorded(init: Callable[..., None]) -> Callable[..., None]:
     return recorded
 
 
-def _flat(bound: inspect.BoundArguments) -> dict[str, Any]:
+def _flat(bound: inspect.BoundArguments) -> Values:
     """Return arguments by name, further keywords among them, without `self`."""
     _, *named = bound.arguments.items()
-    values: dict[str, Any] = {}
+    values: Values = {}
     for name, value in named:
         kind = bound.signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_KEYWORD:

@@ -102,18 +102,18 @@ def log_losses(
 
 def check_aux_loss_names(weights: Mapping[str, float], heads: Mapping[str, object]) -> None:
     """Raise a `ConfigurationError` unless weights and auxiliary heads have the same names."""
-    thing = "model.init_args.aux_loss"
+    subject = "model.init_args.aux_loss"
     for name in weights:
         if name not in heads:
             raise ConfigurationError(
-                f"{thing}.{name}",
+                f"{subject}.{name}",
                 f"no auxiliary head has this name; there are {sorted(heads)}",
                 did_you_mean(name, heads),
             )
     missing = sorted(set(heads) - set(weights))
     if missing:
         raise ConfigurationError(
-            thing, f"no weight for the auxiliary heads {missing}", "Give each one a weight."
+            subject, f"no weight for the auxiliary heads {missing}", "Give each one a weight."
         )
 
 

@@ -18,7 +18,7 @@ DEFAULT_FACTORY = "EncoderDecoderFactory"
 def check_given_model(model: nn.Module | None, settings: ModelSettings) -> None:
     """Raise a `ConfigurationError` unless there is exactly one way to the model.
 
-    A model that is passed is not built, so nothing that only a factory reads may stand beside it.
+    A model that is passed is not built, so arguments that only a factory reads are refused.
     """
     if model is None:
         if not settings.arguments:
@@ -32,13 +32,13 @@ def check_given_model(model: nn.Module | None, settings: ModelSettings) -> None:
     for name, value in beside.items():
         if value:
             raise ConfigurationError(
-                f"{PATH}.{name}", "set beside a model that is already built", f"Drop {name}."
+                f"{PATH}.{name}", "set together with a model that is already built", f"Drop {name}."
             )
     unused = [name for name in settings.arguments if name not in SIZE_ARGUMENTS]
     if unused:
         raise ArgumentNameError(
             f"{PATH}.model_args.{unused[0]}",
-            "set beside a model that is already built, so nothing uses it",
+            "set together with a model that is already built, so nothing uses it",
             f"With a model, only {' and '.join(SIZE_ARGUMENTS)} belong there.",
         )
 

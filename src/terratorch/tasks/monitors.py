@@ -13,7 +13,7 @@ from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.losses.combined import CombinedLoss
 from terratorch.metrics import check_monitor
 
-# Packages whose callbacks log no metrics of their own.
+# Packages whose callbacks do not log metrics.
 _LOG_NOTHING = ("lightning", "terratorch")
 _OUR_LOSSES = ("terratorch", "torch")
 
@@ -23,12 +23,12 @@ def check_callbacks(trainer: Trainer, known: set[str] | None) -> None:
 
     Args:
         trainer: The Trainer.
-        known: The names that are logged; None if code of the user's own may log others.
+        known: The names that are logged; None if a user's code may log others.
     """
-    for thing, monitor in _monitors(trainer):
+    for subject, monitor in _monitors(trainer):
         if known is not None and monitor not in known:
             raise ConfigurationError(
-                thing,
+                subject,
                 f"it monitors '{monitor}', which is not a metric of "
                 f"{type(trainer.lightning_module).__name__}",
                 did_you_mean(monitor, known) or f"Metrics: {', '.join(sorted(known))}.",
@@ -39,7 +39,7 @@ def check_callbacks(trainer: Trainer, known: set[str] | None) -> None:
 
 
 def may_log_more(trainer: Trainer, task: LightningModule, criterion: nn.Module) -> bool:
-    """Return whether a task, callback or loss of the user's own may log further metrics."""
+    """Return whether a user's task, callback or loss may log further metrics."""
     kinds = [type(task), *map(type, trainer.callbacks)]  # type: ignore[attr-defined] # it has them
     if any(_package(kind) not in _LOG_NOTHING for kind in kinds):
         return True

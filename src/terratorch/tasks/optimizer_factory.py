@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -14,6 +15,13 @@ from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mea
 from terratorch.metrics import check_monitor
 from terratorch.tasks.settings import PATH, OptimizerSettings
 
+if TYPE_CHECKING:
+    from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+
+Options = dict[str, Any]
+ParameterGroup = dict[str, Any]
+C = TypeVar("C")
+
 # Keys of `scheduler_hparams` that are for the Trainer: when the scheduler steps.
 _TRAINER_KEYS = ("interval", "frequency")
 _INTERVALS = ("epoch", "step")
@@ -22,12 +30,12 @@ _INTERVALS = ("epoch", "step")
 def optimizer_factory(
     optimizer: str,
     lr: float,
-    params_to_be_optimized: Any,
-    optimizer_hparams: dict[str, Any] | None = None,
+    params_to_be_optimized: Iterable[nn.Parameter] | Iterable[ParameterGroup],
+    optimizer_hparams: Options | None = None,
     scheduler: str | None = None,
     monitor: str = "val_loss",
-    scheduler_hparams: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+    scheduler_hparams: Options | None = None,
+) -> Options:
     """Build an optimizer and its scheduler, as Lightning takes them.
 
     Args:
@@ -43,9 +51,9 @@ def optimizer_factory(
     Raises:
         ConfigurationError: If a name or an argument is not one of torch's.
     """
-    build = _class_named(optimizer, torch.optim, Optimizer, "optimizer")
+    build: Any = _class_named(optimizer, torch.optim, Optimizer, "optimizer")
     hparams = dict(optimizer_hparams or {})
-    _check_arguments(build, hparams, "optimizer_hparams", given=("params", "lr"))
+    _check_arguments(build, hparams, "optimizer_hparams", reserved=("params", "lr"))
     built = build(params_to_be_optimized, lr=lr, **hparams)
     if scheduler is None:
         return {"optimizer": built}
@@ -57,7 +65,7 @@ def optimizer_factory(
 
 def build_optimizer(
     named_parameters: Iterable[tuple[str, nn.Parameter]], settings: OptimizerSettings, monitor: str
-) -> dict[str, Any]:
+) -> OptimizerLRSchedulerConfig:
     """Return the optimizer and the scheduler of the settings, as Lightning takes them.
 
     Args:
@@ -75,7 +83,7 @@ def build_optimizer(
             "all parameters are frozen, so there is nothing to train",
             "Train at least one part.",
         )
-    return optimizer_factory(
+    config = optimizer_factory(
         settings.optimizer,
         settings.lr,
         parameter_groups(named, settings.lr_overrides),
@@ -84,12 +92,11 @@ def build_optimizer(
         monitor,
         dict(settings.scheduler_arguments),
     )
+    return cast("OptimizerLRSchedulerConfig", config)
 
 
-def _scheduler(
-    name: str, optimizer: Optimizer, monitor: str, hparams: dict[str, Any]
-) -> dict[str, Any]:
-    build = _class_named(name, lr_scheduler, lr_scheduler.LRScheduler, "scheduler")
+def _scheduler(name: str, optimizer: Optimizer, monitor: str, hparams: Options) -> Options:
+    build: Any = _class_named(name, lr_scheduler, lr_scheduler.LRScheduler, "scheduler")
     for_trainer = {key: hparams.pop(key) for key in _TRAINER_KEYS if key in hparams}
     interval = for_trainer.get("interval", "epoch")
     if interval not in _INTERVALS:
@@ -98,7 +105,7 @@ def _scheduler(
             f"is {interval!r}",
             f"Use {' or '.join(_INTERVALS)}.",
         )
-    _check_arguments(build, hparams, "scheduler_hparams", given=("optimizer",))
+    _check_arguments(build, hparams, "scheduler_hparams", reserved=("optimizer",))
     if issubclass(build, lr_scheduler.ReduceLROnPlateau):
         mode = hparams.get("mode", "min")
         check_monitor(monitor, mode, f"{PATH}.scheduler_hparams.mode")
@@ -107,7 +114,7 @@ def _scheduler(
 
 def parameter_groups(
     named_parameters: Iterable[tuple[str, nn.Parameter]], lr_overrides: Mapping[str, float] | None
-) -> list[nn.Parameter] | list[dict[str, Any]]:
+) -> list[nn.Parameter] | list[ParameterGroup]:
     """Return the parameters, with a separate group for each overridden learning rate.
 
     Args:
@@ -135,7 +142,7 @@ def parameter_groups(
             raise ConfigurationError(
                 f"{PATH}.lr_overrides.{key}",
                 "all parameters with this in their names are frozen",
-                "Leave it out, or do not freeze that part.",
+                "Remove it, or do not freeze that part.",
             )
         if not members:
             roots = list(dict.fromkeys(part for name, _ in named for part in name.split(".")[:3]))
@@ -144,7 +151,7 @@ def parameter_groups(
                 "no parameter has this in its name",
                 f"{did_you_mean(key, roots)} Parameters start with {_roots(named)}.".strip(),
             )
-    result: list[dict[str, Any]] = [
+    result: list[ParameterGroup] = [
         {"params": members, "lr": lr_overrides[key]} for key, members in groups.items()
     ]
     return [*result, {"params": rest}] if rest else result
@@ -155,7 +162,7 @@ def _roots(named: list[tuple[str, nn.Parameter]]) -> str:
     return ", ".join(roots)
 
 
-def _class_named(name: str, module: Any, base: type, argument: str) -> Any:
+def _class_named(name: str, module: ModuleType, base: type[C], argument: str) -> type[C]:
     names = [
         key
         for key, value in vars(module).items()
@@ -167,27 +174,28 @@ def _class_named(name: str, module: Any, base: type, argument: str) -> Any:
             f"{module.__name__} has no {argument} {name!r}",
             did_you_mean(name, names),
         )
-    return getattr(module, name)
+    found: type[C] = getattr(module, name)
+    return found
 
 
 def _check_arguments(
-    build: Any, hparams: Mapping[str, Any], argument: str, given: tuple[str, ...]
+    build: type, hparams: Options, argument: str, reserved: tuple[str, ...]
 ) -> None:
     parameters = {
         name: parameter
         for name, parameter in inspect.signature(build).parameters.items()
-        if name not in given
+        if name not in reserved
     }
     names = list(parameters)
     for name in hparams:
-        thing = f"{PATH}.{argument}.{name}"
-        if name in given:
-            raise ConfigurationError(thing, "it is given beside it", f"Use model.init_args.{name}.")
+        subject = f"{PATH}.{argument}.{name}"
+        if name in reserved:
+            raise ConfigurationError(subject, "is not set here", f"Use {PATH}.{name}.")
         if name not in names:
             cure = f"{did_you_mean(name, names)} Arguments: {', '.join(names)}."
-            raise ArgumentNameError(thing, f"{build.__name__} takes no {name!r}", cure.strip())
+            raise ArgumentNameError(subject, f"{build.__name__} takes no {name!r}", cure.strip())
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in hparams:
             raise ConfigurationError(
-                f"{PATH}.{argument}.{name}", f"is missing, and {build.__name__} needs it"
+                f"{PATH}.{argument}.{name}", f"is missing, but {build.__name__} requires it"
             )

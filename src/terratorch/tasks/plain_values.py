@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from os import PathLike, fspath
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+
+PlainValues = dict[str, Any]
 
 logger = logging.getLogger(__name__)
 

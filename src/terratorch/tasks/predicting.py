@@ -14,8 +14,11 @@ from terratorch.contracts.prediction import UNCERTAINTY_LAYER, Prediction
 from terratorch.models.model import ModelOutput
 from terratorch.tasks.objectives.objective import Objective
 from terratorch.tasks.prediction_checks import check_output
+from terratorch.tasks.step_result import Returned
 from terratorch.tiles.ensemble import Ensemble, Pooled
 from terratorch.tiles.parameters import TiledInferenceParameters
+
+Forward = Callable[..., Returned]
 
 # Methods of a task that take part in a prediction. A task that overrides one of them is predicted
 # batch by batch through its `predict_step`; any other by model and objective alone.
@@ -32,29 +35,29 @@ def overridden_hooks(task: type, base: type) -> frozenset[str]:
     return frozenset(name for name in HOOKS if getattr(task, name) is not getattr(base, name))
 
 
-def as_output(output: Any) -> Any:
+def as_output(output: Returned) -> Returned:
     """Return what a model returned, a tensor as `ModelOutput`."""
     return ModelOutput(output) if isinstance(output, Tensor) else output
 
 
-def joined(forward: Callable[..., Any], ensemble: Ensemble | None) -> Callable[..., Any]:
+def joined(forward: Forward, ensemble: Ensemble | None) -> Forward:
     """Return the forward of a model, or of an ensemble of which it is the first model."""
     if ensemble is None:
         return forward
 
-    def joint(images: Images, **facts: Any) -> ModelOutput:
+    def joint(images: Images, **facts: object) -> ModelOutput:
         return ModelOutput(ensemble(forward, images, facts))
 
     return joint
 
 
 def forward_batch(
-    forward: Callable[..., Any],
+    forward: Forward,
     objective: Objective,
     images: Images,
     facts: Mapping[str, Any],
     tiles: TiledInferenceParameters | None = None,
-) -> Any:
+) -> Returned:
     """Return the output of a model for a batch.
 
     Args:
@@ -68,7 +71,7 @@ def forward_batch(
         return forward(images, **facts)
     from terratorch.tiles.tiled import tiled_inference
 
-    def scores(images: Images, **facts: Any) -> Tensor:
+    def scores(images: Images, **facts: object) -> Tensor:
         return objective.scores(forward(images, **facts))
 
     joined = tiled_inference(scores, images, inference_parameters=tiles, **facts)
@@ -88,7 +91,7 @@ def prediction_of(
         objective: What was learned.
         scores: `(B, C, ...)`, or `(B, H, W)` from a model of one value.
         filenames: The file of each image.
-        valid: `(B, H, W)`, False where an image holds nodata.
+        valid: `(B, H, W)`, False for pixels of nodata.
         ensemble: What joined the scores of several views or models.
 
     Raises:

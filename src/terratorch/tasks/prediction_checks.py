@@ -18,11 +18,11 @@ from terratorch.tasks.step_result import Batch
 
 logger = logging.getLogger(__name__)
 
-# In standard deviations of training. Snow, cloud or water fill some scenes and still lie within.
+# In standard deviations of training. Scenes full of snow, cloud or water are still within.
 _FAR = 10.0
 _OFF = 0.5
 _FLAT = 1e-3
-# A grid of so many pixels a side is enough for the mean of a scene of any size.
+# A grid of this many pixels a side is enough for the mean of a scene of any size.
 _GRID = 256
 
 
@@ -61,8 +61,8 @@ def _check_image(image: object, batch: Batch, spec: ImageSpec, owner: object, of
             logger,
             "%s%s: its values are on another scale than those of training: their mean is %.3g, "
             "in training it was %.3g. If its units differ (reflectance 0 to 1, or x 10000), "
-            "convert it; or set data.init_args.constant_scale in a configuration and pass that "
-            "beside the checkpoint, such as the config_deploy.yaml of the training: -c CONFIG. "
+            "convert it; or set data.init_args.constant_scale in a configuration and pass it "
+            "with the checkpoint, such as the config_deploy.yaml of the training: -c CONFIG. "
             "(logged once)",
             *(of, files_of(batch, odd), raw, mean.mean()),
             owner=owner,

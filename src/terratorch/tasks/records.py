@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def write_metrics(metrics: Mapping[str, float], path: str | Path) -> Path:
-    """Write metrics and return where they are.
+    """Write metrics and return the path of the file.
 
     Args:
         metrics: Values by name.
-        path: A `.json` file (an object), a `.csv` file (rows of metric and value), or a folder, in
-            which they are written to `test_metrics.csv`.
+        path: A `.json` file (an object), a `.csv` file (rows of metric and value), or a folder for
+            `test_metrics.csv`.
     """
     path = Path(path)
     file = path if path.suffix in (".json", ".csv") else path / "test_metrics.csv"

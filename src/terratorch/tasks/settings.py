@@ -21,7 +21,7 @@ from terratorch.tiles.parameters import (
     parse_tiled_inference_parameters,
 )
 
-# Where the arguments of a task stand in a configuration.
+# The path of the arguments of a task in a configuration.
 PATH = "model.init_args"
 
 Arguments = Mapping[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 from lightning.pytorch import LightningModule
 from torch import nn
@@ -69,7 +69,7 @@ class StagedModule(LightningModule):
         metrics = [self.val_metrics.clone(prefix=prefix) for prefix in self.test_prefixes]
         self.test_metrics = cast("Sequence[MetricCollection]", nn.ModuleList(metrics))
 
-    def read_inputs(self, batch: Batch) -> tuple[Images, dict[str, Any]]:
+    def read_inputs(self, batch: Batch) -> tuple[Images, dict[str, object]]:
         """Return the images of a batch, and what else the model takes by keyword."""
         check_channels(batch["image"], self.model)
         images, facts = inputs_of_batch(self.model, self._spec_of_batches(), batch)
@@ -88,7 +88,7 @@ class StagedModule(LightningModule):
     def restore_inputs(
         self, input_spec: InputSpec | None, chip_size: tuple[int, int] | None
     ) -> None:
-        """Keep what a checkpoint says of the images that it was trained on."""
+        """Keep what a checkpoint stores about the images that it was trained on."""
         self.input_spec, self.fitted_chips.size = input_spec, chip_size
         facts = None if input_spec is None else input_spec.facts
         self.fitted_facts = None if facts is None else set(facts)

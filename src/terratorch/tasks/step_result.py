@@ -9,8 +9,10 @@ from torch import Tensor
 
 # A batch as data loaders return it: images, targets, and facts by name.
 Batch = Mapping[str, Any]
-# One tensor, or with several heads one for each by name.
-ByHead = Tensor | dict[str, Tensor]
+# What the forward of a model returns: a `ModelOutput`, or what its objective reads.
+Returned = Any
+# What metrics compare: a tensor, tensors by head, or a list of detections.
+Compared = Any
 
 
 class RawTarget(NamedTuple):
@@ -41,9 +43,9 @@ class StepResult(NamedTuple):
     """
 
     losses: dict[str, Tensor]
-    output: Any
-    decided: Any
-    target: Any
+    output: Compared
+    decided: Compared
+    target: Compared
 
     @property
     def loss(self) -> Tensor:

@@ -51,7 +51,7 @@ class ClassObjective(SupervisedObjective):
         return count
 
     def build_criterion(self) -> nn.Module:
-        """Return the loss, and warn if it leaves class weights unused."""
+        """Return the loss, and warn if it does not use the class weights."""
         criterion = super().build_criterion()
         weighted = any(isinstance(part, CrossEntropyLoss) for part in criterion.modules())
         if self.settings.classes.weights is not None and not weighted:
@@ -98,10 +98,10 @@ class ClassObjective(SupervisedObjective):
 def check_classes(classes: ClassSettings) -> None:
     """Raise a `ConfigurationError` unless count, names and weights of classes agree."""
     count, names = classes.count, classes.names
-    thing = f"{PATH}.model_args.num_classes"
+    subject = f"{PATH}.model_args.num_classes"
     if not isinstance(count, int) or count < _FEWEST_CLASSES:
         raise ConfigurationError(
-            thing,
+            subject,
             f"{count!r}" if count is not None else "it is missing",
             "Set it to the number of classes of the labels: at least 2, as the background counts "
             "as a class.",
@@ -109,17 +109,17 @@ def check_classes(classes: ClassSettings) -> None:
     if names is not None and len(names) != count:
         raise ConfigurationError(
             f"{PATH}.class_names",
-            f"{len(names)} names for {count} classes ({thing})",
+            f"{len(names)} names for {count} classes ({subject})",
             "Give one name for each class, in the order of their ids.",
         )
     check_class_weights(classes.weights, count)
 
 
 def _check_layers(names: tuple[str, ...]) -> None:
-    thing = f"{PATH}.output_on_inference"
+    subject = f"{PATH}.output_on_inference"
     if not names:
-        raise ConfigurationError(thing, "it is empty", f"Use some of {', '.join(_LAYERS)}.")
+        raise ConfigurationError(subject, "it is empty", f"Use some of {', '.join(_LAYERS)}.")
     for name in names:
         if name not in _LAYERS:
             cure = f"{did_you_mean(name, _LAYERS)} Use some of {', '.join(_LAYERS)}.".strip()
-            raise ConfigurationError(thing, f"{name!r} is not a layer", cure)
+            raise ConfigurationError(subject, f"{name!r} is not a layer", cure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -13,7 +13,7 @@ from terratorch.contracts.prediction import MAIN_LAYER, Prediction, layers_of
 from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.models.model import ModelOutput
 from terratorch.tasks.settings import TaskSettings
-from terratorch.tasks.step_result import Batch, RawTarget, StepResult
+from terratorch.tasks.step_result import Batch, RawTarget, Returned, StepResult
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -54,10 +54,10 @@ class Objective(ABC):
     # Learning
 
     def read_targets(self, batch: Batch) -> list[RawTarget]:
-        """Return the targets of a batch as they are; none for a model that makes its own."""
+        """Return the raw targets of a batch; empty if the model computes its own."""
         return []
 
-    def model_inputs(self, batch: Batch) -> dict[str, Any]:
+    def model_inputs(self, batch: Batch) -> dict[str, object]:
         """Return what the model takes of the targets in training, by keyword of its `forward`."""
         return {}
 
@@ -67,7 +67,7 @@ class Objective(ABC):
 
     @abstractmethod
     def learn(
-        self, output: Any, batch: Batch, criterion: nn.Module, counts: Sequence[bool]
+        self, output: Returned, batch: Batch, criterion: nn.Module, counts: Sequence[bool]
     ) -> StepResult:
         """Return the losses of a batch, and what the metrics compare.
 
@@ -84,12 +84,12 @@ class Objective(ABC):
 
     # Prediction
 
-    def scores(self, output: Any) -> Tensor:
+    def scores(self, output: Returned) -> Tensor:
         """Return what the model gave as one tensor `(B, C, ...)`, as tiles are joined."""
         scores: Tensor = output.output
         return scores
 
-    def output_of(self, scores: Tensor) -> Any:
+    def output_of(self, scores: Tensor) -> Returned:
         """Return scores, which tiles were joined to, in the form of the model's output."""
         return ModelOutput(scores)
 
@@ -117,7 +117,7 @@ class Objective(ABC):
         return {MAIN_LAYER: self.available_outputs[0]}
 
     def choose_outputs(self, names: Sequence[str]) -> None:
-        """Predict these outputs, whatever the settings say.
+        """Predict these outputs, instead of those of the settings.
 
         Raises:
             ConfigurationError: If one is not available, or `outputs` is overridden.
@@ -127,10 +127,10 @@ class Objective(ABC):
             raise ConfigurationError(
                 "outputs",
                 f"{type(self).__name__} overrides outputs(), which decides what is written",
-                "Leave outputs out, or the method.",
+                "Remove outputs, or the method.",
             )
         if not names:
-            raise ConfigurationError("outputs", "it is empty", "Leave it out, or name some.")
+            raise ConfigurationError("outputs", "it is empty", "Name some, or remove it.")
         for name in names:
             if name not in available:
                 cure = f"{did_you_mean(name, available)} Outputs: {', '.join(available)}.".strip()
@@ -145,7 +145,7 @@ class Objective(ABC):
         Args:
             scores: `(B, C, ...)`, or `(B, H, W)` from a model of one value.
             filenames: The file of each image.
-            valid: `(B, H, W)`, False where an image holds nodata.
+            valid: `(B, H, W)`, False for pixels of nodata.
         """
         names = self.settings.classes.names
         return Prediction(

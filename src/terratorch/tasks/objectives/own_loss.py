@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import Tensor, nn
 
 from terratorch.models.model import ModelOutput, ReconstructionOutput
 from terratorch.tasks.objectives.objective import Objective
-from terratorch.tasks.step_result import Batch, StepResult
+from terratorch.tasks.step_result import Batch, Compared, Returned, StepResult
 
 
 class OwnLossObjective(Objective):
@@ -25,18 +24,18 @@ class OwnLossObjective(Objective):
         return nn.Identity()
 
     def learn(
-        self, output: Any, batch: Batch, criterion: nn.Module, counts: Sequence[bool]
+        self, output: Returned, batch: Batch, criterion: nn.Module, counts: Sequence[bool]
     ) -> StepResult:
         """Return the losses of the model; without predictions the metrics compare nothing."""
         losses = model_losses(output)
         return StepResult(losses, *self.compare(output, batch))
 
-    def compare(self, output: Any, batch: Batch) -> tuple[Any, Any, Any]:
+    def compare(self, output: Returned, batch: Batch) -> tuple[Compared, Compared, Compared]:
         """Return scores, decision and target of a batch for the metrics; None for nothing."""
         return None, None, None
 
 
-def model_losses(output: Any) -> dict[str, Tensor]:
+def model_losses(output: Returned) -> dict[str, Tensor]:
     """Return the losses of a model's output, with their sum under `loss`; empty if it has none."""
     if isinstance(output, ReconstructionOutput):
         return {"loss": output.loss}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RegressionObjective(SupervisedObjective):
-    """Learn a value for each pixel from `mask` `(B, H, W)`, where it is not NaN."""
+    """Learn a value for each pixel from `mask` `(B, H, W)`; NaN is ignored."""
 
     task = "regression"
     loss_names: ClassVar[tuple[str, ...]] = tuple(VALUE_LOSSES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from terratorch.models.model import ModelOutput
 from terratorch.tasks.objectives.objective import Objective
 from terratorch.tasks.objectives.supervised import SupervisedObjective
 from terratorch.tasks.settings import TaskSettings
-from terratorch.tasks.step_result import Batch, RawTarget, StepResult
+from terratorch.tasks.step_result import Batch, RawTarget, Returned, StepResult
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -50,7 +50,7 @@ class SeveralObjectives(Objective):
         return nn.ModuleDict({name: head.build_criterion() for name, head in self.heads.items()})
 
     def learn(
-        self, output: Any, batch: Batch, criterion: nn.Module, counts: Sequence[bool]
+        self, output: Returned, batch: Batch, criterion: nn.Module, counts: Sequence[bool]
     ) -> StepResult:
         """Return the weighted sum of the losses, that of each head under its name."""
         outputs = _heads_of(output)
@@ -87,7 +87,7 @@ class SeveralObjectives(Objective):
         """The objective of the first head."""
         return next(iter(self.heads.values()))
 
-    def scores(self, output: Any) -> Tensor:
+    def scores(self, output: Returned) -> Tensor:
         """Return the scores of all heads as channels of one tensor, as tiles are joined."""
         outputs = _heads_of(output)
         heads = self.heads.items()
@@ -151,7 +151,7 @@ class HeadMetrics(nn.Module):
         for name, metrics in self._collections():
             metrics.update(decided[name], target[name])
 
-    def compute(self) -> dict[str, Any]:
+    def compute(self) -> dict[str, Tensor]:
         """Return the metrics of all heads by name."""
         return {
             metric: value
@@ -165,8 +165,8 @@ class HeadMetrics(nn.Module):
             metrics.reset()
 
 
-def _heads_of(output: Any) -> Mapping[str, Tensor | ModelOutput]:
-    heads: Any = output.output if isinstance(output, ModelOutput) else output
+def _heads_of(output: Returned) -> Mapping[str, Tensor | ModelOutput]:
+    heads: Returned = output.output if isinstance(output, ModelOutput) else output
     if not isinstance(heads, Mapping):
         raise InvalidModelError(
             "the model",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -13,7 +13,7 @@ from terratorch.losses.combined import build_losses, load_loss
 from terratorch.models.model import ModelOutput
 from terratorch.tasks.loss_handler import compute_losses, zero_losses
 from terratorch.tasks.objectives.objective import Objective
-from terratorch.tasks.step_result import Batch, RawTarget, StepResult
+from terratorch.tasks.step_result import Batch, RawTarget, Returned, StepResult
 
 
 class SupervisedObjective(Objective):
@@ -37,7 +37,7 @@ class SupervisedObjective(Objective):
         return None if ignored is None else target != ignored
 
     def read_targets(self, batch: Batch) -> list[RawTarget]:
-        """Return the target of a batch as it is."""
+        """Return the raw target of a batch."""
         if self.target_key not in batch:
             raise DataError(
                 "batch",
@@ -58,7 +58,7 @@ class SupervisedObjective(Objective):
         return build_losses(loss, self.loss_names, self.build_loss)
 
     def learn(
-        self, output: Any, batch: Batch, criterion: nn.Module, counts: Sequence[bool]
+        self, output: Returned, batch: Batch, criterion: nn.Module, counts: Sequence[bool]
     ) -> StepResult:
         """Return the losses of a batch, and what the metrics compare."""
         assert isinstance(output, ModelOutput)
