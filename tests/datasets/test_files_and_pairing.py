@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terratorch.datasets.files import FoundFile, Split, find_files
+from terratorch.datasets.files import FoundFile, SplitFile, find_files
 from terratorch.datasets.pairing import OptionNames, pair_files
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 
@@ -23,7 +23,7 @@ def names(pairs):
 def split_of(tmp_path, text, ignore_extensions=True, allow_substring=True):
     path = tmp_path / "split.txt"
     path.write_text(text)
-    return Split.read(path, ignore_extensions, allow_substring, "train_split")
+    return SplitFile.read(path, ignore_extensions, allow_substring, "train_split")
 
 
 def test_in_one_folder_patterns_tell_images_from_labels(tmp_path):
@@ -203,12 +203,12 @@ def test_split_files_that_cannot_be_used(tmp_path, content, message):
     path = tmp_path / "split.txt"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(DataError, match=message):
-        Split.read(path, True, True)
+        SplitFile.read(path, True, True)
 
 
 def test_a_missing_split_file_is_named(tmp_path):
     with pytest.raises(MissingFileError, match=r"val_split .*gone\.txt: there is no such file"):
-        Split.read(tmp_path / "gone.txt", True, True, "val_split")
+        SplitFile.read(tmp_path / "gone.txt", True, True, "val_split")
 
 
 def test_many_files_take_no_time(tmp_path):

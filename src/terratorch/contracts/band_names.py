@@ -28,7 +28,7 @@ _LANDSAT_BEFORE = re.compile(r"^L[ETM]0[1-7]_", re.IGNORECASE)
 _MASK = re.compile(r"^MSK_", re.IGNORECASE)
 
 
-def band_in(name: str, own: Iterable[str] = ()) -> str | None:
+def band_in(name: str, extra: Iterable[str] = ()) -> str | None:
     """Return the standard name of the one band that a name contains as a word; None if not one.
 
     `scene_RED_EDGE_1`, `red-edge-1` and `T33UUP_20200101_B05_20m` are one band. Numbers are those
@@ -36,24 +36,24 @@ def band_in(name: str, own: Iterable[str] = ()) -> str | None:
 
     Args:
         name: The name of a file without its suffix, or the description of a band.
-        own: Further names, which are in no table.
+        extra: Further names, which are in no table.
     """
-    return split_band(name, own)[1]
+    return split_band(name, extra)[1]
 
 
-def split_band(name: str, own: Iterable[str] = ()) -> tuple[str, str | None]:
+def split_band(name: str, extra: Iterable[str] = ()) -> tuple[str, str | None]:
     """Return a name without that of its band, and the band; the whole name and None if not one.
 
     Args:
         name: The name of a file without its suffix, or the description of a band.
-        own: Further names, which are in no table.
+        extra: Further names, which are in no table.
     """
     if _MASK.match(name):
         return name, None
     text = name.upper()
     matches = [
         (match.start(), match.end(), band)
-        for pattern, band in _patterns(_numbered(name), frozenset(own))
+        for pattern, band in _patterns(_numbered(name), frozenset(extra))
         if (match := pattern.search(text))
     ]
     # RED is not meant where RED_EDGE_1 is.
@@ -78,10 +78,11 @@ def _numbered(name: str) -> str:
 
 
 @lru_cache
-def _patterns(numbered: str, own: frozenset[str]) -> list[tuple[re.Pattern[str], str]]:
+def _patterns(numbered: str, extra: frozenset[str]) -> list[tuple[re.Pattern[str], str]]:
     numbers = {"sentinel": SENTINEL2_BANDS, "landsat": _LANDSAT8_BANDS}.get(numbered, {})
     words = [
-        (re.escape(band.upper()).replace("_", "[^A-Z0-9]?"), band) for band in own | {*KNOWN_BANDS}
+        (re.escape(band.upper()).replace("_", "[^A-Z0-9]?"), band)
+        for band in extra | {*KNOWN_BANDS}
     ]
     words += [(re.sub("^B0", "B0?", number), band) for number, band in numbers.items()]
     return [(re.compile(rf"(?<![A-Z0-9]){word}(?![A-Z0-9])"), band) for word, band in words]

@@ -279,15 +279,15 @@ def normalization(input_spec: InputSpec) -> nn.Module:
     return Normalize(image.means, image.stds, time_in_channels=image.has_time)
 
 
-def refuse_unknown(kind: type, given: Mapping[str, object]) -> None:
+def refuse_unknown(kind: type, arguments: Mapping[str, object]) -> None:
     """Refuse keyword arguments that a class does not know.
 
     Raises:
         ArgumentNameError: If there are any; the message gives the closest names.
     """
-    if not given:
+    if not arguments:
         return
-    name = next(iter(given))
+    name = next(iter(arguments))
     known = [key for key in inspect.signature(kind).parameters if key != "kwargs"]
     raise ArgumentNameError(
         name,

@@ -36,17 +36,18 @@ def completed(samples: Sequence[Sample], spec: InputSpec) -> list[Sample]:
     if spec.is_single:
         return list(samples)
     images = [_images_of(sample, spec) for sample in samples]
-    references = {
-        name: next((own[name] for own in images if name in own), None) for name in spec.images
+    examples = {
+        name: next(having[name] for having in images if name in having)
+        for name in spec.images
+        if any(name in having for having in images)
     }
-    present = {name: image for name, image in references.items() if image is not None}
     whole: list[Sample] = []
-    for sample, own in zip(samples, images, strict=True):
+    for sample, present in zip(samples, images, strict=True):
         filled = {
-            name: own[name] if name in own else _means(image, spec.images[name])
-            for name, image in present.items()
+            name: present[name] if name in present else _means(example, spec.images[name])
+            for name, example in examples.items()
         }
-        missing = {name: torch.tensor(name not in own) for name in spec.images}
+        missing = {name: torch.tensor(name not in present) for name in spec.images}
         whole.append({**sample, "image": filled, "missing": missing})
     return whole
 

@@ -125,8 +125,8 @@ class GenericNonGeoClassificationDataModule(GenericDataModule):
         A split may lack a class: ids are the same in all of them.
         """
         roots = (source.images for source in self._sources.values())
-        found = {name for root in roots if root for name in class_folders(Path(root))}
-        return sorted(found) or None
+        names = {name for root in roots if root for name in class_folders(Path(root))}
+        return sorted(names) or None
 
     def build_dataset(self, split: str, source: SplitSource) -> ImageFolderDataset:
         """Build the data set of `train`, `val` or `test`."""

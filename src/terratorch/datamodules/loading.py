@@ -138,6 +138,6 @@ def prediction_loader(dataset: PredictionDataset, batch_size: int, num_workers: 
     )
 
 
-def pinned(wanted: bool) -> bool:
+def pinned(pin: bool) -> bool:
     """Return whether to pin memory: only if there is a device that profits."""
-    return wanted and torch.cuda.is_available()
+    return pin and torch.cuda.is_available()

@@ -14,7 +14,7 @@ from terratorch.datamodules.loading import Loader, prediction_loader
 from terratorch.datasets.facts import GivenFacts
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
 from terratorch.datasets.scenes.prediction_images import PredictionImages
-from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import ModalityFiles
 
 
 class PredictionDataModule(LightningDataModule):
@@ -35,7 +35,7 @@ class PredictionDataModule(LightningDataModule):
 
     def __init__(
         self,
-        paths: Sequence[Path | SceneFiles],
+        paths: Sequence[Path | ModalityFiles],
         input_spec: InputSpec,
         batch_size: int = 1,
         num_workers: int = 0,

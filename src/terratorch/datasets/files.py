@@ -56,14 +56,14 @@ def find_files(folder: Path, pattern: str | None, thing: str) -> list[FoundFile]
     check_folder(folder, thing)
     matcher = _matcher(pattern)
     listed = list(_walk(folder, depth=_depth(pattern)))
-    found = []
+    files = []
     for relative in listed:
         match = matcher.fullmatch(relative)
         if match and not (pattern.endswith("*") and _is_side_file(relative)):
-            found.append(FoundFile(folder / relative, relative, _key(match.groups(), pattern)))
-    if not found:
+            files.append(FoundFile(folder / relative, relative, _key(match.groups(), pattern)))
+    if not files:
         raise _nothing_found(folder, pattern, thing, listed)
-    return sorted(found, key=lambda file: file.relative)
+    return sorted(files, key=lambda file: file.relative)
 
 
 def check_folder(folder: Path, thing: str) -> None:
@@ -193,7 +193,7 @@ def read_split(path: Path, thing: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitFile:
     """The entries of a split file, and how they are compared with the names of files.
 
     An entry means the file with exactly this name (or chip name, or relative path). Without such a
@@ -218,7 +218,7 @@ class Split:
     @classmethod
     def read(
         cls, path: Path, ignore_extensions: bool, allow_substring: bool, thing: str = "split"
-    ) -> Split:
+    ) -> SplitFile:
         """Read a split file."""
         path = Path(path)
         return cls(path, read_split(path, thing), ignore_extensions, allow_substring, thing)
@@ -260,18 +260,18 @@ class Split:
         if self.allow_substring and not all(matches):
             index = _SubstringIndex(files)
             matches = [
-                found or index.find(self._bare(entry))
-                for entry, found in zip(self.entries, matches, strict=True)
+                match or index.find(self._bare(entry))
+                for entry, match in zip(self.entries, matches, strict=True)
             ]
         return matches
 
     def _names(self, files: Sequence[FoundFile]) -> dict[str, list[int]]:
         names: dict[str, list[int]] = {}
         for place, file in enumerate(files):
-            own = {file.relative, file.path.name}
+            names_of_file = {file.relative, file.path.name}
             if self.ignore_extensions:
-                own = {self._bare(name) for name in own} | {file.key}
-            for name in own:
+                names_of_file = {self._bare(name) for name in names_of_file} | {file.key}
+            for name in names_of_file:
                 names.setdefault(name, []).append(place)
         return names
 

@@ -17,7 +17,7 @@ from terratorch.bands import Band
 from terratorch.contracts.facts import Sample
 from terratorch.contracts.images import Pixels
 from terratorch.contracts.input_spec import ImageSpec
-from terratorch.datasets.files import Split
+from terratorch.datasets.files import SplitFile
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.labels import NO_LABEL, read_class_mask, read_value_mask
 from terratorch.datasets.pairing import OptionNames, pair_files
@@ -118,7 +118,9 @@ class GenericPixelWiseDataset(ImageFolderDataset):
             None if label_data_root is None else Path(label_data_root),
             image_grep,
             label_grep,
-            Split.read(split, ignore_split_file_extensions, allow_substring_split_file, names.split)
+            SplitFile.read(
+                split, ignore_split_file_extensions, allow_substring_split_file, names.split
+            )
             if split
             else None,
             names,

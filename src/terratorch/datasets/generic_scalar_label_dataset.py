@@ -14,7 +14,7 @@ from torch import Tensor
 from terratorch.bands import Band
 from terratorch.contracts.facts import Sample
 from terratorch.contracts.input_spec import ImageSpec
-from terratorch.datasets.files import FoundFile, Split, check_folder, find_files, shortened
+from terratorch.datasets.files import FoundFile, SplitFile, check_folder, find_files, shortened
 from terratorch.datasets.image_folder_dataset import ImageFolderDataset
 from terratorch.datasets.pairing import OptionNames
 from terratorch.datasets.transforms.build import Transforms
@@ -86,7 +86,7 @@ class GenericScalarLabelDataset(ImageFolderDataset):
         self.classes = find_classes(root, class_names, names.images) if require_label else []
         files = find_files(root, "*/**" if require_label else "**", names.images)
         if split:
-            files = Split.read(
+            files = SplitFile.read(
                 split, ignore_split_file_extensions, allow_substring_split_file, names.split
             ).select(files)
         self._ids = {name: number for number, name in enumerate(self.classes)}

@@ -87,24 +87,24 @@ class ImageReader:
             return read_bands(dataset, self.indexes(path, dataset))
 
     def indexes(
-        self, path: Path, dataset: DatasetReader, own: Sequence[int] | None = None
+        self, path: Path, dataset: DatasetReader, places: Sequence[int] | None = None
     ) -> tuple[int, ...]:
         """Return the bands that are read from an open image, counted from 1.
 
         Args:
             path: The file.
             dataset: The file, opened.
-            own: Which of its bands are those of this image; None for all.
+            places: Its bands that belong to this image, counted from 1; None for all.
 
         Raises:
             DataError: If it has other bands than expected, or complex ones.
         """
         if dataset.dtypes[0].startswith("complex"):
             raise DataError(str(path), "complex values", "Give amplitude, or two real bands.")
-        own = dataset.indexes if own is None else own
-        places = self.spec.selection.indexes(path, len(own))
-        self.spec.selection.check_order(path, [dataset.descriptions[index - 1] for index in own])
-        return tuple(own[place - 1] for place in places)
+        places = dataset.indexes if places is None else places
+        selected = self.spec.selection.indexes(path, len(places))
+        self.spec.selection.check_order(path, [dataset.descriptions[index - 1] for index in places])
+        return tuple(places[place - 1] for place in selected)
 
     def _finish(self, raster: RasterData, replacement: float | None) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # nodata of float64 files is beyond float32

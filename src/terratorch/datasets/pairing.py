@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from terratorch.datasets.files import FoundFile, Split, find_files, shortened
+from terratorch.datasets.files import FoundFile, SplitFile, find_files, shortened
 from terratorch.errors import DataError
 
 
@@ -50,7 +50,7 @@ def pair_files(
     label_folder: Path | None,
     image_pattern: str | None = "*",
     label_pattern: str | None = "*",
-    split: Split | None = None,
+    split: SplitFile | None = None,
     options: OptionNames | None = None,
 ) -> list[Pair]:
     """Pair the images in a folder with their labels, sorted by the path of the image.

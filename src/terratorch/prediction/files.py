@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from terratorch.datasets.files import FoundFile, find_files, wildcard_text
-from terratorch.datasets.scenes.scene_files import SceneFiles, pair_modalities
+from terratorch.datasets.scenes.scene_files import ModalityFiles, pair_modalities
 from terratorch.errors import ConfigurationError, DataError, MissingFileError
 from terratorch.geo.remote import is_virtual, parse_path
 
@@ -21,7 +21,7 @@ _OF_MODALITY = re.compile(r"(?P<name>[^\W\d][^=/\\\s]*)=(?P<path>.+)")
 
 def find_scenes(
     paths: Sequence[str | Path] | None, scene_folders: bool = False
-) -> list[Path | SceneFiles]:
+) -> list[Path | ModalityFiles]:
     """Return the images that files, folders and patterns name.
 
     Args:
@@ -91,7 +91,7 @@ def _modality(text: str) -> tuple[str | None, str]:
 
 def _scenes_of(
     named_paths: Sequence[tuple[str | None, str]], scene_folders: bool
-) -> list[SceneFiles]:
+) -> list[ModalityFiles]:
     """Pair the files of several modalities into scenes."""
     without = [path for name, path in named_paths if name is None]
     if without or scene_folders:

@@ -22,7 +22,7 @@ from terratorch.contracts.outputs import Content, OutputValue
 from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.facts import GivenFacts
 from terratorch.datasets.scenes.prediction_images import PredictionImages
-from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import ModalityFiles
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError
 from terratorch.models.config import without_weights
@@ -238,7 +238,7 @@ class Predictor:
         return self.objective.scores(as_output(output))
 
     def predict_in_memory(
-        self, scenes: Sequence[Path | SceneFiles], batch_size: int = 1
+        self, scenes: Sequence[Path | ModalityFiles], batch_size: int = 1
     ) -> list[Prediction]:
         """Predict files and return their main outputs, without writing maps.
 

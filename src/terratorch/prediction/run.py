@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from terratorch.datasets.facts import read_given_facts
 from terratorch.datasets.scenes.prediction_images import PredictionImages
-from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import ModalityFiles
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.ensembles import Member, build_ensemble
 from terratorch.prediction.files import find_scenes
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 def predict(
     predictor: Predictor,
-    paths: Sequence[str | Path | SceneFiles],
+    paths: Sequence[str | Path | ModalityFiles],
     options: PredictionOptions,
     *,
     num_workers: int | None = None,
@@ -126,13 +126,13 @@ def prepare(predictor: Predictor, options: PredictionOptions) -> Predictor:
 
 
 def _find(
-    paths: Sequence[str | Path | SceneFiles], scene_folders: bool
-) -> Sequence[Path | SceneFiles]:
+    paths: Sequence[str | Path | ModalityFiles], scene_folders: bool
+) -> Sequence[Path | ModalityFiles]:
     """Expand folders and patterns; with `scene_folders` a `Path` is one scene already."""
-    scenes: list[Path | SceneFiles] = []
+    scenes: list[Path | ModalityFiles] = []
     others: list[str | Path] = []
     for path in paths:
-        if isinstance(path, SceneFiles) or (scene_folders and isinstance(path, Path)):
+        if isinstance(path, ModalityFiles) or (scene_folders and isinstance(path, Path)):
             scenes.append(path)
         else:
             others.append(path)

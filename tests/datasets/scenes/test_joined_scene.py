@@ -13,7 +13,7 @@ from terratorch.contracts.band_names import band_in
 from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
-from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import ModalityFiles
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.geo.raster import georeferenced_or_not
 from terratorch.geo.remote import parse_path
@@ -235,7 +235,7 @@ def test_files_in_archives_are_joined(tmp_path):
             archive.write(write_tif(tmp_path / f"{name}.tif", pixels(seed)), f"{name}.tif")
     files = {name: parse_path(f"/vsizip/{tmp_path}/scene.zip/{name}.tif") for name in ("VV", "VH")}
     chosen = InputSpec({name: ImageSpec() for name in files})
-    path = join_scene(SceneFiles("scene", files), chosen, tmp_path)
+    path = join_scene(ModalityFiles("scene", files), chosen, tmp_path)
     image = PredictionDataset([path], chosen)[0]["image"]
     assert np.array_equal(image["VH"][0].numpy(), pixels(1))
 

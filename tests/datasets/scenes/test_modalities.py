@@ -9,7 +9,7 @@ from chip_files import write_tif
 from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.datasets.scenes.joined_scene import join_scene
 from terratorch.datasets.scenes.prediction_dataset import PredictionBatches, PredictionDataset
-from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import ModalityFiles
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.prediction.scenes.strip import StripSource, ValidRows
@@ -51,7 +51,7 @@ def write_folder(folder):
 
 
 def write_files(folder):
-    return SceneFiles(
+    return ModalityFiles(
         "tile",
         {
             "DEM": write_coarse(folder / "c.tif", DEM),
@@ -149,7 +149,7 @@ def test_what_is_missing_is_named(tmp_path):
     (folder / "S1" / "vv.tif").unlink()
     with pytest.raises(DataError, match=r"tile: no file of S1\. .*the name of the modality"):
         join_scene(folder, SPEC, tmp_path)
-    files = SceneFiles("tile", {"S2": folder / "tile_s2_l2a.tif", "S3": folder})
+    files = ModalityFiles("tile", {"S2": folder / "tile_s2_l2a.tif", "S3": folder})
     with pytest.raises(ConfigurationError, match=r"S2, S3, but the model takes S2, S1, DEM\..*S1="):
         join_scene(files, SPEC, tmp_path)
     with pytest.raises(ConfigurationError, match="but the model takes one image"):

@@ -10,7 +10,7 @@ from chip_files import write_tif
 from terratorch.contracts.input_spec import ImageSpec, InputSpec
 from terratorch.contracts.map_tags import RUN_TAG
 from terratorch.datasets.scenes.joined_scene import join_scene
-from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import ModalityFiles
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster
 from terratorch.prediction.maps.encoding import Encoding
@@ -45,7 +45,7 @@ def mosaic(our_map, tmp_path):
 
 
 def joined(tmp_path, **files):
-    return join_scene(SceneFiles("scene", files), SPEC, tmp_path)
+    return join_scene(ModalityFiles("scene", files), SPEC, tmp_path)
 
 
 def refuse(path):

@@ -21,7 +21,7 @@ from terratorch.cli.prediction.parser import parse_arguments, read_options
 from terratorch.cli.terminal.arguments import CONFIG_OPTIONS, option_values, wants_help
 from terratorch.cli.terminal.output_folder import check_output_dir
 from terratorch.cli.terminal.user_code import load_user_code
-from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import ModalityFiles
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.files import find_scenes
 from terratorch.prediction.options import AREA_OPTIONS, PredictionOptions, missing_folder
@@ -80,7 +80,9 @@ def _check_area(options: PredictionOptions) -> None:
         Limits.from_options(*limits)
 
 
-def _run(parsed: Namespace, options: PredictionOptions, scenes: Sequence[Path | SceneFiles]) -> int:
+def _run(
+    parsed: Namespace, options: PredictionOptions, scenes: Sequence[Path | ModalityFiles]
+) -> int:
     """Predict in this process, unless several share the scenes or the task has its own hooks."""
     from terratorch.cli.prediction.checks import choose_devices
     from terratorch.cli.prediction.messages import print_report
@@ -115,7 +117,7 @@ def _run(parsed: Namespace, options: PredictionOptions, scenes: Sequence[Path | 
 def _run_with_trainer(
     parsed: Namespace,
     options: PredictionOptions,
-    scenes: Sequence[Path | SceneFiles],
+    scenes: Sequence[Path | ModalityFiles],
     checkpoint: CheckpointInfo,
 ) -> int:
     """Predict in the processes of a Trainer, or batch by batch with the hooks of a task."""

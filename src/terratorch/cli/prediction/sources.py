@@ -14,7 +14,7 @@ from terratorch.datamodules.base import GenericDataModule
 from terratorch.datamodules.prediction import PredictionDataModule
 from terratorch.datamodules.utils import Normalize, NormalizeModalities
 from terratorch.datasets.scenes.prediction_dataset import PredictionDataset
-from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import ModalityFiles
 from terratorch.errors import ConfigurationError
 
 # Hooks of a data module that take part in a prediction.
@@ -39,7 +39,7 @@ class ImageSource:
         num_workers: Processes that read them if they run whole.
     """
 
-    scenes: Sequence[Path | SceneFiles]
+    scenes: Sequence[Path | ModalityFiles]
     input_spec: InputSpec
     batch_size: int = 1
     num_workers: int = 0
@@ -50,7 +50,7 @@ class ImageSource:
 
 
 def source_for(
-    datamodule: LightningDataModule | None, scenes: Sequence[Path | SceneFiles]
+    datamodule: LightningDataModule | None, scenes: Sequence[Path | ModalityFiles]
 ) -> ImageSource:
     """Return files that are read as a data module reads the images that it predicts.
 

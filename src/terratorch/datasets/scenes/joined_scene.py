@@ -14,12 +14,12 @@ from pathlib import Path
 from terratorch.contracts.band_names import band_in, split_band
 from terratorch.contracts.input_spec import SINGLE, ImageSpec, InputSpec
 from terratorch.datasets.files import find_files, shortened
-from terratorch.datasets.scenes.scene_files import SceneFiles, bears
+from terratorch.datasets.scenes.scene_files import ModalityFiles, bears
 from terratorch.errors import ConfigurationError, DataError
 from terratorch.geo.joined_raster import FileBand, JoinedBand, file_bands, write_joined
 
 
-def join_scene(scene: Path | SceneFiles, spec: InputSpec, target: Path) -> Path:
+def join_scene(scene: Path | ModalityFiles, spec: InputSpec, target: Path) -> Path:
     """Write a virtual raster of the bands of a scene, in the order that a model's input needs.
 
     With `expand_temporal_dimension` a scene has either a file for each date, or a file for each
@@ -38,17 +38,21 @@ def join_scene(scene: Path | SceneFiles, spec: InputSpec, target: Path) -> Path:
         DataError: If bands are missing, or files do not cover the same area.
     """
     inputs = spec.images
-    name = scene.name if isinstance(scene, SceneFiles) else scene.resolve().name
-    thing = Path(name) if isinstance(scene, SceneFiles) else scene
-    files = _given(scene, spec) if isinstance(scene, SceneFiles) else _sorted(scene, inputs)
+    name = scene.name if isinstance(scene, ModalityFiles) else scene.resolve().name
+    thing = Path(name) if isinstance(scene, ModalityFiles) else scene
+    files = (
+        _files_by_modality(scene, spec)
+        if isinstance(scene, ModalityFiles)
+        else _files_in_folder(scene, inputs)
+    )
     bands: list[JoinedBand] = []
     missing: list[DataError] = []
     for modality, image in inputs.items():
-        needs = _Wanted.of(image, thing, modality, files[modality])
+        needs = _ImageBands.of(image, thing, modality, files[modality])
         try:
             layers = _layers(needs)
         except DataError as error:
-            if needs.files.own or not spec.may_lack_modalities:
+            if needs.files.assigned or not spec.may_lack_modalities:
                 raise
             missing.append(error)
             continue
@@ -72,17 +76,17 @@ class _Files:
 
     Attributes:
         paths: The files.
-        own: Whether they are known to be its own, so that their bands need no names.
+        assigned: Whether they are known to be its own, so that their bands need no names.
         in_folder: Whether they are in the folder of the scene, so that its sub-folders are dates.
     """
 
     paths: Sequence[Path]
-    own: bool = False
+    assigned: bool = False
     in_folder: bool = True
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _ImageBands:
     """What an input needs of files.
 
     Attributes:
@@ -102,7 +106,7 @@ class _Wanted:
     dates: bool
 
     @classmethod
-    def of(cls, spec: ImageSpec, thing: Path, modality: str, files: _Files) -> _Wanted:
+    def of(cls, spec: ImageSpec, thing: Path, modality: str, files: _Files) -> _ImageBands:
         selection = spec.selection
         taken = selection.names or selection.file_bands or ()
         needed = frozenset(str(name) for name in taken)
@@ -128,7 +132,7 @@ class _Wanted:
         return [str(band) for band in self.names]
 
 
-def _given(scene: SceneFiles, spec: InputSpec) -> dict[str, _Files]:
+def _files_by_modality(scene: ModalityFiles, spec: InputSpec) -> dict[str, _Files]:
     """Return the files of each input, as they were given."""
     known = [name for name in spec.images if name != SINGLE]
     if not known:
@@ -149,23 +153,26 @@ def _given(scene: SceneFiles, spec: InputSpec) -> dict[str, _Files]:
             + " ".join(f"{name}=PATH" for name in known),
         )
     return {
-        name: _Files([scene.files[name]], own=True, in_folder=False)
+        name: _Files([scene.files[name]], assigned=True, in_folder=False)
         if name in scene.files
         else _Files([], in_folder=False)
         for name in known
     }
 
 
-def _sorted(folder: Path, inputs: Mapping[str, ImageSpec]) -> dict[str, _Files]:
+def _files_in_folder(folder: Path, inputs: Mapping[str, ImageSpec]) -> dict[str, _Files]:
     """Return the files of each input in a folder: those with its name, else the remaining ones."""
     names = [name for name in inputs if name != SINGLE]
-    found = find_files(folder, "**/*", "predict_data")
+    entries = find_files(folder, "**/*", "predict_data")
     if not names:
-        return {SINGLE: _Files([file.path for file in found])}
-    owners = {file.path: _owner(file.relative, names) for file in found}
+        return {SINGLE: _Files([file.path for file in entries])}
+    owners = {file.path: _owner(file.relative, names) for file in entries}
     left = [path for path, owner in owners.items() if owner is None]
-    own = {name: [path for path, owner in owners.items() if owner == name] for name in names}
-    return {name: _Files(paths, own=True) if paths else _Files(left) for name, paths in own.items()}
+    assigned = {name: [path for path, owner in owners.items() if owner == name] for name in names}
+    return {
+        name: _Files(paths, assigned=True) if paths else _Files(left)
+        for name, paths in assigned.items()
+    }
 
 
 def _owner(relative: str, names: Sequence[str]) -> str | None:
@@ -181,37 +188,37 @@ def _owner(relative: str, names: Sequence[str]) -> str | None:
     return None
 
 
-def _layers(wanted: _Wanted) -> list[FileBand | None]:
+def _layers(bands: _ImageBands) -> list[FileBand | None]:
     """Return the layers of an input; None for bands that the model does not need."""
-    if wanted.dates:
-        return _dates(wanted)
-    whole = _whole(wanted) if wanted.files.own else None
-    return _bands(wanted) if whole is None else whole
+    if bands.dates:
+        return _dates(bands)
+    whole = _whole(bands) if bands.files.assigned else None
+    return _bands(bands) if whole is None else whole
 
 
-def _whole(wanted: _Wanted) -> list[FileBand | None] | None:
+def _whole(bands: _ImageBands) -> list[FileBand | None] | None:
     """Return the layers of the one file that has all bands, in their order; None without one."""
-    if len(wanted.files.paths) != 1:
+    if len(bands.files.paths) != 1:
         return None
-    layers = list(file_bands(wanted.files.paths[0]))
-    whole = wanted.names is None or len(layers) == len(wanted.names)
+    layers = list(file_bands(bands.files.paths[0]))
+    whole = bands.names is None or len(layers) == len(bands.names)
     return list(layers) if whole else None
 
 
-def _bands(wanted: _Wanted) -> list[FileBand | None]:
+def _bands(bands: _ImageBands) -> list[FileBand | None]:
     """Return the layers of one date."""
-    names = wanted.named()
-    found = _by_band(wanted)
-    return [_one(wanted, name, found[name]) if name in found else None for name in names]
+    names = bands.named()
+    by_band = _by_band(bands)
+    return [_finest(bands, name, by_band[name]) if name in by_band else None for name in names]
 
 
-def _dates(wanted: _Wanted) -> list[FileBand | None]:
+def _dates(bands: _ImageBands) -> list[FileBand | None]:
     """Return the layers of all dates, one after the other."""
-    names, files = wanted.named(), wanted.files.paths
-    if not any(band_in(path.stem, wanted.needed) in wanted.needed for path in files):
+    names, files = bands.named(), bands.files.paths
+    if not any(band_in(path.stem, bands.needed) in bands.needed for path in files):
         dates = sorted(files, key=lambda path: _in_order(str(path)))
-        return [layer for path in dates for layer in _date(wanted, path, names)]
-    by_band = {band: _by_date(wanted, band, layers) for band, layers in _by_band(wanted).items()}
+        return [layer for path in dates for layer in _date(bands, path, names)]
+    by_band = {band: _by_date(bands, band, layers) for band, layers in _by_band(bands).items()}
     dates_of_all = sorted({date for layers in by_band.values() for date in layers}, key=_in_order)
     missing = [
         f"{band} has none of {shortened([date for date in dates_of_all if date not in layers], 2)}"
@@ -220,8 +227,8 @@ def _dates(wanted: _Wanted) -> list[FileBand | None]:
     ]
     if missing:
         raise DataError(
-            str(wanted.thing),
-            f"its bands{wanted.label} do not have the same dates: {'; '.join(missing)}",
+            str(bands.thing),
+            f"its bands{bands.label} do not have the same dates: {'; '.join(missing)}",
             "Put a file for each band and date there; those of one date are called alike, but for "
             "the name of the band.",
         )
@@ -230,15 +237,14 @@ def _dates(wanted: _Wanted) -> list[FileBand | None]:
     ]
 
 
-def _date(wanted: _Wanted, path: Path, names: Sequence[str]) -> list[FileBand]:
+def _date(bands: _ImageBands, path: Path, names: Sequence[str]) -> list[FileBand]:
     """Return the layers of a file that has all bands of a date: as described, else in its order."""
-    layers = list(file_bands(path, extra_names=wanted.needed))
-    alone = len(wanted.files.paths) == 1  # then it may hold all dates
+    layers = list(file_bands(path, extra_names=bands.needed))
+    alone = len(bands.files.paths) == 1  # then it may hold all dates
     if len(layers) != len(names) and not (alone and len(layers) % len(names) == 0):
         raise DataError(
             str(path),
-            f"{len(layers)} bands, but dataset_bands{wanted.label} lists {len(names)} for each "
-            "date",
+            f"{len(layers)} bands, but dataset_bands{bands.label} lists {len(names)} for each date",
             "Give a file with all bands for each date, or one for each band and date.",
         )
     described = {layer.band: layer for layer in layers}
@@ -246,16 +252,16 @@ def _date(wanted: _Wanted, path: Path, names: Sequence[str]) -> list[FileBand]:
     return [described[name] for name in names] if in_any_order else layers
 
 
-def _by_date(wanted: _Wanted, band: str, layers: Sequence[FileBand]) -> dict[str, FileBand]:
+def _by_date(bands: _ImageBands, band: str, layers: Sequence[FileBand]) -> dict[str, FileBand]:
     """Return the layers of a band by what their files are called, but for band and resolution."""
     dates: dict[str, list[FileBand]] = {}
     for layer in layers:
         path = layer.path
-        inside = path.parts[:-1][len(wanted.thing.parts) :] if wanted.files.in_folder else ()
-        words = "/".join((*inside, split_band(path.stem, wanted.needed)[0]))
+        inside = path.parts[:-1][len(bands.thing.parts) :] if bands.files.in_folder else ()
+        words = "/".join((*inside, split_band(path.stem, bands.needed)[0]))
         date = _SEPARATORS.sub("_", _RESOLUTION.sub("", words)).strip("_")
         dates.setdefault(date, []).append(layer)
-    return {date: _one(wanted, band, alike) for date, alike in dates.items()}
+    return {date: _finest(bands, band, alike) for date, alike in dates.items()}
 
 
 def _in_order(text: str) -> list[str | int]:
@@ -263,51 +269,51 @@ def _in_order(text: str) -> list[str | int]:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
-def _by_band(wanted: _Wanted) -> dict[str, list[FileBand]]:
+def _by_band(bands: _ImageBands) -> dict[str, list[FileBand]]:
     """Return the layers of each band that is needed."""
-    needed, files = wanted.needed, wanted.files.paths
-    found: dict[str, list[FileBand]] = {}
+    needed, files = bands.needed, bands.files.paths
+    by_band: dict[str, list[FileBand]] = {}
     for path in files:
         band = band_in(path.stem, needed)
         if band in needed:
-            found.setdefault(band, []).extend(file_bands(path, band))
-    missing = needed - found.keys()
+            by_band.setdefault(band, []).extend(file_bands(path, band))
+    missing = needed - by_band.keys()
     unnamed = [path for path in files if band_in(path.stem, needed) is None] if missing else []
     for layer in (layer for path in unnamed for layer in _described(path, needed)):
         if layer.band is not None and layer.band in missing:
-            found.setdefault(layer.band, []).append(layer)
-    _check_found(wanted, sorted(needed - found.keys()))
-    return found
+            by_band.setdefault(layer.band, []).append(layer)
+    _check_complete(bands, sorted(needed - by_band.keys()))
+    return by_band
 
 
-def _check_found(wanted: _Wanted, missing: Sequence[str]) -> None:
-    files = [path.name for path in wanted.files.paths]
+def _check_complete(bands: _ImageBands, missing: Sequence[str]) -> None:
+    files = [path.name for path in bands.files.paths]
     if not files:
         raise DataError(
-            str(wanted.thing),
-            f"no file{wanted.label}",
+            str(bands.thing),
+            f"no file{bands.label}",
             "The name of the file, or of a folder that it is in, must contain the name of the "
             "modality.",
         )
     if missing:
         raise DataError(
-            str(wanted.thing),
+            str(bands.thing),
             f"no file for the band{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-            f"{wanted.label}",
+            f"{bands.label}",
             f"There are: {shortened(files)}. A file's name has to hold the name of its band, such "
             "as scene_RED.tif or T33UUP_B04.jp2"
-            + (", or that of the modality." if wanted.label else "."),
+            + (", or that of the modality." if bands.label else "."),
         )
 
 
-def _one(wanted: _Wanted, band: str, layers: Sequence[FileBand]) -> FileBand:
+def _finest(bands: _ImageBands, band: str, layers: Sequence[FileBand]) -> FileBand:
     """Return the layer of a band, the finest of several."""
     finest = min(layers, key=lambda layer: layer.pixel)
     alike = [layer for layer in layers if layer.pixel == finest.pixel]
     if len(alike) > 1:
         raise DataError(
-            str(wanted.thing),
-            f"{len(alike)} files for the band {band}{wanted.label}: "
+            str(bands.thing),
+            f"{len(alike)} files for the band {band}{bands.label}: "
             f"{shortened([layer.path.name for layer in alike])}",
             "Give each scene its own folder; dates are for models of several time steps "
             "(expand_temporal_dimension).",

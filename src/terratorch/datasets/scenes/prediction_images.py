@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 
 from terratorch.contracts.input_spec import InputSpec
 from terratorch.datasets.scenes.joined_scene import join_scene
-from terratorch.datasets.scenes.scene_files import SceneFiles
+from terratorch.datasets.scenes.scene_files import ModalityFiles
 from terratorch.errors import DataError
 
 
@@ -28,7 +28,7 @@ class PredictionImages:
         failures: Scenes that cannot be joined, and why.
     """
 
-    def __init__(self, scenes: Sequence[Path | SceneFiles], input_spec: InputSpec) -> None:
+    def __init__(self, scenes: Sequence[Path | ModalityFiles], input_spec: InputSpec) -> None:
         self.paths: list[Path] = []
         self.failures: dict[Path, DataError] = {}
         folder: Path | None = None

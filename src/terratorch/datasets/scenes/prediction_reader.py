@@ -44,7 +44,7 @@ class PredictionReader:
 
     def __init__(self, spec: InputSpec) -> None:
         self._spec = spec
-        self._inputs = {name: _Input(one) for name, one in spec.images.items()}
+        self._inputs = {name: _Input(image) for name, image in spec.images.items()}
 
     @property
     def is_single(self) -> bool:
@@ -54,7 +54,7 @@ class PredictionReader:
     def bands(self, path: Path, dataset: DatasetReader) -> FileBands:
         """Return which bands of an open file are read.
 
-        Bands of modalities are found by their tag, or follow one after the other.
+        Bands of modalities are identified by their tag, or follow one after the other.
 
         Raises:
             DataError: If it has other bands than expected.
@@ -62,12 +62,12 @@ class PredictionReader:
         places = self._places(path, dataset)
         indexes: list[int] = []
         parts: dict[str, slice] = {}
-        for name, one in self._inputs.items():
+        for name, image_input in self._inputs.items():
             if not places.get(name, (1,)) and self._spec.may_lack_modalities:
                 continue
-            found = one.indexes(path, dataset, places.get(name))
-            parts[name] = slice(len(indexes), len(indexes) + len(found))
-            indexes += found
+            selected = image_input.indexes(path, dataset, places.get(name))
+            parts[name] = slice(len(indexes), len(indexes) + len(selected))
+            indexes += selected
         return FileBands(tuple(indexes), parts, self._steps(places))
 
     def image(self, raster: RasterData, bands: FileBands) -> Images:
@@ -93,7 +93,7 @@ class PredictionReader:
         series = (name for name, image in self._spec.images.items() if image.has_time)
         name = next((name for name in series if places.get(name)), None)
         if name is None:
-            return (next((place for own in places.values() for place in own), 1),)
+            return (next((place for bands in places.values() for place in bands), 1),)
         bands = places[name]
         steps = self._spec.images[name].selection.steps(len(bands))
         return tuple(bands[step - 1] for step in steps)
@@ -112,7 +112,7 @@ class PredictionReader:
 
     def _places_in_turn(self, path: Path, bands: int) -> Mapping[str, Sequence[int]]:
         """Return the bands of each modality if they follow one after the other, in their order."""
-        counts = {name: one.bands_in_file for name, one in self._inputs.items()}
+        counts = {name: image_input.bands_in_file for name, image_input in self._inputs.items()}
         rest = bands - sum(count or 0 for count in counts.values())
         unknown = [name for name, count in counts.items() if count is None]
         if (len(unknown), rest) != (0, 0) and not (len(unknown) == 1 and rest > 0):
@@ -146,20 +146,20 @@ class _Input:
         return len(selection.file_bands)
 
     def indexes(
-        self, path: Path, dataset: DatasetReader, own: Sequence[int] | None
+        self, path: Path, dataset: DatasetReader, places: Sequence[int] | None
     ) -> tuple[int, ...]:
-        found = self.reader.indexes(path, dataset, own)
+        selected = self.reader.indexes(path, dataset, places)
         # If bands have no names, the model takes as many as there are means.
-        expected = len(found) if self._fill is None else len(self._fill)
-        if self.reader.spec.selection.count is None and len(found) != expected:
+        expected = len(selected) if self._fill is None else len(self._fill)
+        if self.reader.spec.selection.count is None and len(selected) != expected:
             raise DataError(
                 str(path),
-                f"{len(found)} band{'' if len(found) == 1 else 's'}, but the model takes "
+                f"{len(selected)} band{'' if len(selected) == 1 else 's'}, but the model takes "
                 f"{expected}, the length of means and stds",
                 "Give images with the bands of the training, in their order; or list those of the "
                 "files in dataset_bands of a configuration, and those to take in output_bands.",
             )
-        return found
+        return selected
 
     def image(self, raster: RasterData) -> Tensor:
         return torch.from_numpy(self.reader.filled(raster, self._fill))

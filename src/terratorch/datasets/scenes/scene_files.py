@@ -14,7 +14,7 @@ _SEPARATORS = re.compile(r"[\s_.|-]+")
 
 
 @dataclass(frozen=True)
-class SceneFiles:
+class ModalityFiles:
     """The files of one scene.
 
     Attributes:
@@ -26,7 +26,9 @@ class SceneFiles:
     files: Mapping[str, Path]
 
 
-def pair_modalities(found: Mapping[str, Sequence[FoundFile]], option: str) -> list[SceneFiles]:
+def pair_modalities(
+    by_modality: Mapping[str, Sequence[FoundFile]], option: str
+) -> list[ModalityFiles]:
     """Return the scenes that files of several modalities belong to.
 
     `T33_20200401_S2.tif` and `S1_T33_20200401.tif` are of one scene, `T33_20200401`, where the
@@ -34,23 +36,23 @@ def pair_modalities(found: Mapping[str, Sequence[FoundFile]], option: str) -> li
     of patterns match is compared. A single file of each belongs together whatever it is called.
 
     Args:
-        found: The files of each modality.
+        by_modality: The files of each modality.
         option: What gives them, for messages.
 
     Raises:
         DataError: If a scene has no file, or several, of a modality, or one of another.
     """
-    _refuse_swapped(found, option)
-    modalities = list(found)
-    ways = [_scenes(found, name_of) for name_of in _NAMES]
+    _refuse_swapped(by_modality, option)
+    modalities = list(by_modality)
+    ways = [_scenes(by_modality, name_of) for name_of in _NAMES]
     scenes = next((way for way in ways if _is_complete(way, modalities)), None)
-    if scenes is None and all(len(files) == 1 for files in found.values()):
-        paths = {name: files[0].path for name, files in found.items()}
-        return [SceneFiles(next(iter(paths.values())).stem, paths)]
+    if scenes is None and all(len(files) == 1 for files in by_modality.values()):
+        paths = {name: files[0].path for name, files in by_modality.items()}
+        return [ModalityFiles(next(iter(paths.values())).stem, paths)]
     if scenes is None:
         raise _incomplete(ways[0], modalities, option)
     return [
-        SceneFiles(name, {modality: paths[0] for modality, paths in files.items()})
+        ModalityFiles(name, {modality: paths[0] for modality, paths in files.items()})
         for name, files in sorted(scenes.items())
     ]
 
@@ -73,11 +75,11 @@ _Scenes = Mapping[str, Mapping[str, Sequence[Path]]]
 
 
 def _scenes(
-    found: Mapping[str, Sequence[FoundFile]], name_of: Callable[[FoundFile], str]
+    by_modality: Mapping[str, Sequence[FoundFile]], name_of: Callable[[FoundFile], str]
 ) -> _Scenes:
     """Return the files of each scene, grouped by a name."""
     scenes: dict[str, dict[str, list[Path]]] = {}
-    for modality, files in found.items():
+    for modality, files in by_modality.items():
         for path, name in {file.path: name_of(file) for file in files}.items():
             scene = scenes.setdefault(_scene_name(name, modality), {})
             scene.setdefault(modality, []).append(path)
@@ -96,12 +98,12 @@ def _scene_name(name: str, modality: str) -> str:
     return (joint.group() if joint else "_").join(part for part in kept if part) or name
 
 
-def _refuse_swapped(found: Mapping[str, Sequence[FoundFile]], option: str) -> None:
+def _refuse_swapped(by_modality: Mapping[str, Sequence[FoundFile]], option: str) -> None:
     """Refuse files with the name of another modality than the one they are given for."""
-    for modality, files in found.items():
+    for modality, files in by_modality.items():
         for file in files:
             stem = file.path.stem
-            others = [name for name in found if name != modality and bears(name).search(stem)]
+            others = [name for name in by_modality if name != modality and bears(name).search(stem)]
             if others and not bears(modality).search(stem):
                 raise DataError(
                     f"{option} {modality}={file.path}",

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from terratorch.datasets import transforms as own
+from terratorch.datasets import transforms as builtin
 from terratorch.datasets.transforms.albumentations_import import import_albumentations
 from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
 
@@ -139,13 +139,13 @@ def _find(name: str, thing: str) -> type:
     if "." in name and not name.startswith("albumentations."):
         return _import(name, thing)
     short = name.rpartition(".")[2]
-    if short in own.__all__ and "." not in name:
-        ours: type = getattr(own, short)
+    if short in builtin.__all__ and "." not in name:
+        ours: type = getattr(builtin, short)
         return ours
     kind = getattr(albumentations, short, None)
     if isinstance(kind, type):
         return kind
-    names = [*own.__all__, *_names(albumentations)]
+    names = [*builtin.__all__, *_names(albumentations)]
     raise ConfigurationError(
         thing,
         f"there is no transform '{name}'",
@@ -156,7 +156,7 @@ def _find(name: str, thing: str) -> type:
 def _import(path: str, thing: str) -> type:
     module, _, name = path.rpartition(".")
     try:
-        found = importlib.import_module(module)
+        imported = importlib.import_module(module)
     except ModuleNotFoundError as error:
         # An import that fails inside the module is the user's own error, and is shown as such.
         if not error.name or not f"{module}.".startswith(f"{error.name}."):
@@ -164,14 +164,14 @@ def _import(path: str, thing: str) -> type:
         raise ConfigurationError(
             thing, f"there is no module '{error.name}' for '{path}'", "Check the path."
         ) from error
-    if name not in dir(found) and name not in getattr(found, "__all__", ()):
-        names = [*dir(found), *getattr(found, "__all__", ())]
+    if name not in dir(imported) and name not in getattr(imported, "__all__", ()):
+        names = [*dir(imported), *getattr(imported, "__all__", ())]
         raise ConfigurationError(
             thing,
             f"'{module}' has no '{name}'",
             did_you_mean(name, names) or "Check the path.",
         )
-    kind: type = getattr(found, name)
+    kind: type = getattr(imported, name)
     return kind
 
 
