@@ -55,7 +55,7 @@ class SceneReader:
         self.block_height: int = self._dataset.block_shapes[0][0]
 
     def read_rows(self, begin: int, end: int) -> tuple[Pixels, NDArray[np.bool_] | None]:
-        """Return `(C, n, W)` in the dtype of the file, and where it is invalid; None if nowhere."""
+        """Return `(C, n, W)` in the dtype of the file, and its mask of invalid values or None."""
         window = Window(0, begin, self._dataset.width, end - begin)
         with reading_errors(self.path):
             raster = read_bands(self._dataset, self._bands.indexes, window)
