@@ -10,7 +10,7 @@ from terratorch.cli.demo.labels import (
     BLOCK,
     CLASS_NAMES,
     IGNORE,
-    Split,
+    DemoSplit,
     class_weights,
     rasterize_labels,
     read_polygons,
@@ -26,12 +26,12 @@ SPLITS = split_blocks(SHAPE, fold=0)
 def test_blocks_give_half_the_area_to_training_and_a_third_to_the_test():
     for fold in range(3):
         splits = split_blocks((6 * BLOCK, 12 * BLOCK), fold)
-        shares = [np.mean(splits == split) for split in Split]
+        shares = [np.mean(splits == split) for split in DemoSplit]
         np.testing.assert_allclose(shares, [1 / 2, 1 / 6, 1 / 3])
 
 
 def test_folds_test_every_block_once():
-    tested = sum(split_blocks(SHAPE, fold) == Split.TEST for fold in range(3))
+    tested = sum(split_blocks(SHAPE, fold) == DemoSplit.TEST for fold in range(3))
     assert (tested == 1).all()
 
 
@@ -103,7 +103,7 @@ def test_duplicates_count_once_and_reference_polygons_join_their_class(tmp_path)
 
 def test_rarer_classes_weigh_more_by_the_root_of_their_frequency():
     labels = np.array([0] * 16 + [1] * 4 + [2, 3] + [IGNORE] * 9 + [2] * 50, dtype=np.uint8)
-    splits = np.array([Split.TRAIN] * 31 + [Split.TEST] * 50, dtype=np.uint8)
+    splits = np.array([DemoSplit.TRAIN] * 31 + [DemoSplit.TEST] * 50, dtype=np.uint8)
     weights = class_weights(labels, splits)
     np.testing.assert_allclose(np.array(weights) / weights[0], [1, 2, 4, 4], rtol=0.02)
     np.testing.assert_allclose(np.mean(weights), 1, atol=0.01)

@@ -6,7 +6,7 @@ import timm
 from safetensors.torch import load_file
 
 from terratorch.cli.demo import labels, packages, prepare
-from terratorch.cli.demo.labels import Split
+from terratorch.cli.demo.labels import DemoSplit
 from terratorch.errors import DataError
 from terratorch.geo.raster import open_raster, read_raster
 
@@ -36,7 +36,7 @@ def test_labels_per_class_and_split(folder):
     splits = labels.split_blocks(scene_labels.shape, fold=0)
     counts = {
         split.name: np.bincount(scene_labels[splits == split], minlength=256)[:4].tolist()
-        for split in Split
+        for split in DemoSplit
     }
     # Counted once by another program with the same rules.
     assert counts == {
@@ -50,7 +50,7 @@ def test_the_scene_and_its_chips(folder):
     with open_raster(folder / prepare.SCENE_FILE) as scene:
         assert (scene.shape, scene.count, scene.crs.to_epsg()) == ((768, 1536), 10, 32633)
         assert (scene.transform.c, scene.transform.f, scene.transform.a) == (330000, 5822040, 10)
-    listed = [(folder / f"{split.name.lower()}.txt").read_text().split() for split in Split]
+    listed = [(folder / f"{split.name.lower()}.txt").read_text().split() for split in DemoSplit]
     assert [len(names) for names in listed] == [120, 35, 80]
 
 

@@ -28,7 +28,7 @@ BLOCK = 128
 """Pixels along a side of a block; all pixels of a block are in one split."""
 
 
-class Split(IntEnum):
+class DemoSplit(IntEnum):
     """The split of a block or a polygon."""
 
     TRAIN = 0
@@ -37,7 +37,14 @@ class Split(IntEnum):
 
 
 # Blocks of six kinds along diagonals: half of the area trains, a sixth validates, a third tests.
-SPLIT_OF_KIND = (Split.TEST, Split.VAL, Split.TRAIN, Split.TEST, Split.TRAIN, Split.TRAIN)
+SPLIT_OF_KIND = (
+    DemoSplit.TEST,
+    DemoSplit.VAL,
+    DemoSplit.TRAIN,
+    DemoSplit.TEST,
+    DemoSplit.TRAIN,
+    DemoSplit.TRAIN,
+)
 
 
 class LandCover(NamedTuple):
@@ -100,7 +107,7 @@ def rasterize_labels(
         inside = burnt.astype(bool)
         if not inside.any():  # smaller than a pixel, or outside the scene
             continue
-        split = np.bincount(splits[inside], minlength=len(Split)).argmax()
+        split = np.bincount(splits[inside], minlength=len(DemoSplit)).argmax()
         other_class = (labels != IGNORE) & (labels != label)
         dropped |= inside & ((splits != split) | other_class)
         labels[inside] = label
@@ -113,6 +120,6 @@ def class_weights(labels: NDArray[np.uint8], splits: NDArray[np.uint8]) -> list[
 
     The full inverse would overweight built-up and water, which cover a sixth of the pixels.
     """
-    training = labels[(splits == Split.TRAIN) & (labels != IGNORE)]
+    training = labels[(splits == DemoSplit.TRAIN) & (labels != IGNORE)]
     weights = 1 / np.sqrt(np.maximum(np.bincount(training, minlength=len(CLASSES)), 1))
     return [round(float(weight), 2) for weight in weights / weights.mean()]

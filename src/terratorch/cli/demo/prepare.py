@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from terratorch.cli.demo import chips, configuration, labels, packages, weights
-from terratorch.cli.demo.labels import IGNORE, Split
+from terratorch.cli.demo.labels import IGNORE, DemoSplit
 from terratorch.cli.demo.scene import BANDS, read_scene, write_geotiff
 from terratorch.errors import MissingFileError
 
@@ -36,7 +36,7 @@ Show the first two notices with every map that is made from this sample.
 
 def prepare(
     root: Path, cache: Path, fold: int, seed: int, overwrite: bool
-) -> tuple[dict[Split, int], bool]:
+) -> tuple[dict[DemoSplit, int], bool]:
     """Write the sample into a folder, over files of an earlier call.
 
     Args:

@@ -268,7 +268,8 @@ def build_lightning_cli(args: ArgsType = None, run: bool = True) -> MyLightningC
     if args is None and run:
         args = sys.argv[1:]
     commands = MyLightningCLI.subcommands()
-    cli_class, program = MyLightningCLI, "terratorch"
+    cli_class: type[MyLightningCLI] = MyLightningCLI
+    program = "terratorch"
     if run and isinstance(args, list) and args and args[0] in commands:
         command, *args = args
         cli_class = type("OneCommandCLI", (MyLightningCLI,), {"only_command": command})

@@ -131,7 +131,8 @@ def _load(name: str, path: str, registry: Registry, base: type) -> Callable[...,
 
 
 def _subclasses(base: type) -> Iterator[type]:
-    for kind in base.__subclasses__():
+    kinds: list[type] = base.__subclasses__()
+    for kind in kinds:
         yield kind
         yield from _subclasses(kind)
 

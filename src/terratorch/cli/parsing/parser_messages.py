@@ -162,12 +162,12 @@ def _wrong_type(text: str) -> ConfigurationError | None:
     if not path:
         return None
     got = _GOT.search(text, start)
-    given = _GIVEN.search(text, start)
+    rejected = _GIVEN.search(text, start)
     if got:
         types, value = [got["type"]], got["value"]
-    elif given:
-        types = [match["type"] for match in _TYPE.finditer(text, start, given.start())]
-        value = given["value"]
+    elif rejected:
+        types = [match["type"] for match in _TYPE.finditer(text, start, rejected.start())]
+        value = rejected["value"]
     else:
         return None
     if not types:
