@@ -16,9 +16,8 @@ from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.prediction.scenes.scenes import predict_scenes
 from terratorch.prediction.spread.distributed import SpreadGroup
-from terratorch.prediction.spread.segment_run import run_job_apart
+from terratorch.prediction.spread.segment_run import run_job
 from terratorch.registry import BACKBONE_REGISTRY
-from terratorch.tiles.batch_size import MemoryLimit
 from terratorch.tiles.parameters import TiledInferenceParameters
 
 SPEC = InputSpec.create(means=[100.0, 200.0], stds=[50.0, 60.0], constant_scale=0.5)
@@ -104,7 +103,7 @@ class Here:
     def __init__(self, chosen, count=3):
         self.predictor, self.count = chosen, count
         self.done = []
-        self.memory, self.virtual_files = MemoryLimit(), VirtualFiles()
+        self.virtual_files = VirtualFiles()
 
     def run(self, jobs):
         jobs = enumerate(jobs)
@@ -122,4 +121,4 @@ class Here:
 
     def run_one(self, job):
         self.virtual_files.put(job.virtual_files)
-        return run_job_apart(job, self.predictor, self.memory)
+        return run_job(job, self.predictor)

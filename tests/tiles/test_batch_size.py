@@ -8,18 +8,14 @@ import torch
 
 from chip_files import write_tif
 from terratorch.contracts.input_spec import InputSpec
+from terratorch.contracts.outputs import Boxes
 from terratorch.contracts.prediction import Prediction
 from terratorch.datasets.scenes.scene_reader import SceneReader
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.outputs.folder import PredictionFolder
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.prediction.scenes.scenes import predict_scenes
-from terratorch.tiles import batch_size as module
-from terratorch.tiles.batch_size import (
-    SplittingForward,
-    available_memory,
-    find_batch_size,
-)
+from terratorch.tiles.batch_size import SplittingForward, automatic_batch_size
 from terratorch.tiles.parameters import (
     TiledInferenceParameters,
     parse_tiled_inference_parameters,
@@ -44,61 +40,12 @@ class Model:
         return images * 2
 
 
-@pytest.fixture
-def speed(monkeypatch):
-    """Let a pass of so many tiles take as long as a table says."""
-
-    def choose(seconds):
-        real = module._timed
-
-        def timed(*args, count, warm):
-            real(*args, count, warm)
-            return seconds[count]
-
-        monkeypatch.setattr(
-            module, "_timed", lambda *args, warm: timed(*args[:-1], count=args[-1], warm=warm)
-        )
-
-    return choose
-
-
-def found(model, most=64):
-    return find_batch_size(model, torch.zeros(1, 2, 4, 4), {}, CPU, most)
-
-
-def test_the_number_is_doubled_for_as_long_as_it_is_faster(speed, caplog):
-    caplog.set_level("INFO", "terratorch")
-    speed({1: 1.0, 2: 1.0, 4: 1.2, 8: 2.38})
-    model = Model()
-    assert found(model) == 4
-    assert model.counts == [1, 1, 2, 4, 8]
-    assert "batch_size auto: 4 tiles at once (3.33 tiles/s)" in caplog.text
-
-
-def test_it_stops_where_the_memory_or_the_tiles_end(speed, monkeypatch):
-    speed(dict.fromkeys((1, 2, 4, 8, 16, 32, 64), 1.0))
-    assert found(Model(most=7)) == 4
-    assert found(Model(), most=20) == 16
-    assert found(Model()) == 64
-    monkeypatch.setattr(module._Memory, "fits", lambda self, count: count < 4)
-    assert found(Model()) == 2
-
-
-def test_what_a_tile_takes_is_measured(monkeypatch):
-    memory = module._Memory(CPU)
-    memory._free, memory._before = 1000.0, 0
-    monkeypatch.setattr(memory, "_highest_bytes", lambda: 200)
-    memory.took(2)
-    assert memory.fits(8)
-    assert not memory.fits(10)
-
-
-def test_there_is_memory_also_within_a_container(tmp_path, monkeypatch):
-    assert available_memory() > 2**20
-    (tmp_path / "memory.max").write_text("5000\n")
-    (tmp_path / "memory.current").write_text("2000\n")
-    monkeypatch.setattr(module, "_CGROUP", tmp_path)
-    assert available_memory() == 3000
+@pytest.mark.parametrize(
+    ("size", "device", "expected"),
+    [(512, "cpu", 4), (224, "cpu", 20), (16, "cpu", 64), (4096, "cpu", 1), (512, "cuda", 16)],
+)
+def test_auto_fits_the_size_of_tiles_and_the_device(size, device, expected):
+    assert automatic_batch_size(size, size, torch.device(device)) == expected
 
 
 def test_a_batch_that_is_too_large_is_split(caplog):
@@ -107,13 +54,28 @@ def test_a_batch_that_is_too_large_is_split(caplog):
     images = torch.rand(10, 1, 2, 2)
     assert torch.equal(forward(images, {}), images * 2)
     assert model.counts == [10, 5, 2, 2, 2, 2, 2]
-    assert "Out of memory with 10 tiles at once: going on with 5" in caplog.text
+    assert "Out of memory with 10 tiles at once: continuing with 5" in caplog.text
     assert torch.equal(forward({"a": images}["a"][:3], {}), images[:3] * 2)
     with pytest.raises(torch.OutOfMemoryError):
         SplittingForward(Model(most=0))(images, {})
 
 
-def test_the_tensor_function_finds_it_once():
+def test_outputs_of_parts_are_joined():
+    def boxes(count):
+        numbers = tuple(torch.zeros(number) for number in range(count))
+        return Boxes(tuple(n[:, None].expand(-1, 4) for n in numbers), numbers, numbers)
+
+    def detect(images, _facts):
+        if len(images) > 2:
+            raise torch.OutOfMemoryError
+        return boxes(len(images))
+
+    joined = SplittingForward(detect)(torch.zeros(5, 1, 2, 2), {})
+    assert [len(each) for each in joined.boxes] == [0, 1, 0, 1, 0]
+    assert joined.masks is None
+
+
+def test_the_tensor_function_splits_batches():
     parameters = parse_tiled_inference_parameters(
         {"crop": 8, "stride": 4, "delta": 1, "batch_size": "auto"}
     )
@@ -122,11 +84,7 @@ def test_the_tensor_function_finds_it_once():
     result = tiled_inference(model, image, inference_parameters=parameters)
     expected = tiled_inference(model, image, crop=8, stride=4, delta=1, batch_size=1)
     torch.testing.assert_close(result, expected)
-    calls = len(model.counts)
-    size = parameters.found[8, 8]
-    tiled_inference(model, image, inference_parameters=parameters)
-    assert set(model.counts[calls:]) <= {size, 1, 2}
-    assert replace(parameters).found == {}
+    assert max(model.counts) > 2
 
 
 @pytest.mark.parametrize("tiles", [None, {"crop": 8, "stride": 4, "delta": 1}])
@@ -142,7 +100,7 @@ def test_scenes_run_with_what_is_found(tiles, tmp_path):
     model = Model(most=3)
     predictor = ScenePredictor(
         open_reader=lambda path: SceneReader(path, spec),
-        forward=model,
+        forward=SplittingForward(model),
         decide=lambda scores, name: Prediction.of_tensors({"prediction": scores[:, 0]}, [name]),
         device=CPU,
         tiles=tiles,
@@ -151,7 +109,7 @@ def test_scenes_run_with_what_is_found(tiles, tmp_path):
     with PredictionFolder(tmp_path / "maps") as folder:
         report = predict_scenes(paths, predictor, folder, progress=False)
     assert len(report.written) == 3
-    assert max(model.counts) <= 4
+    assert min(model.counts) <= 3
 
 
 BASE = TiledInferenceParameters(h_crop=224, w_crop=224, h_stride=192, w_stride=192, delta=8)

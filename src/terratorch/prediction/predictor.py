@@ -45,6 +45,7 @@ from terratorch.tasks.plain_values import to_plain
 from terratorch.tasks.predicting import as_output, prediction_of
 from terratorch.tasks.prediction_checks import check_scale
 from terratorch.tasks.settings import TaskSettings
+from terratorch.tiles.batch_size import SplittingForward
 from terratorch.tiles.ensemble import Ensemble
 from terratorch.tiles.parameters import TiledInferenceParameters
 from terratorch.tiles.tiling import ChipSize
@@ -93,6 +94,7 @@ class Predictor:
     def __post_init__(self) -> None:
         names = self.given_facts.names
         self._declared = inputs_of(self.model)
+        self._forward = SplittingForward(self.scores)
         self._spec = spec_for_prediction(self._declared, self.input_spec, names)
         self.to(self.device)
 
@@ -209,7 +211,7 @@ class Predictor:
         """
         return ScenePredictor(
             open_reader=self._open,
-            forward=self.scores,
+            forward=self._forward,
             decide=self._decide,
             device=self.device,
             tiles=choices.tiles,

@@ -54,14 +54,10 @@ class TiledInferenceParameters:
     verbose: bool = False
     padding: str | bool = "reflect"
 
-    def __post_init__(self) -> None:
-        # What `auto` has been found to be, by the size of tiles; no field, as nobody gives it.
-        self.found: dict[tuple[int, int], int] = {}
-
     @property
     def tiles_at_once(self) -> int:
         """The batch size, which is known by now."""
-        assert isinstance(self.batch_size, int), "what `auto` is has been found out before"
+        assert isinstance(self.batch_size, int), "`auto` is resolved before tiles run"
         return self.batch_size
 
     @property

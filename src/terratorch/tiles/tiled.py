@@ -14,8 +14,8 @@ from terratorch.contracts.facts import FACTS
 from terratorch.contracts.images import Images, each_image
 from terratorch.errors import ConfigurationError, InvalidModelError
 from terratorch.models.model import ModelOutput
-from terratorch.tiles.batch_size import SplittingForward, find_batch_size
-from terratorch.tiles.engine import Facts, Forward, run_tiles, tile_weights
+from terratorch.tiles.batch_size import SplittingForward, automatic_batch_size
+from terratorch.tiles.engine import Facts, run_tiles, tile_weights
 from terratorch.tiles.joining import Blending
 from terratorch.tiles.parameters import AUTO, FUNCTION_DEFAULTS, TiledInferenceParameters
 from terratorch.tiles.plan import plan_tiles
@@ -177,17 +177,13 @@ def _run(
         return output.output if isinstance(output, ModelOutput) else output
 
     on_device = None if device is None else torch.device(device)
-    runner: Forward = forward
-    if parameters.batch_size == AUTO:
-        runner = SplittingForward(forward)
-        if plan.tile_size not in parameters.found:
-            source = TensorSource(_of_image(images, 0), parameters.padding_mode)
-            tile, facts = source.read(plan.tile(0, 0)), _facts_of(rows, 0)
-            found = find_batch_size(forward, tile, facts, on_device or first.device)
-            parameters.found[plan.tile_size] = found
-    batch_size = parameters.found.get(plan.tile_size) or parameters.tiles_at_once
+    size = (
+        automatic_batch_size(*plan.tile_size, on_device or first.device)
+        if parameters.batch_size == AUTO
+        else parameters.tiles_at_once
+    )
     with _progress(count * len(plan), parameters.verbose) as on_tiles:
-        run_tiles(scenes, runner, batch_size, on_device, on_tiles)
+        run_tiles(scenes, SplittingForward(forward), size, on_device, on_tiles)
     return sink
 
 

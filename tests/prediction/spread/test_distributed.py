@@ -26,10 +26,10 @@ from terratorch.contracts.prediction import Prediction
 from terratorch.errors import DataError, InvalidModelError, NotANumberError, OutputError
 from terratorch.geo.virtual_files import VirtualFiles, read_virtual_files
 from terratorch.prediction.outputs.base import FinishedRows
-from terratorch.prediction.scenes import tuning
 from terratorch.prediction.scenes.area import Limits
 from terratorch.prediction.spread import distributed
 from terratorch.prediction.spread.segment_run import PackedRows
+from terratorch.tiles.batch_size import SplittingForward
 
 
 @pytest.fixture(autouse=True)
@@ -158,9 +158,7 @@ def test_a_run_that_ended_is_gone_on_with(tmp_path, monkeypatch):
     assert 0 < report.tiles < maps(paths, tmp_path / "again", chosen)[0].tiles
 
 
-def test_workers_go_on_with_fewer_tiles_where_the_memory_runs_out(tmp_path, monkeypatch, caplog):
-    """Later than when the number of tiles was found out; each worker knows it from then on."""
-    monkeypatch.setattr(tuning, "find_batch_size", lambda *_: 8)
+def test_workers_run_smaller_batches_when_memory_runs_out(tmp_path, caplog):
     network = convolution()
     counts = []
 
@@ -170,12 +168,16 @@ def test_workers_go_on_with_fewer_tiles_where_the_memory_runs_out(tmp_path, monk
             raise torch.OutOfMemoryError
         return network(images)
 
-    chosen = predictor(tiles=tiles(batch_size="auto"), forward=forward)
-    check([scene(tmp_path), scene(tmp_path, "wide", (40, 50))], tmp_path, chosen, least=4)
+    whole = predictor(tiles=tiles(batch_size=8), forward=SplittingForward(forward))
+    paths = [scene(tmp_path), scene(tmp_path, "wide", (40, 50))]
+    _, expected = maps(paths, tmp_path / "whole", whole)
+    worker = predictor(tiles=tiles(batch_size=8), forward=SplittingForward(forward))
+    _, spread = maps(paths, tmp_path / "spread", whole, Here(worker))
+    assert_same_maps(spread, expected)
     too_many = [count for count in counts if count > 3]
     assert too_many == [8, 4, 8, 4]  # in one process, and in one that is a worker
     said = [record.getMessage() for record in caplog.records if record.module == "distributed"]
-    assert said == ["Out of memory with 8 tiles at once: going on with 4"]
+    assert said == ["Out of memory with 8 tiles at once: continuing with 4"]
 
 
 def test_workers_elsewhere_get_the_virtual_rasters_of_scenes(tmp_path, monkeypatch):

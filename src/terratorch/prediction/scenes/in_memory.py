@@ -10,7 +10,7 @@ from terratorch.errors import ConfigurationError, DataError
 from terratorch.prediction.outputs.base import TakeRows
 from terratorch.prediction.outputs.types import OUTPUT_TYPES
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor, plan_scene
-from terratorch.prediction.scenes.scene_stream import Outlet, run_scenes, tuned
+from terratorch.prediction.scenes.scene_stream import Outlet, run_scenes
 
 
 def predict_in_memory(paths: Sequence[Path], predictor: ScenePredictor) -> list[Prediction]:
@@ -35,7 +35,6 @@ def predict_in_memory(paths: Sequence[Path], predictor: ScenePredictor) -> list[
                 f"area of '{path}'", "nothing of the image lies within", "Leave the image out."
             )
         planned.append(scene)
-    planned, predictor = tuned(planned, predictor)
     gather = OUTPUT_TYPES[predictor.output_type].handling.gather
     gathered = {scene.path: gather(scene.reference) for scene in planned}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from terratorch.contracts.outputs import OutputValue, Raster
 from terratorch.contracts.prediction import Prediction
 from terratorch.geo.raster import open_raster
+from terratorch.logs import log_once
 from terratorch.prediction.maps.recognition import refuse_map
 from terratorch.prediction.maps.writer import Georeference
 from terratorch.prediction.partial import Unfinished
@@ -28,11 +30,14 @@ from terratorch.prediction.scenes.strip import (
     ValidRows,
     valid_and_wanted,
 )
+from terratorch.tiles.batch_size import automatic_batch_size
 from terratorch.tiles.engine import Forward
-from terratorch.tiles.parameters import TiledInferenceParameters
+from terratorch.tiles.parameters import AUTO, TiledInferenceParameters
 from terratorch.tiles.plan import Tile, TilePlan, plan_tiles
 from terratorch.tiles.source import Source
 from terratorch.tiles.tiling import ChipSize, tiles_for, whole
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,12 @@ def plan_scene(path: Path, predictor: ScenePredictor) -> PlannedScene | None:
         in_patches = whole(reference.height, reference.width, predictor.batch_size)
     else:
         in_patches = parameters.coarsened(predictor.patch_size)
+    if parameters.batch_size == AUTO:
+        size = automatic_batch_size(
+            min(height, parameters.h_crop), min(width, parameters.w_crop), predictor.device
+        )
+        log_once(logger, logging.INFO, "batch_size auto: %d tiles at once", size, key=size)
+        parameters = replace(parameters, batch_size=size)
     plan = plan_tiles(reference.height, reference.width, in_patches)
     wanted = None if predictor.limits is None else predictor.limits.of(reference)
     tiles = None if wanted is None else wanted.tiles(plan)
@@ -184,5 +195,4 @@ def plan_scene(path: Path, predictor: ScenePredictor) -> PlannedScene | None:
         return None
     if tiles is not None and tiles.all():
         tiles = None
-    size = (height, width)
-    return PlannedScene(path, reference, parameters, plan, size, wanted, tiles)
+    return PlannedScene(path, reference, parameters, plan, (height, width), wanted, tiles)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -18,10 +18,7 @@ from terratorch.prediction.outputs.types import OUTPUT_TYPES
 from terratorch.prediction.scenes.extent import RowBand
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor
 from terratorch.prediction.scenes.strip import ValidRows
-from terratorch.prediction.scenes.tuning import with_batch_sizes
-from terratorch.tiles.batch_size import SplittingForward
 from terratorch.tiles.engine import run_tiles, tile_weights
-from terratorch.tiles.parameters import AUTO
 from terratorch.tiles.scene import Scene
 from terratorch.tiles.sink import TileWeights
 
@@ -141,17 +138,6 @@ def run_group(planned: Sequence[PlannedScene], predictor: ScenePredictor, outlet
             outlet.on_tiles,
             ahead=BATCHES_AHEAD,
         )
-
-
-def tuned(
-    planned: Sequence[PlannedScene], predictor: ScenePredictor
-) -> tuple[list[PlannedScene], ScenePredictor]:
-    """Return scenes and predictor with the batch sizes that were to be found out."""
-    if all(scene.parameters.batch_size != AUTO for scene in planned):
-        return list(planned), predictor
-    predictor = replace(predictor, forward=SplittingForward(predictor.forward))
-    with torch.no_grad():
-        return with_batch_sizes(planned, predictor), predictor
 
 
 def run_scenes(

@@ -29,7 +29,6 @@ from terratorch.prediction.scenes.scene_stream import (
     RunGroup,
     run_group,
     run_scenes,
-    tuned,
 )
 from terratorch.tiles.threads import WriteBehind
 from terratorch.tiles.tiling import log_tiles
@@ -111,7 +110,6 @@ class _Run:
     def _predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> None:
         planned = [scene for path in paths if (scene := self._planned(path)) is not None]
         self._log_choices(planned)
-        planned, self.predictor = tuned(planned, self.predictor)
         total = sum(scene.count for scene in planned)
         try:
             with TileProgress(total, progress) as bar, WriteBehind(_WRITES_WAITING) as write:

@@ -18,7 +18,6 @@ from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredic
 from terratorch.prediction.scenes.scene_stream import Outlet
 from terratorch.prediction.spread.segment_run import Job, Message, Outcome
 from terratorch.prediction.spread.segments import Segment, cut
-from terratorch.tiles.batch_size import SplittingForward
 
 _SEGMENTS_EACH = 4  # of a worker, at least, if there are as many tiles: so that all end together
 _BATCHES = 4  # of a segment, at least
@@ -64,7 +63,7 @@ class SpreadGroup:
             predictor: What turns files into maps; the workers have their own.
             outlet: Where the prediction goes.
         """
-        group = _Group(planned, outlet, isinstance(predictor.forward, SplittingForward))
+        group = _Group(planned, outlet)
         segments = segments_of(planned, self.workers.count)
         jobs = (group.job(segment) for segment in segments)
         for segment, outcome in zip(segments, self.workers.run(jobs), strict=True):
@@ -95,8 +94,8 @@ def segments_of(planned: Sequence[PlannedScene], workers: int) -> list[Segment]:
 class _Group:
     """Scenes on their way to the outlet."""
 
-    def __init__(self, planned: Sequence[PlannedScene], outlet: Outlet, splits: bool) -> None:
-        self.planned, self.outlet, self.splits = planned, outlet, splits
+    def __init__(self, planned: Sequence[PlannedScene], outlet: Outlet) -> None:
+        self.planned, self.outlet = planned, outlet
         self.failed: set[int] = set()
         self._takes: dict[int, TakeRows] = {}
         self._virtual_files = read_virtual_files(scene.path for scene in planned)
@@ -107,7 +106,7 @@ class _Group:
         scenes = tuple(self.planned[part.scene].for_workers() for part in parts)
         paths = self._virtual_files.keys() & {scene.path for scene in scenes}
         virtual_files = {path: self._virtual_files[path] for path in paths}
-        return Job(parts, scenes, self.splits, virtual_files)
+        return Job(parts, scenes, virtual_files)
 
     def take(self, segment: Segment, outcome: Outcome) -> None:
         """Pass on the outcome of a segment."""

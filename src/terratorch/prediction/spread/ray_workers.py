@@ -20,8 +20,7 @@ from terratorch.errors import TerraTorchError
 from terratorch.geo.virtual_files import VirtualFiles
 from terratorch.prediction.scenes.planned_scene import ScenePredictor
 from terratorch.prediction.spread.cluster import connected, demand_of, first_line, import_ray
-from terratorch.prediction.spread.segment_run import Job, Outcome, run_job_apart
-from terratorch.tiles.batch_size import MemoryLimit
+from terratorch.prediction.spread.segment_run import Job, Outcome, run_job
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,6 @@ class _Worker:
         ray = import_ray()
         self._predictor_on: PredictorOn = pickle.loads(ray.get(pickled[0]))
         self._device = torch.device(device)
-        self._memory = MemoryLimit()
         self._virtual_files = VirtualFiles()
         self._was_restarted = ray.get_runtime_context().was_current_actor_reconstructed
 
@@ -86,7 +84,7 @@ class _Worker:
         """Return the outcome of a segment, and whether it is the first after a restart."""
         self._virtual_files.put(job.virtual_files)
         with self._predictor_on(self._device) as predictor:
-            outcome = run_job_apart(job, predictor, self._memory)
+            outcome = run_job(job, predictor)
         was_restarted, self._was_restarted = self._was_restarted, False
         return outcome, was_restarted
 

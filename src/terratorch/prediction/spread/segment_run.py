@@ -18,7 +18,6 @@ from terratorch.prediction.outputs.base import FinishedRows
 from terratorch.prediction.scenes.planned_scene import PlannedScene, ScenePredictor
 from terratorch.prediction.scenes.scene_stream import BATCHES_AHEAD, GDAL_CACHE, SceneStream
 from terratorch.prediction.spread.segments import Part
-from terratorch.tiles.batch_size import MemoryLimit, SplittingForward
 from terratorch.tiles.engine import run_tiles
 from terratorch.tiles.scene import Scene
 
@@ -30,13 +29,11 @@ class Job:
     Attributes:
         parts: What it takes of each scene.
         scenes: The scene of each part.
-        splits: Whether to run smaller batches if memory runs out.
         virtual_files: Files that only the process which sends the job may have, with their content.
     """
 
     parts: tuple[Part, ...]
     scenes: tuple[PlannedScene, ...]
-    splits: bool = False
     virtual_files: Mapping[Path, bytes] = field(default_factory=dict)
 
 
@@ -102,28 +99,32 @@ class Outcome:
     messages: list[Message] = field(default_factory=list)
 
 
-def run_job(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Outcome:
-    """Run a segment.
+def run_job(job: Job, predictor: ScenePredictor) -> Outcome:
+    """Run a segment in a process without a log of its own: the outcome has its messages.
 
     Args:
         job: The segment.
         predictor: What turns files into maps.
-        limit: How many tiles the memory holds, from earlier segments.
     """
     outcome = Outcome()
     if not job.scenes:
         return outcome
+    listener = _Listener(outcome.messages)
+    log = logging.getLogger("terratorch")
+    log.addHandler(listener)
     try:
         with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE), torch.no_grad():
             run_tiles(
                 _scenes(job, predictor, outcome),
-                SplittingForward(predictor.forward, limit) if job.splits else predictor.forward,
+                predictor.forward,
                 job.scenes[0].parameters.tiles_at_once,
                 predictor.device,
                 ahead=BATCHES_AHEAD,
             )
     except TerraTorchError as error:
         outcome.error = error
+    finally:
+        log.removeHandler(listener)
     return outcome
 
 
@@ -149,30 +150,11 @@ def _scenes(job: Job, predictor: ScenePredictor, outcome: Outcome) -> Iterator[S
 
 
 class _Listener(logging.Handler):
-    def __init__(self) -> None:
+    def __init__(self, messages: list[Message]) -> None:
         super().__init__(logging.WARNING)
-        self.messages: list[Message] = []
+        self.messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
         self.messages.append(
             Message(record.name, record.levelno, str(record.msg), record.getMessage())
         )
-
-
-def run_job_apart(job: Job, predictor: ScenePredictor, limit: MemoryLimit) -> Outcome:
-    """Run a segment in a process without a log of its own: the outcome has its messages.
-
-    Args:
-        job: The segment.
-        predictor: What turns files into maps.
-        limit: How many tiles the memory holds, from earlier segments.
-    """
-    listener = _Listener()
-    log = logging.getLogger("terratorch")
-    log.addHandler(listener)
-    try:
-        outcome = run_job(job, predictor, limit)
-    finally:
-        log.removeHandler(listener)
-    outcome.messages = listener.messages
-    return outcome
