@@ -141,7 +141,7 @@ def test_mistakes_in_values_are_told_at_once(configured, tmp_path):
         ({"area_crs": 4326.0, "area": "9,38,10,39"}, "area_crs: 4326.0 is not text"),
         ({"distributed": "ray", "ray_address": 3}, "ray_address: 3 is not text"),
         ({"further_ckpt_paths": [None]}, "further_ckpt_paths: None is not text. Leave it out"),
-        ({"outputs": []}, "outputs: the list is empty. Fill it, or leave it out"),
+        ({"outputs": []}, "outputs: the list is empty. Fill it, or remove it"),
         ({"outputs": [["classes"]]}, r"outputs: \['classes'\] is not one of"),
         ({"stac": "false"}, "stac: 'false' is not true or false. Write one of these, without quot"),
         ({"mosaic": 1}, "mosaic: 1 is not true or false"),

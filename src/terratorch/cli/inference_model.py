@@ -37,7 +37,7 @@ class LightningInferenceModel:
     Args:
         trainer: Runs the prediction.
         model: The task.
-        datamodule: Says how images are read and normalised (`input_spec`), and which images
+        datamodule: Defines how images are read and normalised (`input_spec`), and which images
             `inference_on_dir` takes by default.
         checkpoint_path: The weights; None if the model has them.
 
@@ -120,7 +120,7 @@ class LightningInferenceModel:
         """Build it from a checkpoint alone.
 
         Args:
-            path: The checkpoint of a task of ours.
+            path: The checkpoint.
         """
         checkpoint = read_checkpoint(path)
         datamodule = PredictionDataModule([], trained_input(checkpoint))
@@ -164,7 +164,7 @@ class LightningInferenceModel:
             the files that they belong to; of modalities, a virtual raster called like the scene.
 
         Raises:
-            DataError: If one of them is no scene, or cannot be predicted: none is left out.
+            DataError: If one of them is not a scene, or cannot be predicted; none is skipped.
         """
         import torch
 

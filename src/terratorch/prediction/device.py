@@ -49,7 +49,7 @@ class Precision:
         """Return the precision of a name or an alias, such as `bf16` or 32.
 
         Raises:
-            ConfigurationError: If there is none of this name.
+            ConfigurationError: If the name is not known.
         """
         text = "32-true" if name is None else str(name)
         text = _ALIASES.get(text, text)
@@ -59,7 +59,7 @@ class Precision:
                 "precision",
                 f"{text!r} is not one of {', '.join(known)}",
                 did_you_mean(text, known)
-                or "Leave it out for 32; 16-mixed and bf16-mixed save memory on GPUs.",
+                or "Omit it for 32; 16-mixed and bf16-mixed save memory on GPUs.",
             )
         return cls(text)
 
@@ -128,7 +128,7 @@ def _device_type(accelerator: str) -> str:
             return kind
     if accelerator == AUTO:
         return "cpu"
-    cure = "Leave it out, or use auto or cpu."
+    cure = "Omit it, or use auto or cpu."
     if accelerator != "mps" and torch.version.cuda is None and torch.version.hip is None:
         cure += f" If there is a GPU: this PyTorch ({torch.__version__}) is built without CUDA."
     raise ConfigurationError(
@@ -166,6 +166,6 @@ def _gpu_numbers(devices: int | list[int] | None) -> list[int]:
         raise ConfigurationError(
             "devices",
             f"{devices}, but PyTorch finds {count} GPU{'' if count == 1 else 's'} on this machine",
-            "Leave it out, or use auto, for all of them.",
+            "Omit it, or use auto, for all of them.",
         )
     return numbers

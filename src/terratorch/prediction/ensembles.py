@@ -62,7 +62,7 @@ def build_ensemble(
     Args:
         options: The options.
         member: The first model.
-        first: Its checkpoint, to compare with further ones; None if there are none.
+        first: Its checkpoint, to compare with further ones; None without further ones.
 
     Raises:
         ConfigurationError: If options cannot be used, or checkpoints differ in what they predict.

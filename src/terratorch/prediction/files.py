@@ -97,7 +97,7 @@ def _scenes_of(
     if without or scene_folders:
         raise ConfigurationError(
             f"predict_data '{without[0]}'" if without else "scene_folders",
-            "is set beside files of modalities (NAME=PATH)",
+            "is set together with files of modalities (NAME=PATH)",
             "Write all as NAME=PATH, or name folders with all files of a scene and add "
             "--scene_folders.",
         )
@@ -122,7 +122,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _expanded(pattern: str, folders: bool) -> Iterator[Path]:
-    """Yield the files, or folders, that match; a plain path is yielded as it is."""
+    """Yield the files, or folders, that match; a plain path is yielded unchanged."""
     if is_virtual(pattern):
         yield parse_path(pattern)
         return
@@ -155,6 +155,6 @@ def _refuse_same_names(files: list[Path]) -> None:
 
 
 def _are_map_and_picture(file: Path, other: Path) -> bool:
-    """Return whether two files may be a map of ours and its picture, which reading refuses."""
+    """Return whether two files may be a finished map and its picture, which reading refuses."""
     suffixes = {file.suffix.lower(), other.suffix.lower()}
     return "_pred" in file.stem and suffixes == {".tif", ".png"}

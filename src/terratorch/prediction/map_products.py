@@ -74,5 +74,5 @@ def check_outputs(
             f"polygons need classes, but the outputs are {', '.join(names)}",
             "Add classes to --outputs."
             if any(name.is_scores for name in names)
-            else "Leave it out: a map of values has no classes.",
+            else "Remove it: a map of values has no classes.",
         )

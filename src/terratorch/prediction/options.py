@@ -30,7 +30,7 @@ Uncertainty = Literal["entropy", "variance"]
 ENSEMBLE_OPTIONS = ("augment", "uncertainty", "further_ckpt_paths")
 # Options that limit the prediction to a part of each scene.
 AREA_OPTIONS = ("area", "area_crs", "valid_mask")
-# Options that replace what the files say of their images.
+# Options that replace facts of the files.
 FACT_OPTIONS = ("date", "location")
 # Options that set the tiles, the sizes first.
 TILE_SIZES = ("crop", "stride", "delta", "h_crop", "w_crop", "h_stride", "w_stride")
@@ -63,7 +63,7 @@ class PredictionOptions:
         "format of the files: gtiff or cog for maps, gpkg, geojson or parquet for boxes, gtiff, "
         "cog or parquet for vectors",
     )
-    quicklook: bool = _option(True, "draw a picture beside each map")
+    quicklook: bool = _option(True, "draw a picture of each map")
     vectorize: VectorFormat | None = _option(
         None, "write the polygons of each class map: GeoPackage, GeoJSON or GeoParquet"
     )
@@ -71,7 +71,7 @@ class PredictionOptions:
     vector_simplify: float | None = _option(
         None, "simplify polygons by LENGTH metres; neighbours keep common borders", "LENGTH"
     )
-    stac: bool = _option(False, "write a STAC item beside each map")
+    stac: bool = _option(False, "write a STAC item for each map")
     mosaic: bool = _option(False, "join the maps of the run into a virtual raster, mosaic.vrt")
     augment: list[Augment] | None = _option(
         None, "average the predictions of flipped or rotated copies of each tile"
@@ -97,7 +97,7 @@ class PredictionOptions:
         None, "when the images were taken, such as 2020-01-31; one for each time step", "DATE"
     )
     location: str | None = _option(
-        None, "where the images lie, if not georeferenced: latitude and longitude", "LAT,LON"
+        None, "location of images without georeference: latitude and longitude", "LAT,LON"
     )
     crop: int | None = _option(None, "tile size in pixels")
     stride: int | None = _option(None, "pixels from one tile to the next")
@@ -212,7 +212,7 @@ class Option:
             return self._read_item(value)
         items = value if isinstance(value, list) else [value]
         if not items:
-            raise ConfigurationError(self.name, "the list is empty", "Fill it, or leave it out.")
+            raise ConfigurationError(self.name, "the list is empty", "Fill it, or remove it.")
         return [self._read_item(item) for item in items]
 
     def _read_item(self, value: Any) -> Any:
@@ -241,7 +241,7 @@ def read_text(name: str, value: object) -> str:
     """
     if isinstance(value, str):
         return value
-    cure = "Leave it out." if value is None else f"Put it in quotes: '{value}'."
+    cure = "Remove it." if value is None else f"Put it in quotes: '{value}'."
     if isinstance(value, list | dict):
         cure = "Give one value."
     raise ConfigurationError(name, f"{value!r} is not text", cure)
@@ -345,7 +345,7 @@ class _Requirement:
         option: The option.
         is_met: Whether the options have what it needs.
         seen: The message if not; `{value}` is the value of the option.
-        cure: What to do.
+        cure: What the user can do.
         value: The list item that needs it; None for any value.
     """
 
@@ -403,7 +403,7 @@ def _check_vector_dtype(out_dtype: str) -> None:
         raise ConfigurationError(
             "vectorize",
             f"polygons cannot be made from maps of {out_dtype}",
-            f"Use an --out_dtype of {', '.join(TRACEABLE)}, or leave it out.",
+            f"Use an --out_dtype of {', '.join(TRACEABLE)}, or omit it.",
         )
 
 

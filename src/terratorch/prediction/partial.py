@@ -1,7 +1,7 @@
-"""Maps that an earlier run has begun: what can be gone on with, and what is removed.
+"""Unfinished maps of earlier runs: which are resumed, and which are removed.
 
-A process that is killed leaves its temporary files behind, unlocked. Maps of which rows are
-finished are gone on with by the next run of the same command; all others are removed.
+The temporary files of a killed process stay, unlocked. The next run of the same command resumes
+maps with finished rows, and removes all others.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from terratorch.geo.raster import open_raster
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what processes left that ended without a chance to do so.
+    """Remove temporary files of processes that were killed.
 
-    Maps of which rows are finished stay, for the run that goes on with them.
+    Maps with finished rows stay, for the run that resumes them.
     """
     for file in leftovers(folder):
         if _is_promising(file):
-            continue  # and is not held even for a moment, in which another run may want it
+            continue  # without a lock, because another run may be about to resume it
         held = claim(file)
         if held is None:
             continue
-        if _is_promising(held.path):  # its run was about to end
+        if _is_promising(held.path):  # its run was still writing
             held.release()
         else:
             held.remove()
@@ -39,18 +39,18 @@ def remove_leftovers(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """The maps of a scene that an earlier run did not finish.
+    """The unfinished maps of a scene.
 
     Attributes:
-        files: The file of each layer, held for this run; none where it is only known how far it is.
-        rows: How many rows of pixels are finished in all of them.
+        files: The file of each layer, locked by this run; empty in processes that do not write.
+        rows: Rows of pixels that are finished in all of them.
     """
 
     files: Mapping[str, PartialFile]
     rows: int
 
     def release(self) -> None:
-        """Leave the files to other runs."""
+        """Unlock the files."""
         for file in self.files.values():
             file.release()
 
@@ -60,7 +60,7 @@ class Unfinished:
             file.remove()
 
     def without_files(self) -> Unfinished:
-        """Return how far it is, for processes that do not write."""
+        """Return the number of rows only, for processes that do not write."""
         return Unfinished({}, self.rows)
 
 
@@ -71,17 +71,17 @@ def find_unfinished(
     width: int,
     tags: Mapping[str, str],
 ) -> Unfinished | None:
-    """Find maps of a scene that can be gone on with, and remove those that cannot.
+    """Find maps of a scene that can be resumed, and remove those that cannot.
 
     Args:
         files: The temporary files in the folder.
         path_of: Returns the final name of a layer.
         height: Rows of the maps.
         width: Columns of the maps.
-        tags: What the files must say of themselves.
+        tags: The tags that the files must have.
 
     Returns:
-        The maps, which are held from now on, so that no other run goes on with them as well.
+        The maps, locked so that no other run resumes them as well.
     """
     found: Unfinished | None = None
     for group, is_whole in _groups(files, path_of):
@@ -95,7 +95,7 @@ def find_unfinished(
 
 
 def remove_unfinished(files: Iterable[Path], path_of: Callable[[str], Path]) -> None:
-    """Remove the maps of a scene that nobody will go on with.
+    """Remove the unfinished maps of a scene.
 
     Args:
         files: The temporary files in the folder.
@@ -108,9 +108,9 @@ def remove_unfinished(files: Iterable[Path], path_of: Callable[[str], Path]) -> 
 def _groups(
     files: Iterable[Path], path_of: Callable[[str], Path]
 ) -> Iterator[tuple[dict[str, PartialFile], bool]]:
-    """Claim what runs have left of a scene, and yield the files of each, and whether all are there.
+    """Lock the files of each unfinished run of a scene, and yield them, and whether all exist.
 
-    Who has the file of the main layer has the others.
+    The lock of the main layer's file covers the others.
     """
     main = path_of(MAIN_LAYER)
     for file in files:
@@ -127,7 +127,7 @@ def _groups(
 
 
 def _layers_of(file: Path) -> list[str]:
-    """Return which layers were written with the main one."""
+    """Return the layers that were written with the main one."""
     try:
         with open_raster(file) as dataset:
             layers: list[str] = dataset.tags().get(LAYERS_TAG, MAIN_LAYER).split(",")
@@ -139,7 +139,7 @@ def _layers_of(file: Path) -> list[str]:
 def _rows_of_all(
     group: Mapping[str, PartialFile], height: int, width: int, tags: Mapping[str, str]
 ) -> int:
-    """Return how many rows of pixels are finished in all files, and can be read."""
+    """Return how many rows of pixels are finished and readable in all files."""
     rows = height
     for file in (held.path for held in group.values()):
         try:
@@ -150,7 +150,7 @@ def _rows_of_all(
                 ):
                     return 0
                 if dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG":
-                    return 0  # optimised already, which cannot be written to
+                    return 0  # an optimised file cannot be appended to
                 rows = min(rows, _finished_rows(dataset, file.stat().st_size))
                 block = dataset.block_shapes[0][0]
                 rows = min(rows, (height - 1) // block * block)  # the end is written again
@@ -161,7 +161,7 @@ def _rows_of_all(
 
 
 def _is_promising(file: Path) -> bool:
-    """Whether rows of a map are finished, of its main layer as well."""
+    """Return whether rows of a map and of its main layer are finished."""
     if file.is_dir():
         return False
     try:
@@ -169,7 +169,7 @@ def _is_promising(file: Path) -> bool:
             main = dataset.tags().get(MAP_TAG)
             if not _finished_rows(dataset, file.stat().st_size):
                 return False
-    except (DataError, FileNotFoundError):  # the latter where another run removes it as well
+    except (DataError, FileNotFoundError):  # another run may remove it
         return False
     if main is None:
         return False
@@ -179,7 +179,7 @@ def _is_promising(file: Path) -> bool:
 
 
 def _finished_rows(dataset: Any, size: int) -> int:
-    """Return how many rows of pixels, from the first on, are in blocks that are on the disk."""
+    """Return how many rows of pixels, from the first, are in complete blocks."""
     block_height, block_width = dataset.block_shapes[0]
     columns = range(-(-dataset.width // block_width))
     for row in range(-(-dataset.height // block_height)):
@@ -193,7 +193,7 @@ def _finished_rows(dataset: Any, size: int) -> int:
 
 
 def is_on_disk(dataset: Any, band: int, row: int, column: int, size: int) -> bool:
-    """Whether a block of an open GeoTIFF lies within the bytes that the file has.
+    """Return whether a block of an open GeoTIFF is within the bytes of the file.
 
     Args:
         dataset: The file.
@@ -208,7 +208,7 @@ def is_on_disk(dataset: Any, band: int, row: int, column: int, size: int) -> boo
 
 
 def _read_through(dataset: Any, rows: int) -> None:
-    """Read the first rows, so that damage is found."""
+    """Read the first rows to find damage."""
     step = dataset.block_shapes[0][0]
     for top in range(0, rows, step):
         dataset.read(window=Window(0, top, dataset.width, min(step, rows - top)))

@@ -65,7 +65,7 @@ class Predictor:
         objective: Turns scores into outputs.
         input_spec: How files are read and normalised.
         chip: The chips that the model is for, if they are known.
-        tiles: How scenes are cut, if the task says so.
+        tiles: How scenes are cut, if the task sets it.
         device: Where the model runs.
         precision: The number type that it runs in.
         ensemble: Combines the scores of several views or models; None for one prediction.
@@ -350,7 +350,7 @@ def trained_input(checkpoint: CheckpointInfo) -> InputSpec:
     """Return how files are read for the model of a checkpoint.
 
     Raises:
-        ConfigurationError: If the checkpoint does not say how.
+        ConfigurationError: If the checkpoint does not store it.
     """
     if checkpoint.input is None:
         raise ConfigurationError(

@@ -17,7 +17,7 @@ class PredictionReport:
         skipped: Images whose maps were already complete.
         outside: Images that have nothing within the area and the masks.
         failures: Images without a map, because they could not be read or the model returned NaN.
-        stale: Layers beside the new maps that an earlier run with other options wrote.
+        stale: Layers of these images that an earlier run with other options wrote.
         products: Files made from the maps.
         product_failures: Files that could not be made from the maps, and why.
         tiles: Tiles of the predicted scenes.

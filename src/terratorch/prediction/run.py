@@ -200,14 +200,14 @@ def check_whole_images(options: PredictionOptions) -> None:
                 name,
                 "is for maps of scenes, but here images are predicted whole: to labels, or by your "
                 "own task, data module or writer",
-                "Leave it out.",
+                "Remove it.",
             )
     if options.distributed is not None:
         raise ConfigurationError(
             "distributed",
             f"{options.distributed}, but only maps are spread over workers: labels of whole "
             "images, and your own tasks and data modules, run batch by batch",
-            "Leave it out.",
+            "Remove it.",
         )
 
 
@@ -220,6 +220,6 @@ def check_no_workers(num_workers: int | None) -> None:
     if num_workers is not None:
         raise ConfigurationError(
             "num_workers",
-            f"{num_workers}, but scenes are read by a thread beside the model",
-            "Leave it out: it is for images that get a label each.",
+            f"{num_workers}, but scenes are read by a thread, not by processes",
+            "Remove it: it is for images that get a label each.",
         )

@@ -40,7 +40,7 @@ class SceneChoices:
         chip: ChipSize | None,
         batch_size: int = 1,
     ) -> SceneChoices:
-        """Combine the options with what the task says.
+        """Combine the options with the settings of the task.
 
         Args:
             options: The options, which come first.

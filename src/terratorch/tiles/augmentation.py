@@ -47,7 +47,7 @@ class View:
         return turned.flip(-1) if self.flipped else turned
 
     def of(self, images: Images) -> Images:
-        """Return the view of a batch; entries by modality that are no images stay as they are."""
+        """Return the view of a batch; entries by modality other than images are unchanged."""
         if isinstance(images, Tensor):
             return self.apply(images)
         size = scene_size(images)
@@ -61,10 +61,10 @@ SAME = View()
 
 
 def views_of(augmentations: Collection[Augmentation | str]) -> tuple[View, ...]:
-    """Return the views of some augmentations, each once and the image as it is first.
+    """Return the views of some augmentations without duplicates, the image itself first.
 
     Args:
-        augmentations: None for the image as it is alone.
+        augmentations: Empty for the image itself only.
     """
     flips, rotations = Augmentation.FLIPS in augmentations, Augmentation.ROTATIONS in augmentations
     # Flipped down is flipped across and turned by 180 degrees.

@@ -68,7 +68,7 @@ class _Profiles:
         return total
 
     def kept_profile(self, index: int, trim: int) -> Tensor:
-        """Return the profile of a tile, without what lies beyond the scene."""
+        """Return the profile of a tile within the scene."""
         begin, end = self.axis.kept(index, trim)
         start = self.axis.starts[index] + trim
         return self.profiles[trim][begin - start : end - start]
@@ -169,9 +169,9 @@ def blend_into(
     Args:
         canvas: `(C, h, w)`.
         values: `(C, h, w)`.
-        weights: `(h, w)`: weights that sum to one over the tiles, or a mask of what the tile owns.
-        fresh: Row and column from which on the canvas holds nothing yet, not even zeros; None where
-            it holds zeros or sums everywhere.
+        weights: `(h, w)`: weights that sum to one over the tiles, or a mask of owned pixels.
+        fresh: Row and column from which the canvas is not initialised; None if it holds zeros or
+            sums everywhere.
     """
     if weights.dtype == torch.bool:
         torch.where(weights, values, canvas, out=canvas)

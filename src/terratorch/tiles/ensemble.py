@@ -20,8 +20,8 @@ from terratorch.tiles.augmentation import SAME, View
 class Measure(StrEnum):
     """How uncertain a prediction is."""
 
-    # Of the mean probabilities, by its highest value: 0 where one class is certain, 1 where all are
-    # alike.
+    # Of the mean probabilities, relative to its maximum: 0 if one class is certain, 1 if all are
+    # equally probable.
     ENTROPY = "entropy"
     # Over the single predictions: of the probabilities, summed over the classes, or of each value.
     VARIANCE = "variance"
@@ -29,11 +29,11 @@ class Measure(StrEnum):
 
 @dataclass(frozen=True)
 class Pooled:
-    """What several predictions come to.
+    """Several predictions combined.
 
     Attributes:
         scores: `(B, C, ...)`, as one model gives them.
-        uncertainty: `(B, M, ...)`, None where it is not asked for.
+        uncertainty: `(B, M, ...)`; None without measures.
         bands: The name of each measure.
     """
 
@@ -50,7 +50,7 @@ class Ensemble(nn.Module):
 
     Args:
         views: How the models see an image.
-        others: The models beside the first.
+        others: The models after the first.
         of_classes: Whether a model gives logits `(B, C, ...)`; otherwise values.
         measures: How uncertain the prediction is; variance needs more than one view or model.
     """
@@ -90,8 +90,8 @@ class Ensemble(nn.Module):
 
         Returns:
             `(B, C, ...)`, for classes the logarithms of the mean probabilities, which are logits
-            like those of a model; channels for the variance follow where it is asked for. Where
-            there is one prediction only, its scores as they are.
+            like those of a model, followed by channels for the variance if it is measured. The
+            scores of a single prediction are returned unchanged.
 
         Raises:
             InvalidModelError: If the models differ in the shape of their scores.
@@ -169,7 +169,7 @@ def _names(measure: Measure, values: Tensor) -> list[str]:
 
 
 class _LogMean:
-    """The logarithm of the mean of the probabilities of logits, without leaving logarithms."""
+    """The logarithm of the mean of the probabilities of logits, computed in logarithms."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -15,7 +15,7 @@ AUTO: Literal["auto"] = "auto"  # a batch size that is found out
 # What one short key stands for.
 BOTH_SIDES = {"crop": ("h_crop", "w_crop"), "stride": ("h_stride", "w_stride")}
 
-# What the function and a configuration start from; the class has defaults of its own.
+# Defaults of the function and of a configuration; those of the class differ.
 FUNCTION_DEFAULTS: dict[str, Any] = {
     "h_crop": 224,
     "w_crop": 224,
@@ -39,7 +39,7 @@ class TiledInferenceParameters:
         blend_overlaps: Weight the average by a cosine towards the sides of a tile.
         batch_size: Tiles in a forward pass; `auto` finds out how many are fastest and fit.
         verbose: Show a progress bar.
-        padding: How the scene goes on beyond its border: `reflect` (also `true`), `replicate`,
+        padding: How the scene is continued beyond its border: `reflect` (also `true`), `replicate`,
             `constant` (zeros) or `circular`; with `false` border tiles stay inside the scene.
     """
 
@@ -94,7 +94,7 @@ class TiledInferenceParameters:
         return replace(self, **sizes, delta=delta)
 
     def check(self, path: str = PATH) -> None:
-        """Check each value, and that tiles of this crop, stride and delta leave no gap.
+        """Check each value, and that tiles of this crop, stride and delta have no gaps.
 
         Args:
             path: What the values are called in messages.
@@ -126,13 +126,13 @@ class TiledInferenceParameters:
         if stride > crop:
             raise ConfigurationError(
                 _thing(path, f"{side}_stride"),
-                f"{stride} is more than {side}_crop ({crop}), which leaves gaps between tiles",
+                f"{stride} is more than {side}_crop ({crop}), so there are gaps between tiles",
                 f"Use at most {crop}.",
             )
         if 2 * self.delta >= crop:
             raise ConfigurationError(
                 _thing(path, "delta"),
-                f"{self.delta} is dropped along each side of a tile, which leaves nothing of "
+                f"{self.delta} is dropped along each side of a tile, so nothing remains of "
                 f"{side}_crop ({crop})",
                 f"Use less than {(crop + 1) // 2}.",
             )
@@ -161,7 +161,7 @@ def parse_tiled_inference_parameters(
 
     Args:
         values: The mapping; keys that are missing have the defaults of `tiled_inference`. `crop`
-            and `stride` stand for both sides, but for one that has a key of its own.
+            and `stride` set both sides, except one with a separate key.
         path: What the mapping is called in messages.
 
     Returns:
@@ -191,7 +191,7 @@ def with_options(
     """Return parameters with those of the command line in their place.
 
     A crop comes with a stride and a delta that fit it, where these are not given: an overlap of an
-    eighth, of which a quarter is dropped. Those of another crop would leave gaps, or take many
+    eighth, of which a quarter is dropped. Those of another crop would have gaps, or take many
     times as long.
 
     Args:
@@ -239,6 +239,6 @@ def _both_sides(values: Mapping[str, Any], path: str) -> dict[str, Any]:
             continue
         for name in BOTH_SIDES.get(key, (key,)):
             if key in BOTH_SIDES and values.get(name) is not None:
-                continue  # the side's own key says otherwise for this side
+                continue  # a separate key sets this side
             spelt[name] = value
     return spelt

@@ -1,4 +1,4 @@
-"""Where the tiles of a scene lie: pure integers.
+"""Positions of the tiles of a scene: pure integers.
 
 Positions count pixels of the scene. A tile may reach beyond the scene where padding fills it up. Of
 its prediction `delta` pixels are dropped along each side; what is kept covers the scene.
@@ -28,7 +28,7 @@ class Axis:
         delta: Pixels that are dropped at both ends of a tile's prediction.
         padded: Whether tiles reach `delta` pixels beyond the scene.
         starts: Where each tile begins, ascending.
-        regular: How many of them lie a whole number of strides from the first.
+        regular: How many of them are a whole number of strides from the first.
     """
 
     length: int
@@ -88,8 +88,8 @@ class Tile:
         width: Columns that it sees.
         trim: Pixels that are dropped along its sides.
         kept: `(top, bottom, left, right)` of what is kept, in the scene.
-        fresh: Row and column of the scene from which on, within what is kept, no earlier tile lies;
-            before them, earlier ones lie everywhere. Only of plans that are `even`.
+        fresh: Row and column of the scene from which, within what is kept, no earlier tile has
+            pixels; before them, earlier tiles cover everything. Only of plans that are `even`.
     """
 
     row: int
@@ -170,7 +170,7 @@ class TilePlan:
         )
 
     def tile_row(self, row: int) -> Iterator[Tile]:
-        """Yield the tiles of a row of tiles, from left to right."""
+        """Yield the tiles of a row of tiles, by column."""
         return (self.tile(row, column) for column in range(len(self.columns)))
 
     def finished(self, row: int) -> int:
@@ -187,12 +187,12 @@ class TilePlan:
 def plan_tiles(height: int, width: int, parameters: TiledInferenceParameters) -> TilePlan:
     """Plan the tiles of a scene.
 
-    A scene that is no larger than a tile is one tile of its own size. Otherwise tiles begin `delta`
+    A scene that fits in a tile is one tile of the scene's size. Otherwise tiles begin `delta`
     pixels before the scene (at it, without padding), every stride, and the last ends as far behind
     it. Where a side is shorter than a tile, padding fills the tile up; without padding, the tile is
     as short as the scene.
 
-    A `delta` that would leave a gap at this stride is lowered, and the log says so.
+    A `delta` that would cause gaps at this stride is lowered, with a warning.
 
     Args:
         height: Rows of pixels of the scene.
@@ -216,7 +216,7 @@ def _closing_delta(h_crop: int, h_stride: int, w_crop: int, w_stride: int, delta
         return delta
     warn_once(
         logger,
-        "tiled_inference_parameters.delta: %d would leave gaps at a stride of %d x %d and a crop "
+        "tiled_inference_parameters.delta: %d would cause gaps at a stride of %d x %d and a crop "
         "of %d x %d; using %d. A smaller stride keeps more of the context.",
         delta,
         h_stride,

@@ -32,7 +32,7 @@ class Canvas(Protocol):
         ...
 
     def finish(self, bottom: int, like: Tensor) -> None:
-        """Take note that rows before `bottom` do not change any more."""
+        """Finish the rows before `bottom`, which do not change any more."""
         ...
 
 
@@ -51,7 +51,7 @@ class TensorSink:
         scenes: How many scenes.
         height: Rows of each.
         width: Columns of each.
-        device: Where the tensor lies.
+        device: The device of the tensor.
         zeroed: Whether it begins with zeros; a plan that is `even` needs none.
     """
 
@@ -94,8 +94,8 @@ class RollingCanvas:
         sink: Takes the finished rows.
         width: Columns of the scene.
         zeroed: Whether new rows hold zeros; not needed where tiles are `fresh` (see `Scene`).
-        begin: The first row of the scene that is wanted.
-        end: The row behind the last; None where the scene ends.
+        begin: The first row of the scene to predict.
+        end: The row after the last; None for the end of the scene.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class RollingCanvas:
         return self._buffer
 
     def finish(self, bottom: int, like: Tensor) -> None:
-        """Write the rows before `bottom` and let go of them; those that no tile saw are zeros."""
+        """Write the rows before `bottom` and free them; rows without a tile are zeros."""
         bottom = bottom if self.end is None else min(bottom, self.end)
         while self.top < bottom:
             # Rows that no tile saw may be most of the scene.

@@ -1,4 +1,4 @@
-"""Reading ahead of the model and writing behind it, each in a thread of its own."""
+"""Read ahead of the model and write behind it, each in a separate thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which scenes are cut into tiles, where nobody said so."""
+"""Which scenes are cut into tiles by default."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ChipSize:
     def known(
         cls, fitted: tuple[int, int] | None, described: ModelDescription | None
     ) -> ChipSize | None:
-        """Return what is known; None where it is nothing, or they are too small for tiles.
+        """Return the chips that are known; None if there are none, or if they are too small.
 
         Args:
             fitted: Height and width of the largest chips of the training and validation.
@@ -52,7 +52,7 @@ class ChipSize:
         return None if built is None or min(built) < _SMALLEST_CHIP else cls(*built)
 
     def holds(self, height: int, width: int) -> bool:
-        """Whether a scene is no larger."""
+        """Return whether a scene fits."""
         return height <= self.height and width <= self.width
 
 
@@ -63,7 +63,7 @@ def tiles_for(
     chip: ChipSize | None,
     batch_size: int | Literal["auto"] | None = None,
 ) -> TiledInferenceParameters | None:
-    """Return how a scene is cut into tiles; None where it runs whole.
+    """Return how a scene is cut into tiles; None if it runs whole.
 
     Scenes larger than the chips of the training and validation are cut into tiles as large as
     these: what a checkpoint was chosen by is what draws maps.
@@ -71,9 +71,9 @@ def tiles_for(
     Args:
         height: Rows of the scene.
         width: Columns of the scene.
-        given: What the task says, which always counts.
-        chip: The chips that the model is for, where they are known.
-        batch_size: Tiles in a forward pass where nothing is given; None fits it to their size.
+        given: The tiles of the task or the options, which come first.
+        chip: The chips that the model is for, if known.
+        batch_size: Tiles per forward pass without `given`; None fits it to their size.
     """
     largest = _largest_whole(chip)
     if given is not None or largest.holds(height, width):
@@ -91,7 +91,7 @@ def default_tiles(chip: ChipSize | None) -> TiledInferenceParameters:
     """Return tiles that overlap by an eighth.
 
     Args:
-        chip: The chips that the model is for, where they are known.
+        chip: The chips that the model is for, if known.
     """
     height, width = (_CROP, _CROP) if chip is None else (chip.height, chip.width)
     return TiledInferenceParameters(
@@ -117,7 +117,7 @@ def whole(height: int, width: int, batch_size: int | Literal["auto"]) -> TiledIn
 
 
 def log_tiles(parameters: TiledInferenceParameters, scenes: int, chip: ChipSize | None) -> None:
-    """Say what was chosen, and how to choose otherwise."""
+    """Log which tiles were chosen, and how to change them."""
     largest = _largest_whole(chip)
     logger.info(
         "%d scene%s larger than %s%d x %d pixels%s run%s tile by tile: crop %d x %d, "

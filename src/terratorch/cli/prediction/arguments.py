@@ -27,7 +27,7 @@ def split_checkpoints(arguments: Sequence[str]) -> list[str]:
         if option == "--ckpt_path" and not first.startswith("-") and not argument.startswith("-"):
             if _FURTHER in arguments:
                 raise ConfigurationError(
-                    _FURTHER, "set beside several values of --ckpt_path", "Use one of them."
+                    _FURTHER, "set together with several values of --ckpt_path", "Use one of them."
                 )
             changed.append(_FURTHER)
         changed.append(argument)

@@ -75,7 +75,7 @@ def check_used_by_writer(options: Mapping[str, Any], writer: str) -> None:
             raise ConfigurationError(
                 name,
                 f"{value}, but {writer} in trainer.callbacks writes the predictions",
-                f"Leave it out, or {writer}.",
+                f"Remove it, or {writer}.",
             )
 
 
@@ -91,7 +91,7 @@ def check_used_in_python(options: PredictionOptions) -> None:
             raise ConfigurationError(
                 name,
                 f"{value}, which LightningInferenceModel does not follow",
-                "Leave it out of the configuration, or use terratorch predict or "
+                "Remove it from the configuration, or use terratorch predict or "
                 "terratorch.prediction; tiles can be set as "
                 "model.init_args.tiled_inference_parameters.",
             )

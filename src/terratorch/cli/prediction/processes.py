@@ -75,6 +75,6 @@ def gathered(value: T, group: Any | None) -> list[T]:
         raise TerraTorchError(
             "A process of the prediction",
             "it ended before the others did",
-            "Its own message says why. Run again: complete maps are skipped.",
+            "See its own message. Run again: complete maps are skipped.",
         ) from error
     return everything

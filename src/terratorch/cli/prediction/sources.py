@@ -66,7 +66,7 @@ def source_for(
         raise ConfigurationError(
             f"data module {type(datamodule).__name__}",
             "has no input_spec, so it is not known how to read a file",
-            "Let it choose the images itself: leave predict_data out.",
+            "Remove predict_data, so that it chooses the images itself.",
         )
     loading = getattr(datamodule, "loading", None)
     if loading is None:

@@ -1,8 +1,8 @@
 """Predict with a task and a Trainer, as a configuration names them.
 
-A task whose hooks of prediction are ours (`custom_hooks` is empty), with a data module and a writer
-of ours, is predicted by `terratorch.prediction`, on the devices and in the precision of the
-Trainer. Everything else runs batch by batch in `Trainer.predict`, where each hook is called.
+A task that overrides no hook of prediction (`custom_hooks` is empty), with a data module and a
+writer of terratorch, is predicted by `terratorch.prediction`, on the devices and in the precision
+of the Trainer. Everything else runs batch by batch in `Trainer.predict`, which calls each hook.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def add_ensemble(
     Args:
         task: The task.
         options: The options.
-        first: Its checkpoint, to compare with further ones; None if there are none.
+        first: Its checkpoint, to compare with further ones; None without further ones.
 
     Raises:
         ConfigurationError: If the task has its own way to predict, or options cannot be used.
@@ -116,7 +116,7 @@ def add_ensemble(
         raise ConfigurationError(
             names[0],
             f"{name} makes its predictions in its own way",
-            "Leave it out: a task that overrides a hook of prediction cannot use it.",
+            "Remove it: a task that overrides a hook of prediction cannot use it.",
         )
     tiles = task.settings.tiles.parameters
     task.ensemble = build_ensemble(
@@ -201,7 +201,7 @@ def _set_facts(options: PredictionOptions, datamodule: LightningDataModule | Non
         raise ConfigurationError(
             "date" if facts.dates else "location",
             f"is for images of our data modules, and {type(datamodule).__name__} is your own",
-            "Leave it out, and add temporal_coords and location_coords to the batches.",
+            "Remove it, and add temporal_coords and location_coords to the batches.",
         )
 
 
@@ -218,7 +218,7 @@ def _choose_outputs(task: LightningModule, writers: Sequence[PredictionWriter]) 
             raise ConfigurationError(
                 "outputs",
                 f"{type(task).__name__} is not a task of terratorch, which can choose them",
-                "Leave it out: its predict_step decides what is written.",
+                "Remove it: its predict_step decides what is written.",
             )
 
 

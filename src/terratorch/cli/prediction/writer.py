@@ -72,7 +72,7 @@ class PredictionWriter(BasePredictionWriter):
         """Refuse to predict without a folder.
 
         Raises:
-            ConfigurationError: If there is none.
+            ConfigurationError: If it is not set.
         """
         self.settings.check()
         if self.output_dir is None:

@@ -52,7 +52,7 @@ class Extent:
             begin: The first row.
             end: The row behind the last.
             batch_size: With the tiles before that fill up the first batch of this size, so that
-                rows come out as in a run of the whole scene, to the last bit.
+                the rows are the same as in a run of the whole scene, to the last bit.
         """
         tiles = self.tiles_for(begin, end)
         first = tiles.start - tiles.start % batch_size

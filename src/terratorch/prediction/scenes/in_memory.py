@@ -25,14 +25,14 @@ def predict_in_memory(paths: Sequence[Path], predictor: ScenePredictor) -> list[
 
     Raises:
         DataError: If a file cannot be read.
-        ConfigurationError: If nothing of a file is wanted.
+        ConfigurationError: If a file is outside the area.
     """
     planned = []
     for path in paths:
         scene = plan_scene(path, predictor)
         if scene is None:
             raise ConfigurationError(
-                f"area of '{path}'", "nothing of the image lies within", "Leave the image out."
+                f"area of '{path}'", "the image is outside of it", "Remove the image."
             )
         planned.append(scene)
     gather = OUTPUT_TYPES[predictor.output_type].handling.gather
@@ -50,4 +50,4 @@ def _fail(_path: Path, error: DataError) -> None:
 
 
 def _ignore(_tiles: int) -> None:
-    """Nobody is told how far it is."""
+    """Show no progress."""

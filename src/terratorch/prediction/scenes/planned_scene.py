@@ -28,7 +28,7 @@ from terratorch.prediction.scenes.strip import (
     StripSource,
     TakeValid,
     ValidRows,
-    valid_and_wanted,
+    valid_and_selected,
 )
 from terratorch.tiles.batch_size import automatic_batch_size
 from terratorch.tiles.engine import Forward
@@ -48,15 +48,15 @@ class ScenePredictor:
         open_reader: Opens a file.
         forward: The model: maps tiles to scores.
         decide: Maps what the model returned, such as scores `(1, C, n, W)`, and the name of a file
-            to its prediction; of rasters each pixel by itself.
+            to its prediction; for rasters, pixel by pixel.
         device: Where the model runs.
         tiles: How scenes are cut; None runs those whole that are not too large.
-        chip: The chips that the model is for, where they are known.
+        chip: The chips that the model is for, if known.
         batch_size: Scenes in a forward pass that run whole; `auto` finds it out.
         tile_batch: Tiles in a forward pass where scenes are cut by themselves; None fits it to the
             size of tiles, `auto` finds it out.
         run: Names what the maps are made with: maps of another run are made again.
-        limits: What is wanted of the scenes; None for all.
+        limits: The area and the masks; None for whole scenes.
         output_type: The type of the outputs.
         patch_size: Pixels of the image along a side of a pixel of the outputs.
     """
@@ -81,13 +81,13 @@ class PlannedScene:
 
     Attributes:
         path: The file.
-        reference: Where the pixels of its outputs lie.
+        reference: The grid of its outputs.
         parameters: How it is cut.
         plan: Its tiles, in pixels of the outputs.
         size: Height and width of the image.
-        wanted: Which pixels of the outputs are wanted; None for all.
+        wanted: The selected pixels of the outputs; None for all.
         tiles: Which tiles are, by row and column; None for all.
-        unfinished: Maps of an earlier run to go on with.
+        unfinished: Maps of an earlier run to resume.
     """
 
     path: Path
@@ -106,7 +106,7 @@ class PlannedScene:
 
     @property
     def extent(self) -> Extent:
-        """The tiles and rows that are wanted."""
+        """The selected tiles, and the rows to predict."""
         return Extent(self.plan, self.begin, self.tiles)
 
     @property
@@ -135,7 +135,7 @@ class PlannedScene:
 
         Args:
             predictor: What opens its file.
-            valid: Is told where the rows are valid.
+            valid: Records where the rows are valid.
         """
         patch_size = self.reference.patch_size
         strip = StripSource(
@@ -148,28 +148,28 @@ class PlannedScene:
         return strip if patch_size == 1 else PatchSource(strip, patch_size)
 
     def valid_rows(self, valid: ValidRows) -> TakeValid:
-        """Return what tells which pixels of the outputs are valid and wanted.
+        """Return a function that returns which pixels of the outputs are valid and selected.
 
         Args:
             valid: Where the pixels of the image are.
         """
         wanted = None if self.wanted is None else self.wanted.rows
-        return partial(valid_and_wanted, valid, self.size, self.reference.patch_size, wanted)
+        return partial(valid_and_selected, valid, self.size, self.reference.patch_size, wanted)
 
     def wants(self, tile: Tile) -> bool:
-        """Whether a tile is wanted."""
+        """Return whether a tile is selected."""
         return self.tiles is None or bool(self.tiles[tile.row, tile.column])
 
 
 def plan_scene(path: Path, predictor: ScenePredictor) -> PlannedScene | None:
-    """Return how a scene is predicted; None where nothing of it is wanted.
+    """Return how a scene is predicted; None if none of its pixels is selected.
 
     Args:
         path: The file.
         predictor: What turns it into a map.
 
     Raises:
-        DataError: If it is not an image but, say, a map of ours, or its mask does not fit.
+        DataError: If it is not an image, such as a finished map, or its mask does not fit.
     """
     with open_raster(path) as dataset:
         refuse_map(path, dataset)

@@ -1,4 +1,4 @@
-"""How far a prediction is: a bar on a terminal, a line now and then in a log file."""
+"""Progress of a prediction: a bar on a terminal, or a line every 30 s in a log file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TileProgress:
 
     def __init__(self, total: int, shown: bool = True) -> None:
         self.total, self.done = total, 0
-        self._start = self._said = time.monotonic()
+        self._start = self._logged_at = time.monotonic()
         self._bar: Any = _bar() if shown and total > 1 and sys.stderr.isatty() else None
         self._task: Any = None
 
@@ -34,14 +34,14 @@ class TileProgress:
         return self
 
     def __call__(self, count: int) -> None:
-        """Take note that tiles are done."""
+        """Count finished tiles."""
         self.done += count
         now = time.monotonic()
         rate = self.done / max(now - self._start, 1e-9)
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, rate=rate)
-        elif self.done and now - self._said > _SECONDS_BETWEEN_LINES:
-            self._said = now
+        elif self.done and now - self._logged_at > _SECONDS_BETWEEN_LINES:
+            self._logged_at = now
             left = (self.total - self.done) / rate
             logger.info(
                 "%d of %d tiles, %.1f tiles/s, %.0f s left", self.done, self.total, rate, left

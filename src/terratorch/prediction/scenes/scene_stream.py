@@ -34,8 +34,8 @@ class Outlet:
 
     Attributes:
         take: Returns what takes the rows of a scene, in order.
-        fail: Is told that a file cannot be read, or gives no map, and why.
-        on_tiles: Is told how many tiles are done with, those of scenes that failed too.
+        fail: Receives a file without a map, and the reason.
+        on_tiles: Receives how many tiles are finished, including those of failed scenes.
     """
 
     take: Callable[[PlannedScene], TakeRows]
@@ -70,7 +70,7 @@ class SceneStream:
         Args:
             planned: The scene.
             take: Takes the prediction of its rows.
-            fail: Is told that it cannot be read, or not be decided.
+            fail: Receives the reason if it cannot be read or decided.
             rows: The rows to predict; None for all that are not predicted yet.
         """
         rows = rows or planned.rest()
@@ -111,7 +111,7 @@ class SceneStream:
         return scene
 
     def _weights_of(self, planned: PlannedScene) -> TileWeights:
-        """Return the weights of tiles; those of the scene before where it was cut alike."""
+        """Return the weights of tiles, reusing those of the scene before if it was cut alike."""
         reference = planned.reference
         key = (reference.height, reference.width, astuple(planned.parameters))
         if self._weights is None or self._weights[0] != key:

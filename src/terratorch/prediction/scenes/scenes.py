@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 _WRITES_WAITING = 4
 
 
-def _let_go_of_frames(error: DataError) -> None:
+def _forget_frames(error: DataError) -> None:
     """Keep the message only: the calls that led to it hold files, and rows of pixels."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
 
@@ -68,15 +68,15 @@ def predict_scenes(
         paths: The files.
         predictor: What turns them into maps.
         folder: Where the maps go.
-        unreadable: What is known to be no image, and why.
-        overwrite: Whether maps of the same run that are complete are made again.
-        strict: Whether to stop at the first file that cannot be read, or gives NaN.
+        unreadable: Scenes that cannot be joined, and why.
+        overwrite: Whether to predict again where maps are complete.
+        strict: Whether to stop at the first file that cannot be read, or that returns NaN.
         progress: Whether a bar is shown on a terminal.
         run: Runs the scenes that share batches: here, or on other machines.
 
     Raises:
         DataError: If a file has no map and `strict` is set, or a value cannot be stored.
-        TerraTorchError: If the folder takes no more.
+        TerraTorchError: If the folder is full.
     """
     run_of_all = _Run(predictor, folder, overwrite, strict)
     for path, error in (unreadable or {}).items():
@@ -94,15 +94,15 @@ class _Run:
         self.tags: Mapping[str, str] = {RUN_TAG: predictor.run}
         self.files: dict[Path, SceneFiles] = {}
         self.leftovers = leftovers(folder.directory)
-        self.begun: list[Unfinished] = []
+        self.resumed: list[Unfinished] = []
 
     def predict(self, paths: Sequence[Path], progress: bool, run: RunGroup) -> PredictionReport:
-        """Predict scenes, and let go of what was left of them by earlier runs."""
+        """Predict scenes, and unlock the maps of earlier runs."""
         start = time.perf_counter()
         try:
             self._predict(paths, progress, run)
         finally:
-            for unfinished in self.begun:
+            for unfinished in self.resumed:
                 unfinished.release()
         self.report.seconds = time.perf_counter() - start
         return self.report
@@ -120,12 +120,12 @@ class _Run:
             self._close(_discard)  # what is on the disk may not be whole
             raise
         finally:
-            # Where it was interrupted, another run goes on from there.
+            # Another run resumes an interrupted one.
             self._close(_suspend)
         self._sum_up(planned)
 
     def _planned(self, path: Path) -> PlannedScene | None:
-        """Return how a scene is predicted; None where there is nothing to do, or it is unusable."""
+        """Return how a scene is predicted; None if its map is complete, or it cannot be used."""
         try:
             scene = plan_scene(path, self.predictor)
         except DataError as error:
@@ -134,17 +134,17 @@ class _Run:
         if scene is None:
             self.report.outside.append(path)
         elif self._is_done(scene):
-            self._begin_anew(scene)
+            self._remove_unfinished(scene)
             self.report.skipped.append(path)
         else:
-            return self._begun(scene)
+            return self._resumed(scene)
         return None
 
-    def _begun(self, scene: PlannedScene) -> PlannedScene:
-        """Return the scene with what an earlier run has left of it."""
+    def _resumed(self, scene: PlannedScene) -> PlannedScene:
+        """Return the scene with the unfinished maps of an earlier run, if there are any."""
         reference = scene.reference
         if self.overwrite:
-            self._begin_anew(scene)
+            self._remove_unfinished(scene)
             return scene
         unfinished = find_unfinished(
             self.leftovers,
@@ -155,25 +155,25 @@ class _Run:
         )
         if unfinished is None:
             return scene
-        begun = replace(scene, unfinished=unfinished)
-        if not begun.extent.has_tiles(begun.begin, reference.height):
+        resumed = replace(scene, unfinished=unfinished)
+        if not resumed.extent.has_tiles(resumed.begin, reference.height):
             unfinished.remove()
             return scene
-        self.begun.append(unfinished)
+        self.resumed.append(unfinished)
         logger.info(
-            "%s: going on from row %d of %d, where an earlier run ended",
+            "%s: resuming at row %d of %d",
             scene.path,
-            begun.begin,
+            resumed.begin,
             reference.height,
         )
-        return begun
+        return resumed
 
-    def _begin_anew(self, scene: PlannedScene) -> None:
-        """Remove what an earlier run has left of a scene."""
+    def _remove_unfinished(self, scene: PlannedScene) -> None:
+        """Remove the unfinished maps of a scene."""
         remove_unfinished(self.leftovers, partial(self.folder.path_of, scene.reference.path))
 
     def _tags_of(self, path: Path) -> dict[str, str]:
-        """Return what the maps of an image say of themselves."""
+        """Return the tags for the maps of an image."""
         limits = self.predictor.limits
         mask = None if limits is None else limits.mask_of(path)
         files = [*files_behind(path), *(() if mask is None else files_behind(mask))]
@@ -182,7 +182,7 @@ class _Run:
         return {**self.tags, SOURCE_TAG: digest[:16]}
 
     def _close(self, close: Callable[[SceneFiles], None]) -> None:
-        with ExitStack() as closing:  # each of them, whatever happens to the others
+        with ExitStack() as closing:  # each of them, even if another fails
             for path, files in reversed(self.files.items()):
                 is_failed = path in self.report.failures
                 closing.callback(_discard if is_failed else close, files)
@@ -215,26 +215,26 @@ class _Run:
         return Outlet(take, self.fail, on_tiles)
 
     def fail(self, path: Path, error: DataError) -> None:
-        """Take note of a scene that has no map."""
+        """Record a scene without a map."""
         self.report.failures[path] = error
         if self.strict:
             raise error
-        _let_go_of_frames(error)
+        _forget_frames(error)
         logger.warning("%s failed and is skipped; the summary lists the reason", path)
 
     def _discard_failed(self, write: WriteBehind) -> None:
-        """Remove what was written of scenes that failed."""
+        """Remove the files of failed scenes."""
         for path in list(self.report.failures):
             files = self.files.pop(path, None)
             if files is not None:
                 write(files.discard)
 
     def _stale(self, scene: PlannedScene, files: SceneFiles) -> list[Path]:
-        """Return what lies beside the maps of a scene and is none of them."""
+        """Return layers of a scene that earlier runs with other options wrote."""
         if not files.written:
             return []
-        beside = [self.folder.path_of(scene.reference.path, name) for name in FURTHER_LAYERS]
-        return [path for path in beside if path not in files.written and path.is_file()]
+        layers = [self.folder.path_of(scene.reference.path, name) for name in FURTHER_LAYERS]
+        return [path for path in layers if path not in files.written and path.is_file()]
 
     def _sum_up(self, planned: Sequence[PlannedScene]) -> None:
         for scene in planned:

@@ -19,7 +19,7 @@ from terratorch.tiles.source import Source, Stretch, filled
 _LEAST_ROWS, _MOST_ROWS = 128, 1024  # of one read: no tiny reads, and no need to hold a whole file
 
 
-# Returns which pixels are valid and wanted, given the first row, the row after the last, and the
+# Returns which pixels are valid and selected, given the first row, the row after the last, and the
 # number of columns.
 TakeValid = Callable[[int, int, int], Tensor | None]
 
@@ -34,7 +34,7 @@ class RowReader(Protocol):
     block_height: int
 
     def read_rows(self, begin: int, end: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return `(C, n, W)` in the dtype of the file, and where it is invalid, None if nowhere."""
+        """Return `(C, n, W)` in the dtype of the file, and the invalid pixels; None for none."""
         ...
 
     def to_image(self, data: NDArray[Any], invalid: NDArray[np.bool_] | None) -> Images:
@@ -60,7 +60,7 @@ class ValidRows:
         self._parts: deque[tuple[int, NDArray[np.bool_] | None, int]] = deque()
 
     def add(self, begin: int, end: int, valid: NDArray[np.bool_] | None) -> None:
-        """Take the `(n, W)` of rows that follow those before; None where all are valid."""
+        """Take the `(n, W)` of rows after those before; None if all are valid."""
         self._parts.append((begin, valid, end))
 
     def take(self, begin: int, end: int, width: int) -> NDArray[np.bool_] | None:
@@ -78,16 +78,16 @@ class ValidRows:
         return taken
 
 
-def valid_and_wanted(
+def valid_and_selected(
     valid: ValidRows,
     size: tuple[int, int],
     patch_size: int,
-    wanted: Callable[[int, int], NDArray[np.bool_]] | None,
+    selected: Callable[[int, int], NDArray[np.bool_]] | None,
     begin: int,
     end: int,
     width: int,
 ) -> Tensor | None:
-    """Return which pixels of the outputs are valid and wanted, `(n, W)`; None if all are.
+    """Return which pixels of the outputs are valid and selected, `(n, W)`; None if all are.
 
     A patch is valid if one of its pixels is.
 
@@ -95,7 +95,7 @@ def valid_and_wanted(
         valid: Where the pixels of the image are valid.
         size: Height and width of the image.
         patch_size: Pixels of the image along a side of a pixel of the outputs.
-        wanted: Returns which pixels of some rows of the outputs are wanted; None for all.
+        selected: Returns the selected pixels of some rows of the outputs; None for all.
         begin: The first row of the outputs.
         end: The row after the last.
         width: Columns of the outputs.
@@ -109,8 +109,8 @@ def valid_and_wanted(
         ]
         cells = np.pad(seen, padding).reshape(end - begin, patch_size, width, patch_size)
         seen = np.asarray(cells.any(axis=(1, 3)))
-    if wanted is not None:
-        chosen = wanted(begin, end)
+    if selected is not None:
+        chosen = selected(begin, end)
         seen = chosen if seen is None else seen & chosen
     return None if seen is None else torch.from_numpy(seen)
 
@@ -150,8 +150,8 @@ class StripSource:
         plan: The tiles.
         height: Rows of the scene.
         width: Columns of the scene.
-        padding: The padding mode; None where tiles never leave the scene.
-        valid: Is told where the rows are valid.
+        padding: The padding mode; None if all tiles are inside the scene.
+        valid: Records where the rows are valid.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class StripSource:
         return self._reader.facts(tile.top, tile.left, tile.height, tile.width)
 
     def close(self) -> None:
-        """Close the file and let go of the rows."""
+        """Close the file and free the rows."""
         if self._reader is not None:
             self._reader.close()
         self._data = self._invalid = None
@@ -211,7 +211,7 @@ class StripSource:
         return reader.to_image(data, invalid if invalid.any() else None)
 
     def _hold(self, top: int, bottom: int) -> RowReader:
-        """Hold the rows that are asked for, and let go of those before."""
+        """Read rows up to `bottom`, and free those before `top`."""
         if self._reader is None:
             self._reader = self._open_reader()
         if bottom > self._bottom:
@@ -221,7 +221,7 @@ class StripSource:
             if top - top % step > self._bottom:
                 self._data = self._invalid = None
                 self._top = self._bottom = top - top % step
-            self._let_go(top)
+            self._free(top)
             # Up to where a block ends, so that none is decoded twice.
             end = min(-(-bottom // step) * step, max(self.height, bottom))
             parts = []
@@ -234,7 +234,7 @@ class StripSource:
     def _read(
         self, reader: RowReader, begin: int, end: int
     ) -> list[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
-        """Read rows that may lie beyond the scene, where it begins again."""
+        """Read rows, which wrap around at the end of the scene."""
         parts = []
         while begin < end:
             first = begin % self.height
@@ -249,7 +249,7 @@ class StripSource:
             begin += last - first
         return parts
 
-    def _let_go(self, top: int) -> None:
+    def _free(self, top: int) -> None:
         """Drop the rows before `top`; a copy, so that the memory is free."""
         gone = min(top, self._bottom) - self._top
         if self._data is not None and gone > 0:

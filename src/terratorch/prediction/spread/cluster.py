@@ -79,8 +79,8 @@ def _check_answers(address: str) -> None:
         raise ConfigurationError(
             "ray_address",
             f"{address} does not answer ({reason})",
-            "Start a cluster with `ray start --head`, which prints its address; leave ray_address "
-            "out to start Ray on this machine.",
+            "Start a cluster with `ray start --head`, which prints its address; omit ray_address "
+            "to start Ray on this machine.",
         ) from error
 
 
@@ -155,7 +155,7 @@ def demand_of(
     Args:
         nodes: The machines, as Ray lists them.
         uses_gpu: Whether one process would run on a GPU.
-        workers: How many workers are asked for; None for as many as fit.
+        workers: How many workers to start; None for as many as fit.
         threads: Threads of one process.
 
     Raises:

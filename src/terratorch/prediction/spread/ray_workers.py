@@ -70,7 +70,7 @@ class ProcessState:
 
 
 class _Worker:
-    """Runs segments in a process of its own."""
+    """Runs segments in a separate process."""
 
     def __init__(self, state: ProcessState, pickled: Sequence[Any], device: str) -> None:
         state.apply()  # before modules of the user are imported
@@ -89,7 +89,7 @@ class _Worker:
         return outcome, was_restarted
 
     def leave(self) -> None:
-        """Leave the machine as it was."""
+        """Remove temporary files."""
         self._virtual_files.remove()
 
 
@@ -98,7 +98,7 @@ class RayWorkers:
 
     Args:
         predictor_on: What the workers run.
-        device: Where it would run here: workers take devices of the same type.
+        device: The device of this process: workers use devices of the same type.
         workers: How many; None for as many as there is room for.
         address: Of a cluster, or `auto` for the one that this machine belongs to; None starts Ray
             on this machine alone.
@@ -207,8 +207,8 @@ class RayWorkers:
             raise TerraTorchError(
                 f"Ray workers at {scene}",
                 f"{_ATTEMPTS} died one after the other ({first_line(error)})",
-                "They may be out of memory: use fewer --workers or a smaller batch_size. The log "
-                "files of Ray say more.",
+                "They may be out of memory: use fewer --workers or a smaller batch_size. See "
+                "also the log files of Ray.",
             ) from error
         if was_restarted:
             logger.warning("A Ray worker died and is replaced; what it was doing runs again.")

@@ -100,7 +100,7 @@ class Outcome:
 
 
 def run_job(job: Job, predictor: ScenePredictor) -> Outcome:
-    """Run a segment in a process without a log of its own: the outcome has its messages.
+    """Run a segment in a worker, and return its messages for the log in the outcome.
 
     Args:
         job: The segment.
