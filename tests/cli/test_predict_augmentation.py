@@ -244,7 +244,7 @@ def test_tiles_of_the_configuration_are_told_from_those_of_checkpoints(changed, 
 def test_checkpoints_in_two_places_are_refused(fitted, capsys):
     first = fitted / "checkpoints" / "best.ckpt"
     assert predict("--ckpt_path", first, "b.ckpt", "--further_ckpt_paths", "c.ckpt") == 2
-    assert "--further_ckpt_paths: set beside several values" in capsys.readouterr().err
+    assert "--further_ckpt_paths: set together with several values" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

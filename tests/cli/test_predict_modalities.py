@@ -130,8 +130,11 @@ def test_a_scene_without_one_of_them_is_left_out(run, scenes, capsys):
     [
         (["S2=s2", "S1=s1/north.tif"], "1 of 2 scenes have no file of S1 (south)"),
         (["S2=s2/north_S2.tif"], "files of the modalities S2, but the model takes S2, S1."),
-        (["S2=s2", "s1"], "predict_data 's1': is set beside files of modalities"),
-        (["S2=s2", "S1=s1", "--scene_folders"], "scene_folders: is set beside files of modal"),
+        (["S2=s2", "s1"], "predict_data 's1': is set together with files of modalities"),
+        (
+            ["S2=s2", "S1=s1", "--scene_folders"],
+            "scene_folders: is set together with files of",
+        ),
         (["S2=s2", "S1=missing"], "predict_data 'missing': does not exist"),
     ],
 )

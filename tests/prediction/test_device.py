@@ -22,12 +22,12 @@ def gpus(monkeypatch):
 @pytest.mark.parametrize(
     ("count", "accelerator", "devices", "message"),
     [
-        (0, "gpu", "auto", "accelerator: gpu, but PyTorch finds none on this machine. Leave it ou"),
+        (0, "gpu", "auto", "accelerator: gpu, but PyTorch finds none on this machine. Omit it, or"),
         (0, "cuda", "auto", "accelerator: cuda, but PyTorch finds none"),
         (1, "mps", "auto", "accelerator: mps, but PyTorch finds none"),
         (1, "gup", "auto", "'gup' is not one of auto, cpu, cuda, gpu, mps. Did you mean 'gpu'"),
-        (1, "gpu", "3", "devices: 3, but PyTorch finds 1 GPU on this machine. Leave it out, or us"),
-        (2, "cuda", [1, 2], r"devices: \[1, 2\], but .* 2 GPUs on this machine. Leave"),
+        (1, "gpu", "3", "devices: 3, but PyTorch finds 1 GPU on this machine. Omit it, or us"),
+        (2, "cuda", [1, 2], r"devices: \[1, 2\], but .* 2 GPUs on this machine. Omit"),
         (2, "gpu", "-5", "devices: -5, but there are no GPUs below 0. Use -1, or auto, for all"),
         (2, "auto", [-1], r"devices: \[-1\], but there are no GPUs below 0"),
         (2, "gpu", "1,1", r"devices: \[1, 1\] names a GPU twice. Name each once"),

@@ -74,7 +74,7 @@ def test_a_delta_that_leaves_gaps_is_lowered_and_told(caplog):
     with caplog.at_level(logging.WARNING, logger="terratorch"):
         plan = plan_tiles(300, 300, TiledInferenceParameters(128, 120, 128, 120, 8))
     assert plan.rows.delta == 4
-    assert "delta: 8 would leave gaps at a stride of 120 x 120" in caplog.text
+    assert "delta: 8 would cause gaps at a stride of 120 x 120" in caplog.text
 
 
 def test_a_profile_rises_like_a_cosine():

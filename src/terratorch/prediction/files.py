@@ -55,6 +55,25 @@ def find_scenes(
     return [*files]
 
 
+def expand_scenes(
+    paths: Sequence[str | Path | ModalityFiles], scene_folders: bool = False
+) -> list[Path | ModalityFiles]:
+    """Return the images that paths name, some of which may be scenes already.
+
+    Args:
+        paths: Scenes, or paths as for `find_scenes`.
+        scene_folders: Whether each folder is one scene; a folder as a `Path` is one already.
+    """
+    scenes: list[Path | ModalityFiles] = []
+    others: list[str | Path] = []
+    for path in paths:
+        if isinstance(path, ModalityFiles) or (scene_folders and isinstance(path, Path)):
+            scenes.append(path)
+        else:
+            others.append(path)
+    return [*scenes, *find_scenes(others, scene_folders)] if others or not scenes else scenes
+
+
 def _files_at(path: Path) -> list[Path]:
     """Return a file, or the files in a folder."""
     if path.is_dir():

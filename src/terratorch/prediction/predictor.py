@@ -34,6 +34,7 @@ from terratorch.models.inputs import (
 )
 from terratorch.prediction.batches import read_batches
 from terratorch.prediction.device import Precision, find_devices
+from terratorch.prediction.files import expand_scenes
 from terratorch.prediction.maps.encoding import MapOptions
 from terratorch.prediction.products.stac import Provenance
 from terratorch.prediction.scene_choices import SceneChoices
@@ -240,12 +241,12 @@ class Predictor:
         return self.objective.scores(as_output(output))
 
     def predict_in_memory(
-        self, scenes: Sequence[Path | ModalityFiles], batch_size: int = 1
+        self, scenes: Sequence[str | Path | ModalityFiles], batch_size: int = 1
     ) -> list[Prediction]:
         """Predict files and return their main outputs, without writing maps.
 
         Args:
-            scenes: The files; a folder is one scene.
+            scenes: The files.
             batch_size: Images per forward pass if they run whole.
 
         Returns:
@@ -254,7 +255,7 @@ class Predictor:
         Raises:
             DataError: If a file cannot be read.
         """
-        images = PredictionImages(scenes, self.input_spec)
+        images = PredictionImages(expand_scenes(scenes), self.input_spec)
         for error in images.failures.values():
             raise error
         if self.predicts_images_whole:

@@ -15,7 +15,7 @@ from terratorch.datasets.scenes.prediction_images import PredictionImages
 from terratorch.datasets.scenes.scene_files import ModalityFiles
 from terratorch.errors import ConfigurationError
 from terratorch.prediction.ensembles import Member, build_ensemble
-from terratorch.prediction.files import find_scenes
+from terratorch.prediction.files import expand_scenes
 from terratorch.prediction.map_products import (
     build_products,
     check_outputs,
@@ -72,7 +72,7 @@ def predict(
     options.check()
     if options.predict_output_dir is None:
         raise missing_folder()
-    found = _find(paths, options.scene_folders)
+    found = expand_scenes(paths, options.scene_folders)
     predictor = prepare(predictor, options)
     images = PredictionImages(found, predictor.input_spec)
     products = build_products(options, predictor.provenance())
@@ -123,20 +123,6 @@ def prepare(predictor: Predictor, options: PredictionOptions) -> Predictor:
     ensemble = build_ensemble(options, member, first)
     checkpoints = (*predictor.checkpoints, *further)
     return replace(predictor, ensemble=ensemble, checkpoints=checkpoints)
-
-
-def _find(
-    paths: Sequence[str | Path | ModalityFiles], scene_folders: bool
-) -> Sequence[Path | ModalityFiles]:
-    """Expand folders and patterns; with `scene_folders` a `Path` is one scene already."""
-    scenes: list[Path | ModalityFiles] = []
-    others: list[str | Path] = []
-    for path in paths:
-        if isinstance(path, ModalityFiles) or (scene_folders and isinstance(path, Path)):
-            scenes.append(path)
-        else:
-            others.append(path)
-    return [*scenes, *find_scenes(others, scene_folders)] if others or not scenes else scenes
 
 
 def _predict_scenes(

@@ -132,7 +132,7 @@ def test_a_run_goes_on_where_another_was_interrupted(whole, batches, tmp_path, c
     # In between it depends on how many writes were waiting.
     if batches >= 12:
         assert "of 300 rows are done and kept; the same command resumes from there" in caplog.text
-        assert "going on from row" in caplog.text
+        assert "resuming at row" in caplog.text
         assert model.tiles < tiles
     elif batches <= 3:
         assert model.tiles == tiles
@@ -213,7 +213,7 @@ def test_a_copy_that_was_being_made_does_not_stand_in_for_the_map(of_another_run
     shutil.copy(leftover, folder / ".scene_pred.tif.4194305.cog.4194305.partial")
     caplog.set_level("INFO")
     run(path, folder, Model())
-    assert "going on from row" in caplog.text
+    assert "resuming at row" in caplog.text
     assert_same(folder, maps)
 
 
