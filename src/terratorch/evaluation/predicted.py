@@ -17,6 +17,7 @@ from terratorch.drawing.paint import paint_rgb
 from terratorch.evaluation.chips import rgb_image, shown_image
 from terratorch.evaluation.evaluation import ChipScore, Picture, SampleSet, ShownChip
 from terratorch.evaluation.pictures import png_data_uri
+from terratorch.evaluation.thumbnails import LONGEST_SIDE
 from terratorch.prediction.outputs.types import OUTPUT_TYPES
 
 if TYPE_CHECKING:
@@ -75,11 +76,13 @@ class PredictionCollector:
         self, prediction: Prediction, index: int, image: NDArray[np.float32], scale: float
     ) -> ShownChip:
         row, names = OUTPUT_TYPES[PREDICTED[self.kind]], list(self.class_names) or None
-        pixels, output = paint_rgb(image), prediction.main.image(index)
+        times = max(1, LONGEST_SIDE // max(image.shape))  # lines are thin on large pictures
+        pixels = paint_rgb(image).repeat(times, 0).repeat(times, 1)
+        output = prediction.main.image(index)
         pictures = [Picture("Image", png_data_uri(pixels))]
         if row.paint is not None:
             pictures.append(
-                Picture("Prediction", png_data_uri(row.paint(output, pixels, scale, names)))
+                Picture("Prediction", png_data_uri(row.paint(output, pixels, scale * times, names)))
             )
         figures = row.summarise([output], names)
         caption = ", ".join(f"{name}: {text}" for name, text in figures.items())

@@ -184,6 +184,7 @@ def _description(
         "image": Path(reference.path).name,
         "size": [reference.height, reference.width],
         "transform": list(_transform(reference))[:6],
+        "crs": None if reference.crs is None else reference.crs.to_wkt(),
         "class_names": prediction.class_names,
     }
 
@@ -293,6 +294,8 @@ def read_boxes(path: Path) -> Boxes:
     boxes = torch.tensor(frame[_SIDES].to_numpy(np.float32))
     masks = None
     if (frame.geometry.geom_type == "MultiPolygon").any():
+        if path.suffix == ".geojson":  # in longitude and latitude
+            frame = frame.to_crs(described["crs"])
         masks = (_masks(frame, boxes, ~Affine(*described["transform"])),)
     scores = torch.tensor(frame["score"].to_numpy(np.float32))
     labels = torch.tensor(frame["class_id"].to_numpy(np.int64))

@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import shapely
 import torch
+from shapely import STRtree
 from torch import Tensor
 
 from terratorch.contracts.outputs import Boxes, pixel_window
@@ -125,69 +128,70 @@ def merge_boxes(boxes: SceneBoxes) -> SceneBoxes:
     kept_places = places[
         batched_nms(boxes.boxes[places], boxes.scores[places], boxes.labels[places], SAME_OBJECT)
     ]
-    pieces = boxes.take(~whole)
-    kept = boxes.take(kept_places)
-    if len(pieces) and len(kept):
-        covered = _shares(pieces.boxes, kept.boxes) >= PIECE_OF
-        covered &= pieces.labels[:, None] == kept.labels
-        pieces = pieces.take(~covered.any(1))
+    pieces, kept = boxes.take(~whole), boxes.take(kept_places)
+    if len(pieces):
+        pieces = pieces.take(~_covered(pieces, kept))
     if len(pieces):
         kept = SceneBoxes.joined([kept, _joined_pieces(pieces)])
     return kept.take(kept.scores.argsort(descending=True, stable=True))
 
 
-def _shares(inner: Tensor, outer: Tensor) -> Tensor:
-    """Return which share of each inner box lies in each outer box, `(N, M)`."""
-    overlap = _intersections(inner, outer)
-    return overlap / ((inner[:, 2:] - inner[:, :2]).prod(1).clamp(min=1e-9))[:, None]
+def _touching(first: SceneBoxes, second: SceneBoxes) -> tuple[Tensor, Tensor]:
+    """Return the pairs of boxes of one class that overlap, or are less than a pixel apart."""
+    margin = torch.tensor([-_EDGE, -_EDGE, _EDGE, _EDGE])
+    tree = STRtree(shapely.box(*second.boxes.double().numpy().T))
+    grown = shapely.box(*(first.boxes + margin).double().numpy().T)
+    ours, theirs = torch.from_numpy(tree.query(grown, predicate="intersects").astype(np.int64))
+    same = first.labels[ours] == second.labels[theirs]
+    return ours[same], theirs[same]
 
 
-def _intersections(first: Tensor, second: Tensor) -> Tensor:
-    low = torch.maximum(first[:, None, :2], second[None, :, :2])
-    high = torch.minimum(first[:, None, 2:], second[None, :, 2:])
-    return (high - low).clamp(min=0).prod(2)
-
-
-def _touching(boxes: Tensor) -> Tensor:
-    """Return `(N, N)`, which boxes overlap, or are less than a pixel apart."""
-    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    return (high - low > -_EDGE).all(2)
+def _covered(pieces: SceneBoxes, kept: SceneBoxes) -> Tensor:
+    """Return which pieces lie in a kept box for the most part."""
+    ours, theirs = _touching(pieces, kept)
+    inner, outer = pieces.boxes[ours], kept.boxes[theirs]
+    overlap = (inner[:, 2:].minimum(outer[:, 2:]) - inner[:, :2].maximum(outer[:, :2])).clamp(min=0)
+    share = overlap.prod(1) / (inner[:, 2:] - inner[:, :2]).prod(1).clamp(min=1e-9)
+    covered = torch.zeros(len(pieces), dtype=torch.bool)
+    covered[ours[share >= PIECE_OF]] = True
+    return covered
 
 
 def _joined_pieces(pieces: SceneBoxes) -> SceneBoxes:
     """Join boxes that are cut on facing sides and cover the same stretch of the border."""
-    groups = _groups(_are_one_object(pieces))
-    return SceneBoxes.joined(
-        [_union(pieces.take((groups == group).nonzero().flatten())) for group in groups.unique()]
-    )
+    ours, theirs = _touching(pieces, pieces)
+    linked = _are_one_object(pieces.take(ours), pieces.take(theirs))
+    groups = _groups(len(pieces), ours[linked], theirs[linked])
+    alone = groups.bincount(minlength=len(pieces))[groups] == 1
+    unions = [
+        _union(pieces.take((groups == group).nonzero().flatten()))
+        for group in groups[~alone].unique()
+    ]
+    return SceneBoxes.joined([pieces.take(alone), *unions])
 
 
-def _are_one_object(pieces: SceneBoxes) -> Tensor:
-    """Return `(N, N)`, which pieces are of one object."""
-    boxes, cut = pieces.boxes, pieces.cut
-    same = (pieces.labels[:, None] == pieces.labels) & _touching(boxes)
+def _are_one_object(first: SceneBoxes, second: SceneBoxes) -> Tensor:
+    """Return which pairs of pieces that touch are of one object."""
     # How much of the shorter side of the two lies beside the other, across and down.
-    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    sides = boxes[:, 2:] - boxes[:, :2]
-    shared = (high - low) / torch.minimum(sides[:, None], sides[None]).clamp(min=1e-9)
-    across, down = shared[..., 0] >= PIECE_OF, shared[..., 1] >= PIECE_OF
-    facing = cut[:, None, :] & cut[None, :, _OPPOSITE]
-    beside = (facing[..., _LEFT] | facing[..., _RIGHT]) & down
-    above = (facing[..., _TOP] | facing[..., _BOTTOM]) & across
+    low = first.boxes[:, :2].maximum(second.boxes[:, :2])
+    high = first.boxes[:, 2:].minimum(second.boxes[:, 2:])
+    shorter = (first.boxes[:, 2:] - first.boxes[:, :2]).minimum(
+        second.boxes[:, 2:] - second.boxes[:, :2]
+    )
+    across, down = ((high - low) / shorter.clamp(min=1e-9) >= PIECE_OF).unbind(1)
+    facing = first.cut & second.cut[:, _OPPOSITE]
+    beside = (facing[:, _LEFT] | facing[:, _RIGHT]) & down
+    above = (facing[:, _TOP] | facing[:, _BOTTOM]) & across
     # Two tiles that see the same piece, cut by the same border further on.
-    alike = (cut[:, None, :] & cut[None]).any(2) & across & down
-    return same & (beside | above | alike)
+    alike = (first.cut & second.cut).any(1) & across & down
+    return beside | above | alike
 
 
-def _groups(linked: Tensor) -> Tensor:
-    """Return `(N,)`, the lowest index that each is linked to, directly or through others."""
-    count = len(linked)
-    linked = linked | torch.eye(count, dtype=torch.bool)
+def _groups(count: int, ours: Tensor, theirs: Tensor) -> Tensor:
+    """Return `(count,)`, the lowest index that each is linked to, directly or through others."""
     groups = torch.arange(count)
     while True:
-        lowest = torch.where(linked, groups, count).amin(1)
+        lowest = groups.scatter_reduce(0, ours, groups[theirs], "amin")
         if torch.equal(lowest, groups):
             return groups
         groups = lowest
@@ -290,10 +294,11 @@ def _reached(boxes: SceneBoxes, seeds: Tensor) -> Tensor:
     """Return which boxes touch the seeds of their class, directly or through others."""
     if not seeds.any() or seeds.all():
         return seeds
-    linked = _touching(boxes.boxes) & (boxes.labels[:, None] == boxes.labels)
+    ours, theirs = _touching(boxes, boxes)
     reached = seeds
     while True:
-        grown = reached | linked[reached].any(0)
+        grown = reached.clone()
+        grown[ours[reached[theirs]]] = True
         if torch.equal(grown, reached):
             return reached
         reached = grown

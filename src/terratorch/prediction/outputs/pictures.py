@@ -56,7 +56,8 @@ def paint_boxes(
             shade = Image.fromarray(mask.numpy().astype(np.uint8) * 120)
             size = max(window[2] - window[0], 1), max(window[3] - window[1], 1)
             pen.bitmap((window[0], window[1]), shade.resize(size), fill=color)
-        pen.rectangle((left, top, max(right, left + 1), max(bottom, top + 1)), None, color, width)
+        end = max(right - 1, left + 1), max(bottom - 1, top + 1)  # drawn as well
+        pen.rectangle((left, top, *end), None, color, width)
     return np.asarray(picture)
 
 
