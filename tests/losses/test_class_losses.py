@@ -5,8 +5,7 @@ from terratorch.errors import ConfigurationError
 from terratorch.losses import functional
 from terratorch.losses.classes import (
     CLASS_LOSSES,
-    CrossEntropyLoss,
-    build_class_loss,
+    ClassLoss,
     check_class_weights,
 )
 from terratorch.losses.combined import CombinedLoss, build_losses, load_loss
@@ -33,7 +32,7 @@ def test_values_and_gradients_are_those_of_the_known_implementations(name):
     target[0, :2] = 255
     ours = LOGITS.clone().requires_grad_()
     theirs = LOGITS.clone().requires_grad_()
-    loss = build_class_loss(name, 255, None)(ours, target)
+    loss = ClassLoss(name, 255, None)(ours, target)
     expected = smp_loss(name)(theirs, target)
     torch.testing.assert_close(loss, expected)
     loss.backward()
@@ -44,7 +43,7 @@ def test_values_and_gradients_are_those_of_the_known_implementations(name):
 @pytest.mark.parametrize("ignore_index", [255, -1, 0])
 @pytest.mark.parametrize("name", CLASS_LOSSES)
 def test_ignored_pixels_do_not_matter(name, ignore_index):
-    loss = build_class_loss(name, ignore_index, None)
+    loss = ClassLoss(name, ignore_index, None)
     target = TARGET.clone()
     target[:, 3:] = ignore_index
     other = LOGITS.clone()
@@ -55,7 +54,7 @@ def test_ignored_pixels_do_not_matter(name, ignore_index):
 @pytest.mark.parametrize("name", CLASS_LOSSES)
 def test_a_wholly_ignored_batch_adds_zero_with_a_gradient(name):
     logits = LOGITS.clone().requires_grad_()
-    loss = build_class_loss(name, -1, None)(logits, torch.full_like(TARGET, -1))
+    loss = ClassLoss(name, -1, None)(logits, torch.full_like(TARGET, -1))
     loss.backward()
     assert loss.item() == 0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
@@ -69,11 +68,11 @@ def test_no_ignore_index_means_that_all_counts():
 
 @pytest.mark.parametrize("name", CLASS_LOSSES)
 def test_half_precision_gives_a_finite_loss(name):
-    assert build_class_loss(name, -1, None)(LOGITS.half(), TARGET).isfinite()
+    assert ClassLoss(name, -1, None)(LOGITS.half(), TARGET).isfinite()
 
 
 def build(names):
-    return build_losses(names, CLASS_LOSSES, lambda name: build_class_loss(name, None, [1.0] * 4))
+    return build_losses(names, CLASS_LOSSES, lambda name: ClassLoss(name, None, [1.0] * 4))
 
 
 def test_a_list_is_a_sum_and_a_dictionary_is_weighted():
@@ -85,8 +84,8 @@ def test_a_list_is_a_sum_and_a_dictionary_is_weighted():
 
 def test_the_names_in_a_state_dict_are_those_of_checkpoints():
     assert set(build({"ce": 1.0, "dice": 0.5}).state_dict()) == {"weight", "losses.ce.weight"}
-    assert set(CrossEntropyLoss(None, [1.0, 2.0]).state_dict()) == {"weight"}
-    assert set(CombinedLoss({"ce": CrossEntropyLoss()}).state_dict()) == set()
+    assert set(ClassLoss("ce", None, [1.0, 2.0]).state_dict()) == {"weight"}
+    assert set(CombinedLoss({"ce": ClassLoss("ce")}).state_dict()) == set()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def chips(*sizes):
 def fitted(training, validation, task=None, **arguments):
     task = task or segmentation(**arguments)
     trainer().fit(task, training, validation)
-    return task.fitted_chips.size
+    return task.fitted_chip
 
 
 def test_they_are_the_largest_of_the_training_or_of_the_validation():
@@ -66,7 +66,7 @@ def test_a_test_tells_none():
     task = segmentation()
     for stage in ("validate", "test"):
         getattr(trainer(), stage)(task, chips((8, 8)), verbose=False)
-    assert task.fitted_chips.size is None
+    assert task.fitted_chip is None
 
 
 def test_another_fit_begins_with_none_and_one_that_goes_on_does_not(tmp_path):
@@ -75,7 +75,7 @@ def test_another_fit_begins_with_none_and_one_that_goes_on_does_not(tmp_path):
     run.save_checkpoint(tmp_path / "one.ckpt")
     assert fitted(chips((8, 8)), chips((8, 8)), task) == (8, 8)
     trainer(max_epochs=2).fit(task, chips((8, 8)), chips((8, 8)), ckpt_path=tmp_path / "one.ckpt")
-    assert task.fitted_chips.size == (16, 16)
+    assert task.fitted_chip == (16, 16)
 
 
 def test_images_that_chose_the_checkpoint_whole_are_predicted_whole(tmp_path):

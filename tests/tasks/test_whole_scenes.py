@@ -113,7 +113,7 @@ def test_a_test_is_cut_alike_in_the_run_of_the_training_and_in_one_of_its_own(ca
     tests = said_of(caplog, "testing")
     alone = segmentation(**tiled)
     alone.load_state_dict(task.state_dict())
-    alone.fitted_chips.size = task.fitted_chips.size
+    alone.fitted_chip = task.fitted_chip
     assert trainer().test(alone, scenes, verbose=False) == within
     assert said_of(caplog, "testing") == tests * 2
     assert "crop 8 x 8" in tests[0]

@@ -1,8 +1,8 @@
-"""Losses over classes as modules, and the table of their names."""
+"""Losses over classes as a module, and the table of their names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,91 +10,44 @@ from torch import Tensor, nn
 from terratorch.errors import ConfigurationError
 from terratorch.losses import functional
 
+WEIGHTED = "ce"  # the loss that takes class weights
+CLASS_LOSSES: dict[str, Callable[..., Tensor]] = {
+    WEIGHTED: functional.cross_entropy,
+    "dice": functional.dice_loss,
+    "jaccard": functional.jaccard_loss,
+    "focal": functional.focal_loss,
+    "lovasz": functional.lovasz_loss,
+}
+
 
 class ClassLoss(nn.Module):
-    """The base of losses over classes.
+    """A loss over classes, averaged over all targets that are not ignored.
 
     Args:
+        name: One of `CLASS_LOSSES`.
         ignore_index: The target that is ignored; None for none.
-    """
-
-    def __init__(self, ignore_index: int | None = None) -> None:
-        super().__init__()
-        self.ignore_index = ignore_index
-
-
-class CrossEntropyLoss(ClassLoss):
-    """The cross entropy, averaged over all targets that are not ignored.
-
-    Args:
-        ignore_index: The target that is ignored; None for none.
-        class_weights: A weight for each class.
+        class_weights: A weight for each class; only `ce` uses them.
     """
 
     weight: Tensor | None
 
     def __init__(
-        self, ignore_index: int | None = None, class_weights: Sequence[float] | None = None
+        self,
+        name: str,
+        ignore_index: int | None = None,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(ignore_index)
-        weight = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        super().__init__()
+        self.name, self.ignore_index = name, ignore_index
+        is_weighted = class_weights is not None and name == WEIGHTED
+        weight = torch.tensor(class_weights, dtype=torch.float32) if is_weighted else None
         # The name is that of the checkpoints: `criterion.weight`.
         self.register_buffer("weight", weight)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits `(B, C, ...)` and class ids `(B, ...)`."""
-        return functional.cross_entropy(logits, target, self.ignore_index, self.weight)
-
-
-class DiceLoss(ClassLoss):
-    """The soft Dice loss."""
-
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits `(B, C, ...)` and class ids `(B, ...)`."""
-        return functional.dice_loss(logits, target, self.ignore_index)
-
-
-class JaccardLoss(ClassLoss):
-    """The soft Jaccard loss."""
-
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits `(B, C, ...)` and class ids `(B, ...)`."""
-        return functional.jaccard_loss(logits, target, self.ignore_index)
-
-
-class FocalLoss(ClassLoss):
-    """The normalised focal loss."""
-
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits `(B, C, ...)` and class ids `(B, ...)`."""
-        return functional.focal_loss(logits, target, self.ignore_index)
-
-
-class LovaszLoss(ClassLoss):
-    """The Lovasz-Softmax loss."""
-
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits `(B, C, ...)` and class ids `(B, ...)`."""
-        return functional.lovasz_loss(logits, target, self.ignore_index)
-
-
-CLASS_LOSSES: dict[str, type[ClassLoss]] = {
-    "ce": CrossEntropyLoss,
-    "dice": DiceLoss,
-    "jaccard": JaccardLoss,
-    "focal": FocalLoss,
-    "lovasz": LovaszLoss,
-}
-
-
-def build_class_loss(
-    name: str, ignore_index: int | None, class_weights: Sequence[float] | None
-) -> nn.Module:
-    """Return the loss of this name, one of `CLASS_LOSSES`."""
-    loss = CLASS_LOSSES[name]
-    if issubclass(loss, CrossEntropyLoss):
-        return loss(ignore_index, class_weights)
-    return loss(ignore_index)
+        weights = {} if self.weight is None else {"weight": self.weight}
+        return CLASS_LOSSES[self.name](logits, target, self.ignore_index, **weights)
 
 
 def check_class_weights(class_weights: Sequence[float] | None, num_classes: int) -> None:

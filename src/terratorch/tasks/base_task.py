@@ -15,7 +15,6 @@ from terratorch.contracts.prediction import Prediction
 from terratorch.errors import ConfigurationError
 from terratorch.tasks import arguments, checkpoint_format, figures, predicting
 from terratorch.tasks.batch_checks import BatchChecks, batch_size_of, filenames_of
-from terratorch.tasks.fitted_chips import FittedChips
 from terratorch.tasks.hyperparameters import RecordedArguments
 from terratorch.tasks.loss_handler import log_losses
 from terratorch.tasks.model_building import build_model, check_given_model, freeze_parts
@@ -25,7 +24,7 @@ from terratorch.tasks.plain_values import holds_module
 from terratorch.tasks.prediction_checks import check_scale
 from terratorch.tasks.settings import TaskSettings
 from terratorch.tasks.stages import StagedModule
-from terratorch.tasks.step_result import Batch, Returned, StepResult
+from terratorch.tasks.step_result import Batch, Returned, StepResult, largest_chip
 from terratorch.tasks.whole_scenes import SceneTiles
 from terratorch.tiles.ensemble import Ensemble
 from terratorch.tiles.parameters import TiledInferenceParameters
@@ -70,8 +69,7 @@ class TerraTorchTask(RecordedArguments, StagedModule):
         self.checks = BatchChecks()
         self.ensemble: Ensemble | None = None
         self.scene_tiles = SceneTiles(self.settings.tiles, not self.objective.output_type.per_image)
-        self.input_spec = self.fitted_facts = None
-        self.fitted_chips = FittedChips()
+        self.input_spec = self.fitted_facts = self.fitted_chip = None
         # Whether the arguments alone, as a checkpoint keeps them, build the model again.
         self.model_by_name = built is None and not holds_module(self.settings.model.arguments)
         if built is not None:
@@ -108,7 +106,7 @@ class TerraTorchTask(RecordedArguments, StagedModule):
     @property
     def chip_size(self) -> ChipSize | None:
         """The size of the chips that the model was trained on, or else built for."""
-        return ChipSize.known(self.fitted_chips.size, description_of(self.model))
+        return ChipSize.known(self.fitted_chip, description_of(self.model))
 
     # Steps
 
@@ -157,7 +155,7 @@ class TerraTorchTask(RecordedArguments, StagedModule):
         if result.decided is not None:
             metrics.update(result.decided, result.target)
         if tiles is None and self._trainer and self.trainer.state.fn is TrainerFn.FITTING:
-            self.fitted_chips.add(targets)
+            self.fitted_chip = largest_chip(targets, self.fitted_chip)
         return result
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Prediction:
@@ -183,13 +181,13 @@ class TerraTorchTask(RecordedArguments, StagedModule):
             task=type(self),
             settings=self.settings,
             input_spec=spec.with_facts(self.fitted_facts) if spec else self.input_spec,
-            chip_size=self.fitted_chips.size,
+            chip_size=self.fitted_chip,
             model_by_name=self.model_by_name,
         )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check the format, and keep what describes the input."""
-        self.restore_inputs(*checkpoint_format.inputs_of(checkpoint))
+        self.restore_inputs(*checkpoint_format.inputs_of(checkpoint_format.description(checkpoint)))
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Load weights; those of another model are an error that names the first difference."""

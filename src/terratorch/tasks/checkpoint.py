@@ -23,13 +23,7 @@ from terratorch.errors import MissingFileError, UnknownNameError, WeightsError
 from terratorch.models.config import without_weights
 from terratorch.ops.torch_files import is_of_torch
 from terratorch.registry import TASK_REGISTRY
-from terratorch.tasks.checkpoint_format import (
-    KEY,
-    check_same_weights,
-    description,
-    input_of,
-    size_of,
-)
+from terratorch.tasks.checkpoint_format import KEY, check_same_weights, description, inputs_of
 from terratorch.tasks.model_building import build_model, check_given_model
 from terratorch.tasks.objectives import OBJECTIVES, objective_of
 from terratorch.tasks.objectives.objective import Objective
@@ -223,14 +217,15 @@ def read_checkpoint(path: str | Path) -> CheckpointInfo:
             "Give the configuration that it was trained with: -c config.yaml --ckpt_path "
             f"{path.name}",
         )
+    input_spec, chip_size = inputs_of(described)
     return CheckpointInfo(
         path=path,
         task=described["task"],
         hyper_parameters=checkpoint["hyper_parameters"],
         state_dict=checkpoint["state_dict"],
-        input=input_of(described),
+        input=input_spec,
         class_names=described["class_names"],
-        chip_size=size_of(described),
+        chip_size=chip_size,
         tiled_inference_parameters=described["tiled_inference_parameters"],
         model_by_name=described["model_by_name"],
         terratorch_version=described["terratorch_version"],

@@ -43,22 +43,13 @@ def complete(
     }
 
 
-def size_of(described: PlainValues) -> tuple[int, int] | None:
-    """Return height and width of the chips of training and validation; None if not stored."""
-    size = described.get("chip_size")
-    return None if size is None else (size[0], size[1])
-
-
-def input_of(described: PlainValues) -> InputSpec | None:
-    """Return how the images of the training were read; None if not stored."""
-    values = described.get("input")
-    return None if values is None else InputSpec.from_dict(values)
-
-
-def inputs_of(checkpoint: PlainValues) -> tuple[InputSpec | None, tuple[int, int] | None]:
-    """Return how images were read, and the size of chips, from a checkpoint of any task."""
-    described = description(checkpoint)
-    return input_of(described), size_of(described)
+def inputs_of(described: PlainValues) -> tuple[InputSpec | None, tuple[int, int] | None]:
+    """Return how images were read, and height and width of the chips; None if not stored."""
+    values, size = described.get("input"), described.get("chip_size")
+    return (
+        None if values is None else InputSpec.from_dict(values),
+        None if size is None else (size[0], size[1]),
+    )
 
 
 def task_name(kind: type) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +55,11 @@ def figure_senders(loggers: Iterable[Logger]) -> list[SendFigure]:
     """
     senders: list[SendFigure] = []
     for logger in loggers:
-        known = [
-            _SENDERS[kind.__name__] for kind in type(logger).__mro__ if kind.__name__ in _SENDERS
-        ]
+        names = (kind.__name__ for kind in type(logger).__mro__)
+        known = next((_SENDERS[name] for name in names if name in _SENDERS), None)
         log_figure = getattr(logger, "log_figure", None)
-        if known:
-            senders.append(partial(known[0], logger))
+        if known is not None:
+            senders.append(partial(known, logger))
         elif callable(log_figure):
             senders.append(log_figure)
     return senders
@@ -75,63 +74,43 @@ def plot_validation(
 ) -> None:
     """Plot the first samples of a validation, if plots are due and a logger takes them.
 
+    The data set draws them: its `plot(sample)` returns a figure.
+
     Args:
         trainer: The Trainer.
         batch: The first batch.
-        decided: The prediction of each sample; None for no plots.
+        decided: The prediction of each sample, added to it as `prediction`; None for no plots.
         every: Plots are due every this many epochs; 0 for never.
-        class_names: Names of the classes.
+        class_names: Names of the classes, for a `plot` that takes them.
     """
     is_due = every > 0 and trainer.current_epoch % every == 0 and not trainer.sanity_checking
     if not is_due or not trainer.is_global_zero or not isinstance(decided, Tensor):
         return
     senders = figure_senders(trainer.loggers)
-    dataset = next(datasets_of(trainer.val_dataloaders), None)
-    if senders and callable(getattr(dataset, "plot", None)):
-        plot_samples(dataset, batch, decided, senders, trainer.global_step, class_names)
-
-
-def datasets_of(loaders: object) -> Iterator[Any]:
-    """Yield the data sets of loaders, which may be nested in lists; for a subset, its source."""
-    if isinstance(loaders, Sequence):
-        for loader in loaders:
-            yield from datasets_of(loader)
-    elif loaders is not None:
-        dataset = getattr(loaders, "dataset", None)
-        while isinstance(dataset, Subset):
-            dataset = dataset.dataset
-        yield dataset
-
-
-def plot_samples(
-    dataset: Any,
-    batch: Batch,
-    prediction: Tensor,
-    senders: Iterable[SendFigure],
-    step: int,
-    class_names: Sequence[str] | None = None,
-) -> None:
-    """Plot the first samples of a batch with their prediction and send them to the loggers.
-
-    Args:
-        dataset: Its `plot(sample)` returns a figure.
-        batch: The batch.
-        prediction: The prediction of each sample, added to it as `prediction`.
-        senders: What `figure_senders` returned.
-        step: The global step.
-        class_names: Names of the classes, for a `plot` that takes them.
-    """
+    plot = getattr(_first_dataset(trainer.val_dataloaders), "plot", None)
+    if not senders or not callable(plot):
+        return
     import matplotlib.pyplot as plt
 
-    accepted = accepted_names(dataset.plot)
+    accepted = accepted_names(plot)
     takes_names = class_names is not None and (accepted is None or "class_names" in accepted)
     options = {"class_names": class_names} if takes_names else {}
-    for index in range(min(SAMPLES, len(prediction))):
+    for index in range(min(SAMPLES, len(decided))):
         sample = {key: _of_sample(value, index) for key, value in batch.items()}
-        figure = dataset.plot({**sample, "prediction": prediction[index].cpu()}, **options)
+        figure = plot({**sample, "prediction": decided[index].cpu()}, **options)
         for send in senders:
-            send(f"val/sample_{index}", figure, step)
+            send(f"val/sample_{index}", figure, trainer.global_step)
         plt.close(figure)
+
+
+def _first_dataset(loaders: object) -> object:
+    """Return the data set of the first of nested loaders; for a subset, its source."""
+    while isinstance(loaders, Sequence):
+        loaders = loaders[0] if loaders else None
+    dataset = getattr(loaders, "dataset", None)
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset
 
 
 def _of_sample(value: Any, index: int) -> object:

@@ -11,48 +11,14 @@ from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.losses.combined import CombinedLoss
 from terratorch.models.model import ModelOutput
 
-__all__ = [
-    "CombinedLoss",
-    "LossHandler",
-    "check_aux_loss_names",
-    "compute_losses",
-    "log_losses",
-    "zero_losses",
-]
-
-
-class LossHandler:
-    """The public form of `compute_losses` and `log_losses`.
-
-    Args:
-        loss_prefix: What the logged names start with, such as `train/`.
-    """
-
-    def __init__(self, loss_prefix: str) -> None:
-        self.loss_prefix = loss_prefix
-
-    def compute_loss(
-        self,
-        model_output: ModelOutput,
-        ground_truth: Tensor,
-        criterion: nn.Module,
-        aux_loss_weights: Mapping[str, float] | None = None,
-    ) -> dict[str, Tensor]:
-        """Return the loss under `loss`, and its parts by name; see `compute_losses`."""
-        return compute_losses(model_output, ground_truth, criterion, aux_loss_weights)
-
-    def log_loss(
-        self, log: Callable[..., None], loss_dict: Mapping[str, Tensor], batch_size: int
-    ) -> None:
-        """Log the loss once an epoch, and its parts at each step too."""
-        log_losses(log, self.loss_prefix, loss_dict, batch_size)
+__all__ = ["CombinedLoss", "LossHandler", "check_aux_loss_names", "compute_losses", "log_losses"]
 
 
 def compute_losses(
-    output: ModelOutput,
-    target: Tensor,
+    model_output: ModelOutput,
+    ground_truth: Tensor,
     criterion: nn.Module,
-    aux_weights: Mapping[str, float] | None = None,
+    aux_loss_weights: Mapping[str, float] | None = None,
 ) -> dict[str, Tensor]:
     """Return the loss under `loss`, and its parts by name if there are several.
 
@@ -60,25 +26,25 @@ def compute_losses(
     and each auxiliary head under its name.
 
     Args:
-        output: What the model returned.
-        target: The target of the main head and of each auxiliary head.
+        model_output: What the model returned.
+        ground_truth: The target of the main head and of each auxiliary head.
         criterion: The loss; returns one, or several by name with their sum under `loss`.
-        aux_weights: The weights of the auxiliary heads; by default 1.
+        aux_loss_weights: The weights of the auxiliary heads; by default 1.
 
     Raises:
         ConfigurationError: If a weight names a head that the model does not have.
     """
-    parts = _as_parts(criterion(output.output, target))
-    heads = output.auxiliary_heads or {}
-    if aux_weights is not None:
-        check_aux_loss_names(aux_weights, heads)
+    parts = _as_parts(criterion(model_output.output, ground_truth))
+    heads = model_output.auxiliary_heads or {}
+    if aux_loss_weights is not None:
+        check_aux_loss_names(aux_loss_weights, heads)
     if not heads:
         return parts
-    weights = dict.fromkeys(heads, 1.0) if aux_weights is None else aux_weights
+    weights = dict.fromkeys(heads, 1.0) if aux_loss_weights is None else aux_loss_weights
     parts["decoder"] = parts["loss"]
     total = parts["loss"]
     for name, scores in heads.items():
-        parts[name] = _as_parts(criterion(scores, target))["loss"]
+        parts[name] = _as_parts(criterion(scores, ground_truth))["loss"]
         total = total + weights[name] * parts[name]
     return {**parts, "loss": total}
 
@@ -138,3 +104,22 @@ def _as_parts(loss: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
             "A loss of several parts must return their sum under 'loss'.",
         )
     return dict(loss)
+
+
+class LossHandler:
+    """The public form of `compute_losses` and `log_losses`.
+
+    Args:
+        loss_prefix: What the logged names start with, such as `train/`.
+    """
+
+    compute_loss = staticmethod(compute_losses)
+
+    def __init__(self, loss_prefix: str) -> None:
+        self.loss_prefix = loss_prefix
+
+    def log_loss(
+        self, log: Callable[..., None], loss_dict: Mapping[str, Tensor], batch_size: int
+    ) -> None:
+        """Log the loss once an epoch, and its parts at each step too."""
+        log_losses(log, self.loss_prefix, loss_dict, batch_size)

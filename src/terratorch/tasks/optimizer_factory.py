@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
-from terratorch.errors import ArgumentNameError, ConfigurationError, did_you_mean
+from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.metrics import check_monitor
+from terratorch.models.arguments import ArgumentCheck
 from terratorch.tasks.settings import PATH, OptimizerSettings
 
 if TYPE_CHECKING:
@@ -181,21 +182,11 @@ def _class_named(name: str, module: ModuleType, base: type[C], argument: str) ->
 def _check_arguments(
     build: type, hparams: Options, argument: str, reserved: tuple[str, ...]
 ) -> None:
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(build).parameters.items()
-        if name not in reserved
-    }
-    names = list(parameters)
-    for name in hparams:
-        subject = f"{PATH}.{argument}.{name}"
-        if name in reserved:
-            raise ConfigurationError(subject, "is not set here", f"Use {PATH}.{name}.")
-        if name not in names:
-            cure = f"{did_you_mean(name, names)} Arguments: {', '.join(names)}."
-            raise ArgumentNameError(subject, f"{build.__name__} takes no {name!r}", cure.strip())
-    for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in hparams:
+    for name in reserved:
+        if name in hparams:
             raise ConfigurationError(
-                f"{PATH}.{argument}.{name}", f"is missing, but {build.__name__} requires it"
+                f"{PATH}.{argument}.{name}", "is not set here", f"Use {PATH}.{name}."
             )
+    check = ArgumentCheck(f"{PATH}.{argument}")
+    check.compare("", hparams, build, supplied=reserved)
+    check.report()

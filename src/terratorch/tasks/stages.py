@@ -17,7 +17,6 @@ from terratorch.models.inputs import inputs_of_batch
 from terratorch.tasks.band_checks import check_bands, check_channels
 from terratorch.tasks.batch_checks import BatchChecks
 from terratorch.tasks.epoch_checks import check_epoch, check_same_classes, check_test_names
-from terratorch.tasks.fitted_chips import FittedChips
 from terratorch.tasks.monitors import check_callbacks, may_log_more, metric_names
 from terratorch.tasks.objectives.objective import Objective
 from terratorch.tasks.records import write_metrics
@@ -37,7 +36,7 @@ class StagedModule(LightningModule):
         checks: What the batches of each stage held.
         scene_tiles: How validation and tests cut large images.
         input_spec: How images are read: from the data module, or from the checkpoint.
-        fitted_chips: The chip size of the training.
+        fitted_chip: Height and width of the largest images that a fit ran whole, if known.
         fitted_facts: The facts that the model took in training; None if not known.
         test_prefixes: What the names of the metrics of each test set start with.
     """
@@ -51,7 +50,7 @@ class StagedModule(LightningModule):
     fitted_facts: set[str] | None
     checks: BatchChecks
     scene_tiles: SceneTiles
-    fitted_chips: FittedChips
+    fitted_chip: tuple[int, int] | None
     train_metrics: MetricCollection
     val_metrics: MetricCollection
     test_metrics: Sequence[MetricCollection]
@@ -89,7 +88,7 @@ class StagedModule(LightningModule):
         self, input_spec: InputSpec | None, chip_size: tuple[int, int] | None
     ) -> None:
         """Keep what a checkpoint stores about the images that it was trained on."""
-        self.input_spec, self.fitted_chips.size = input_spec, chip_size
+        self.input_spec, self.fitted_chip = input_spec, chip_size
         facts = None if input_spec is None else input_spec.facts
         self.fitted_facts = None if facts is None else set(facts)
 
@@ -105,7 +104,7 @@ class StagedModule(LightningModule):
         """Check that callbacks monitor metrics that exist, in the right direction."""
         check_callbacks(self.trainer, self._logged_names())
         if self.trainer.ckpt_path is None:  # a resumed fit keeps its chip size
-            self.fitted_chips.size = None
+            self.fitted_chip = None
 
     def _logged_names(self) -> set[str] | None:
         """Return the names of all metrics; None if others may be logged too."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -29,6 +29,22 @@ class RawTarget(NamedTuple):
     values: Tensor
     valid: Tensor | None = None
     num_classes: int | None = None
+
+
+def largest_chip(
+    targets: Iterable[RawTarget], size: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    """Return height and width of the largest dense target, or of the largest before.
+
+    Unlike the inputs of a batch, which may hold more than images, dense targets always have the
+    size of the map; targets of whole images have none.
+    """
+    for target in targets:
+        if target.values.ndim >= 3:
+            height, width = target.values.shape[-2:]
+            if size is None or height * width > size[0] * size[1]:
+                size = (height, width)
+    return size
 
 
 class StepResult(NamedTuple):

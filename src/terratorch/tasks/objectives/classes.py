@@ -12,8 +12,8 @@ from terratorch.contracts.prediction import MAIN_LAYER
 from terratorch.errors import ConfigurationError, did_you_mean
 from terratorch.losses.classes import (
     CLASS_LOSSES,
-    CrossEntropyLoss,
-    build_class_loss,
+    WEIGHTED,
+    ClassLoss,
     check_class_weights,
 )
 from terratorch.tasks.batch_checks import RESCALE, shapes_differ
@@ -53,15 +53,14 @@ class ClassObjective(SupervisedObjective):
     def build_criterion(self) -> nn.Module:
         """Return the loss, and warn if it does not use the class weights."""
         criterion = super().build_criterion()
-        weighted = any(isinstance(part, CrossEntropyLoss) for part in criterion.modules())
-        if self.settings.classes.weights is not None and not weighted:
+        names = {part.name for part in criterion.modules() if isinstance(part, ClassLoss)}
+        if self.settings.classes.weights is not None and WEIGHTED not in names:
             logger.warning("%s.class_weights: only the loss 'ce' uses them", PATH)
         return criterion
 
     def build_loss(self, name: str) -> nn.Module:
         """Return the loss of this name."""
-        ignored, weights = self.settings.loss.ignore_index, self.settings.classes.weights
-        return build_class_loss(name, ignored, weights)
+        return ClassLoss(name, self.settings.loss.ignore_index, self.settings.classes.weights)
 
     def targets(self, batch: Batch, scores: Tensor) -> Tensor:
         """Return class ids `(B, ...)` that fit scores `(B, C, ...)`."""

@@ -9,7 +9,7 @@ from torch import nn
 
 from terratorch.contracts.outputs import Content, OutputValue, Table
 from terratorch.contracts.prediction import layers_of
-from terratorch.losses.classes import build_class_loss
+from terratorch.losses.classes import ClassLoss
 from terratorch.tasks.objectives.classes import ClassObjective
 from terratorch.tasks.settings import PATH
 
@@ -51,4 +51,4 @@ class ClassificationObjective(ClassObjective):
             if is_class:
                 logger.warning("%s.ignore_index: the loss %r counts %s", PATH, name, ignored)
             ignored = None
-        return build_class_loss(name, ignored, self.settings.classes.weights)
+        return ClassLoss(name, ignored, self.settings.classes.weights)

@@ -78,14 +78,14 @@ class SeveralObjectives(Objective):
         return cast("MetricCollection", by_head)
 
     @property
-    def output_type(self) -> type[OutputValue]:  # type: ignore[override] # it depends on the heads
-        """The type of the main output."""
-        return self.main.output_type
-
-    @property
     def main(self) -> SupervisedObjective:
         """The objective of the first head."""
         return next(iter(self.heads.values()))
+
+    @property
+    def output_type(self) -> type[OutputValue]:  # type: ignore[override] # it depends on the heads
+        """The type of the main output."""
+        return self.main.output_type
 
     def scores(self, output: Returned) -> Tensor:
         """Return the scores of all heads as channels of one tensor, as tiles are joined."""
@@ -137,32 +137,28 @@ class HeadMetrics(nn.Module):
         super().__init__()
         self.by_head = nn.ModuleDict(dict(by_head))
 
-    def _collections(self) -> Iterator[tuple[str, MetricCollection]]:
-        for name, metrics in self.by_head.items():
-            yield name, cast("MetricCollection", metrics)
-
     def clone(self, prefix: str) -> HeadMetrics:
         """Return a copy whose names start with a prefix and the head."""
-        clones = {name: metrics.clone(f"{prefix}{name}/") for name, metrics in self._collections()}
-        return HeadMetrics(clones)
+        return HeadMetrics({name: part.clone(f"{prefix}{name}/") for name, part in self.heads()})
 
     def update(self, decided: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
         """Compare what was decided with the target, for each head."""
-        for name, metrics in self._collections():
+        for name, metrics in self.heads():
             metrics.update(decided[name], target[name])
 
     def compute(self) -> dict[str, Tensor]:
         """Return the metrics of all heads by name."""
-        return {
-            metric: value
-            for _, metrics in self._collections()
-            for metric, value in metrics.compute().items()
-        }
+        return {key: value for _, part in self.heads() for key, value in part.compute().items()}
 
     def reset(self) -> None:
         """Forget what was compared so far."""
-        for _, metrics in self._collections():
+        for _, metrics in self.heads():
             metrics.reset()
+
+    def heads(self) -> Iterator[tuple[str, MetricCollection]]:
+        """Yield the name and the metrics of each head."""
+        for name, metrics in self.by_head.items():
+            yield name, cast("MetricCollection", metrics)
 
 
 def _heads_of(output: Returned) -> Mapping[str, Tensor | ModelOutput]:
