@@ -115,6 +115,8 @@ class OwnTask(TerraTorchTask):
 
 @TASK_REGISTRY.register
 class BlobTask(OwnTask):
+    """Detect bright squares as boxes."""
+
     objective_class = BoxObjective
 
     def build(self):
@@ -123,6 +125,8 @@ class BlobTask(OwnTask):
 
 @TASK_REGISTRY.register
 class InstanceTask(OwnTask):
+    """Detect bright squares as boxes with masks."""
+
     objective_class = BoxObjective
 
     def build(self):
@@ -131,6 +135,8 @@ class InstanceTask(OwnTask):
 
 @TASK_REGISTRY.register
 class PatchTask(OwnTask):
+    """Compute a vector for each patch."""
+
     objective_class = PatchObjective
 
     def build(self):
@@ -139,6 +145,8 @@ class PatchTask(OwnTask):
 
 @TASK_REGISTRY.register
 class ImageTask(OwnTask):
+    """Compute a vector for each image."""
+
     objective_class = ImageObjective
 
     def build(self):
