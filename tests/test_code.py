@@ -21,7 +21,6 @@ MOST_ANY = 8.0  # per 1,000 lines
 MOST_TURNS = 0.7  # stilted turns per 1,000 words
 
 
-@pytest.mark.xfail(reason="being cleaned up")
 def test_a_class_name_means_one_class():
     places = defaultdict(list)
     for file, tree in TREES.items():
@@ -49,7 +48,6 @@ def _body_lines(node):
     return node.end_lineno - body[0].lineno + 1 if body else 0
 
 
-@pytest.mark.xfail(reason="being cleaned up")
 def test_types_are_said():
     uses = sum(len(re.findall(r"\bAny\b", _code(file))) for file in FILES)
     lines = sum(len(file.read_text().splitlines()) for file in FILES)
