@@ -1,5 +1,6 @@
 """Ray workers: how many there are, and what happens when they die."""
 
+import functools
 import importlib.util
 import os
 import sys
@@ -115,8 +116,12 @@ def _mistake(images, extras):
 
 @needs_ray
 @pytest.mark.slow
-def test_a_cluster_that_is_not_there_is_told():
-    """Before the others, which start one."""
+def test_a_cluster_that_is_not_there_is_told(monkeypatch):
+    """Hide the clusters that other tests may run on this machine at the same time."""
+    from ray._private import services
+
+    monkeypatch.setattr(services, "find_gcs_addresses", functools.cache(set))
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda _temp_dir: None)
     with (
         pytest.raises(ConfigurationError, match=r"ray_address: auto: .*Start a cluster with"),
         RayWorkers(mistaken, CPU, 1, "auto"),
